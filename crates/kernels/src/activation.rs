@@ -1,0 +1,49 @@
+//! Element-wise activations that a kernel may fuse with the operator before them.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation as act;
+
+/// An activation, with PyTorch's definition of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Activation {
+    /// `x`
+    #[default]
+    Identity,
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `x` where positive, `slope * x` elsewhere.
+    LeakyRelu(f32),
+    /// `x * sigmoid(x)`
+    Silu,
+    /// `x * relu6(x + 3) / 6`
+    HardSwish,
+    /// `relu6(x + 3) / 6`
+    HardSigmoid,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// The exact GELU, `x * Phi(x)`.
+    Gelu,
+    /// `tanh(x)`
+    Tanh,
+}
+
+/// Applies an activation element by element; the shape stays.
+pub fn activation<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => act::relu(x),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::LeakyRelu(slope) => act::leaky_relu(x, slope as f64),
+        Activation::Silu => act::silu(x),
+        Activation::HardSwish => {
+            let gate = x.clone().add_scalar(3.0).clamp(0.0, 6.0).div_scalar(6.0);
+            x * gate
+        }
+        Activation::HardSigmoid => x.add_scalar(3.0).clamp(0.0, 6.0).div_scalar(6.0),
+        Activation::Sigmoid => act::sigmoid(x),
+        Activation::Gelu => act::gelu(x),
+        Activation::Tanh => act::tanh(x),
+    }
+}

@@ -1,0 +1,1 @@
+//! The training-recipe runner as a library.
