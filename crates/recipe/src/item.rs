@@ -31,6 +31,8 @@ pub(crate) enum Value {
     Bool(bool),
     Integer(i128),
     Float(f64),
+    /// A number that is larger than any type holds, as it is written.
+    Huge(String),
     String(String),
     Datetime(String),
     Array(Vec<Item>),
@@ -45,6 +47,7 @@ impl Value {
             Self::Bool(value) => format!("`{value}`"),
             Self::Integer(value) => format!("the number {value}"),
             Self::Float(value) => format!("the number {value:?}"),
+            Self::Huge(text) => format!("the number {}", cut(text)),
             Self::String(value) => format!("the string {}", quote(value)),
             Self::Datetime(value) => format!("the date {value}"),
             Self::Array(_) => "a list".to_owned(),
@@ -55,11 +58,16 @@ impl Value {
 
 /// A string in quotes, cut where it is long.
 pub(crate) fn quote(text: &str) -> String {
-    let mut short: String = text.chars().take(40).collect();
+    format!("\"{}\"", cut(text))
+}
+
+fn cut(text: &str) -> String {
+    let short: String = text.chars().take(40).collect();
     if short.len() < text.len() {
-        short += "...";
+        short + "..."
+    } else {
+        short
     }
-    format!("\"{short}\"")
 }
 
 /// Counts the items of a reading.
@@ -161,10 +169,14 @@ impl<'s> Reader<'s> {
             DeValue::Datetime(value) => Value::Datetime(value.to_string()),
             DeValue::Integer(value) => match i128::from_str_radix(value.as_str(), value.radix()) {
                 Ok(value) => Value::Integer(value),
-                // Far outside of every number type: as a float it fails each range check.
-                Err(_) => Value::Float(value.as_str().parse().unwrap_or(f64::INFINITY)),
+                Err(_) => Value::Huge(value.to_string()),
             },
-            DeValue::Float(value) => Value::Float(value.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Float(value) => match value.as_str().parse::<f64>() {
+                Ok(number) if number.is_finite() || value.as_str().contains(['i', 'n']) => {
+                    Value::Float(number)
+                }
+                _ => Value::Huge(value.to_string()),
+            },
             DeValue::Array(values) => {
                 let mut items = Vec::with_capacity(values.len());
                 for value in values {

@@ -63,6 +63,7 @@ mod path;
 mod render;
 mod source;
 mod suggest;
+mod write;
 
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,7 @@ pub use checks::{Checks, Tree};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use render::RenderOptions;
 pub use source::Place;
+pub use write::{WriteError, to_toml};
 
 use layers::Layers;
 

@@ -478,7 +478,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
             Value::Integer(value) if i64::try_from(*value).is_ok() => self.deserialize_i64(visitor),
             Value::Integer(value) if u64::try_from(*value).is_ok() => self.deserialize_u64(visitor),
             Value::Integer(_) => self.deserialize_i128(visitor),
-            Value::Float(_) => self.deserialize_f64(visitor),
+            Value::Float(_) | Value::Huge(_) => self.deserialize_f64(visitor),
             Value::String(text) | Value::Datetime(text) => {
                 self.note_place();
                 visitor.visit_str(text).map_err(|fault| self.locate(fault))

@@ -38,6 +38,7 @@ impl Whole {
             Value::Integer(value) if *value > self.most => {
                 Err(Some(format!("it can be {} at most", self.most)))
             }
+            Value::Huge(_) => Err(Some(format!("it can be {} at most", self.most))),
             Value::Float(value) if value.fract() == 0.0 && value.abs() < 1e15 => {
                 let value = *value as i128;
                 Err((self.least..=self.most)
@@ -59,7 +60,9 @@ pub(crate) fn float(value: &Value, most: f64) -> Result<f64, Option<String>> {
     match value {
         Value::Integer(value) if (*value as f64) <= most => Ok(*value as f64),
         Value::Float(value) if !value.is_finite() || value.abs() <= most => Ok(*value),
-        Value::Integer(_) | Value::Float(_) => Err(Some(format!("it can be {most:e} at most"))),
+        Value::Integer(_) | Value::Float(_) | Value::Huge(_) => {
+            Err(Some(format!("it can be {most:e} at most")))
+        }
         Value::String(text) => match text.trim().parse::<f64>() {
             Ok(_) => Err(Some(format!("write `{}` without quotes", text.trim()))),
             Err(_) => Err(None),
