@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
+use crate::syntax;
 
 /// Tables and lists may stand this deep inside each other; a recipe needs about ten levels.
 pub(crate) const DEEPEST: usize = 64;
@@ -51,6 +52,7 @@ impl Value {
             Self::String(value) => format!("the string {}", quote(value)),
             Self::Datetime(value) => format!("the date {value}"),
             Self::Array(_) => "a list".to_owned(),
+            Self::Table(entries) if entries.is_empty() => "an empty table".to_owned(),
             Self::Table(_) => "a table".to_owned(),
         }
     }
@@ -84,18 +86,7 @@ impl Ids {
 /// A document as an item; what does not parse, or nests too deep, is every finding of it.
 pub(crate) fn parse(source: &Arc<Source>, ids: &mut Ids) -> Result<Item, Vec<Diagnostic>> {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
-    let mut found = Vec::new();
-    let mut last_line = 0;
-    for error in errors {
-        let place = error
-            .span()
-            .map_or_else(|| Place::whole(source), |span| Place::new(source, span));
-        // What follows on the same line is mostly the echo of the first.
-        if last_line != place.line() {
-            last_line = place.line();
-            found.push(Diagnostic::error(format!("not valid TOML: {}", error.message())).at(place));
-        }
-    }
+    let mut found = syntax::findings(source, &errors);
     let mut reader = Reader {
         source,
         ids,
@@ -235,6 +226,8 @@ impl<'s> Reader<'s> {
         if let Some(span) = self.too_deep.take() {
             let message =
                 format!("tables and lists stand more than {DEEPEST} levels inside each other");
+            // The parser's own limit and what follows from it say the same.
+            found.clear();
             found.push(Diagnostic::error(message).at(self.place(span)));
         }
         while let Some(value) = self.rest.pop() {

@@ -57,12 +57,14 @@
 mod checks;
 mod de;
 mod diagnostic;
+mod docs;
 mod item;
 mod layers;
 mod path;
 mod render;
 mod source;
 mod suggest;
+mod syntax;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -71,6 +73,7 @@ use serde::de::DeserializeOwned;
 
 pub use checks::{Checks, Tree};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use docs::docs;
 pub use render::RenderOptions;
 pub use source::Place;
 pub use write::{WriteError, to_toml};

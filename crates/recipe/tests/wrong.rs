@@ -352,3 +352,16 @@ fn a_missing_file_and_a_folder_are_errors_with_a_name() {
     );
     assert!(wrong("").contains("is a folder, not a recipe"));
 }
+
+#[test]
+fn the_reference_has_every_key_and_variant() {
+    let text = firesight_recipe::docs(&schemars::schema_for!(Recipe), "The recipe");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference.md");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(
+        text,
+        fs::read_to_string(path).unwrap().replace("\r\n", "\n")
+    );
+}

@@ -87,7 +87,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
             Some(Entry::Missing(name, Some(found))) => {
                 let wanted = RefCell::new(Wanted::default());
                 let result = seed.deserialize(StandIn::asking(&wanted));
-                context.wanted(found, name, wanted.into_inner());
+                context.wanted(found, &self.table.path, name, wanted.into_inner());
                 result
             }
             _ => seed.deserialize(StandIn::new()),
