@@ -156,3 +156,152 @@ impl ModuleMapper for Update<'_> {
         Param::from_mapped_value(id, updated.require_grad(), mapper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::ParamId;
+
+    use super::*;
+    use crate::recipe::*;
+
+    #[derive(Module, Debug)]
+    struct Pair {
+        matrix: Param<Tensor<2>>,
+        vector: Param<Tensor<1>>,
+    }
+
+    const MATRIX: [[f32; 3]; 2] = [[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]];
+
+    fn pair(device: &Device) -> Pair {
+        let matrix = Tensor::from_floats(MATRIX, device).require_grad();
+        let vector = Tensor::from_floats([0.1, -0.2, 0.3], device).require_grad();
+        Pair {
+            matrix: Param::initialized(ParamId::new(), matrix),
+            vector: Param::initialized(ParamId::new(), vector),
+        }
+    }
+
+    fn gradients(pair: &Pair, step: usize, device: &Device) -> GradientsParams {
+        let mut gradients = GradientsParams::new();
+        let matrix = Tensor::<2>::from_floats([[0.1, -0.2, 0.3], [-0.4, 0.5, 0.0]], device);
+        gradients.register(pair.matrix.id, matrix.mul_scalar(1.0 + 0.5 * step as f64));
+        let vector = Tensor::<1>::from_floats([1.0, -0.01, 1e-4], device);
+        gradients.register(pair.vector.id, vector.mul_scalar(1.0 - 0.7 * step as f64));
+        gradients
+    }
+
+    fn floats(value: &serde_json::Value) -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    }
+
+    fn assert_close(what: &str, found: Vec<f32>, expected: &serde_json::Value) {
+        for (found, expected) in found.into_iter().zip(floats(expected)) {
+            let error = (f64::from(found) - expected).abs();
+            assert!(error <= 1e-6 + 1e-5 * expected.abs(), "{what}: {found}, not {expected}");
+        }
+    }
+
+    /// Three steps against the fixture, the state written and read back between them.
+    fn assert_pinned(name: &str, config: OptimizerConfig) {
+        let fixture: serde_json::Value =
+            serde_json::from_str(include_str!("../../fixtures/optimizers.json")).unwrap();
+        let plain = Device::flex();
+        let device = plain.clone().autodiff();
+        let mut pair = pair(&device);
+        let mut optimizer = Optimizer::new(&config, &[], &pair);
+        for step in 0..3 {
+            let gradients = gradients(&pair, step, &plain);
+            pair = optimizer.step(pair, gradients, config.learning_rate());
+            let (tensors, scalars) = optimizer.state();
+            optimizer = Optimizer::new(&config, &[], &pair);
+            optimizer.load_state(&pair, &device, tensors, scalars).unwrap();
+            let expected = &fixture[name][step];
+            let what = format!("{name}, step {step}");
+            let matrix = pair.matrix.val().into_data().iter::<f32>().collect();
+            assert_close(&what, matrix, &expected["matrix"]);
+            if expected.get("vector").is_some() {
+                let vector = pair.vector.val().into_data().iter::<f32>().collect();
+                assert_close(&what, vector, &expected["vector"]);
+            }
+        }
+    }
+
+    #[test]
+    fn sgd_is_pytorchs() {
+        let plain = SgdConfig { learning_rate: 0.1, ..SgdConfig::default() };
+        let momentum = SgdConfig { momentum: 0.9, weight_decay: 0.01, ..plain.clone() };
+        assert_pinned("sgd_momentum", OptimizerConfig::Sgd(momentum.clone()));
+        let nesterov = SgdConfig { nesterov: true, ..momentum };
+        assert_pinned("sgd_nesterov", OptimizerConfig::Sgd(nesterov));
+        let dampening = SgdConfig { momentum: 0.9, dampening: 0.3, ..plain.clone() };
+        assert_pinned("sgd_dampening", OptimizerConfig::Sgd(dampening));
+        assert_pinned("sgd", OptimizerConfig::Sgd(plain));
+    }
+
+    #[test]
+    fn the_adaptive_optimizers_are_pytorchs() {
+        let adam = AdamConfig { learning_rate: 0.01, weight_decay: 0.1, ..AdamConfig::default() };
+        assert_pinned("adam", OptimizerConfig::Adam(adam));
+        let adamw = AdamwConfig { learning_rate: 0.01, weight_decay: 0.1, ..AdamwConfig::default() };
+        assert_pinned("adamw", OptimizerConfig::Adamw(adamw.clone()));
+        let lamb = AdamwConfig { epsilon: 1e-6, ..adamw };
+        assert_pinned("lamb", OptimizerConfig::Lamb(lamb));
+        let rmsprop = RmspropConfig {
+            learning_rate: 0.01,
+            momentum: 0.5,
+            weight_decay: 0.1,
+            ..RmspropConfig::default()
+        };
+        assert_pinned("rmsprop", OptimizerConfig::Rmsprop(rmsprop));
+        let centered =
+            RmspropConfig { learning_rate: 0.01, centered: true, ..RmspropConfig::default() };
+        assert_pinned("rmsprop_centered", OptimizerConfig::Rmsprop(centered));
+        let adagrad = AdagradConfig {
+            learning_rate: 0.1,
+            learning_rate_decay: 0.05,
+            weight_decay: 0.1,
+            ..AdagradConfig::default()
+        };
+        assert_pinned("adagrad", OptimizerConfig::Adagrad(adagrad));
+        let lion = LionConfig { learning_rate: 0.01, weight_decay: 0.1, ..LionConfig::default() };
+        assert_pinned("lion", OptimizerConfig::Lion(lion));
+        let muon = MuonConfig { learning_rate: 0.02, ..MuonConfig::default() };
+        assert_pinned("muon", OptimizerConfig::Muon(muon));
+    }
+
+    #[test]
+    fn groups_have_their_own_rate_and_decay() {
+        let plain = Device::flex();
+        let device = plain.clone().autodiff();
+        let pair = pair(&device);
+        let sgd = SgdConfig { learning_rate: 0.1, ..SgdConfig::default() };
+        let group = ParameterGroup {
+            pattern: "^vector$".into(),
+            rate_factor: 0.0,
+            weight_decay: Some(0.5),
+        };
+        let mut optimizer = Optimizer::new(&OptimizerConfig::Sgd(sgd), &[group], &pair);
+        let gradients = gradients(&pair, 0, &plain);
+        let after = optimizer.step(pair.clone(), gradients, 0.1);
+        let values = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
+        assert_eq!(values(after.vector.val()), values(pair.vector.val()));
+        let (before, after) = (pair.matrix.val().flatten(0, 1), after.matrix.val().flatten(0, 1));
+        assert_ne!(values(before), values(after));
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_restored_is_an_error() {
+        let plain = Device::flex();
+        let device = plain.clone().autodiff();
+        let pair = pair(&device);
+        let adam = OptimizerConfig::Adam(AdamConfig::default());
+        let mut optimizer = Optimizer::new(&adam, &[], &pair);
+        let gradients = gradients(&pair, 0, &plain);
+        let pair = optimizer.step(pair, gradients, 0.1);
+        let (mut tensors, scalars) = optimizer.state();
+        tensors.retain(|(name, _)| !(name.starts_with("vector") && name.contains("moment_1")));
+        let mut fresh = Optimizer::new(&adam, &[], &pair);
+        let error = fresh.load_state(&pair, &device, tensors, scalars).unwrap_err();
+        assert_eq!(error, "vector");
+    }
+}

@@ -307,3 +307,68 @@ fn one_cycle(config: &OneCycleConfig, t: f64, length: f64) -> f64 {
         anneal(1.0, last, (t - peak) / (length - 1.0 - peak))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture() -> serde_json::Value {
+        serde_json::from_str(include_str!("../../fixtures/schedules.json")).unwrap()
+    }
+
+    fn floats(value: &serde_json::Value) -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    }
+
+    /// An epoch of one step, so that PyTorch's schedules, which count calls, say the same.
+    fn assert_pinned(name: &str, config: ScheduleConfig, warmup: Option<Warmup>, total: u64) {
+        let schedule = Schedule::new(config, warmup.as_ref(), total, 1, Goal::Max);
+        for (step, expected) in floats(&fixture()[name]).into_iter().enumerate() {
+            let factor = schedule.factor(step as u64);
+            assert!((factor - expected).abs() < 1e-9, "{name}, step {step}: {factor} {expected}");
+        }
+    }
+
+    #[test]
+    fn the_first_fifty_values_are_pytorchs() {
+        use ScheduleConfig as S;
+        assert_pinned("constant", S::Constant {}, None, 50);
+        assert_pinned("step", S::Step(StepConfig { every_epochs: 7.0, factor: 0.5 }), None, 50);
+        let milestones = vec![10.0, 25.0, 40.0];
+        let multi_step = MultiStepConfig { milestones, factor: 0.1 };
+        assert_pinned("multi_step", S::MultiStep(multi_step), None, 50);
+        assert_pinned("exponential", S::Exponential(ExponentialConfig { factor: 0.95 }), None, 50);
+        let cosine = CosineConfig { floor: 0.01, ..CosineConfig::default() };
+        assert_pinned("cosine", S::Cosine(cosine), None, 50);
+        let restarts = CosineConfig { floor: 0.05, restart_epochs: Some(6.0), restart_factor: 2 };
+        assert_pinned("cosine_restarts", S::Cosine(restarts), None, 50);
+        assert_pinned("polynomial", S::Polynomial(PolynomialConfig { power: 0.9 }), None, 50);
+        // PyTorch's one-cycle reaches its last rate in the step after the last but one.
+        assert_pinned("one_cycle", S::OneCycle(OneCycleConfig::default()), None, 51);
+        let warmup = Warmup { steps: Some(10), start_factor: 0.1, ..Warmup::default() };
+        assert_pinned("warmup_cosine", S::Cosine(CosineConfig::default()), Some(warmup), 50);
+    }
+
+    #[test]
+    fn the_plateau_schedule_is_pytorchs() {
+        let config = PlateauConfig {
+            factor: 0.5,
+            patience: 3,
+            cooldown: 2,
+            floor: 0.1,
+            ..PlateauConfig::default()
+        };
+        let config = ScheduleConfig::Plateau(config);
+        let mut schedule = Schedule::new(config, None, 50, 1, Goal::Max);
+        let fixture = fixture();
+        let scores = floats(&fixture["plateau_scores"]);
+        for (step, expected) in floats(&fixture["plateau"]).into_iter().enumerate() {
+            let factor = schedule.factor(step as u64);
+            assert!((factor - expected).abs() < 1e-9, "step {step}: {factor} {expected}");
+            schedule.observe(scores[step]);
+            // What a checkpoint keeps is enough to go on from.
+            let state = schedule.state();
+            schedule.load_state(state);
+        }
+    }
+}
