@@ -7,17 +7,32 @@
 //! Adding an augmentation is a file here, whose type implements [`Augmentation`], and its line in the list below.
 
 mod affine;
+mod auto;
+mod colour;
 mod crop;
+mod erase;
+mod filter;
 mod flip;
+mod perspective;
 mod pipeline;
+mod policies;
 mod resize;
+mod values;
 
 pub use affine::{Rotate, Scale, Shear, Translate};
+pub use auto::{AutoAugment, Policy, RandAugment, TrivialAugmentWide};
+pub use colour::{
+    AutoContrast, ColourJitter, Equalise, Greyscale, Invert, Posterise, Sharpness, Solarise,
+};
 pub use crop::{CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop};
+pub use erase::{Erase, EraseValue, RandomErasing};
+pub use filter::{Blur, GaussianBlur, GaussianNoise, Noise};
 pub use flip::{HorizontalFlip, VerticalFlip};
+pub use perspective::Perspective;
 pub(crate) use pipeline::check;
 pub use pipeline::{Pipeline, PixelOperation, Plan, Transform};
 pub use resize::{Letterbox, Resize, ResizeShortest};
+pub use values::Values;
 
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
@@ -60,9 +75,12 @@ macro_rules! augmentations {
 
 augmentations! {
     HorizontalFlip, VerticalFlip,
-    Rotate, Translate, Scale, Shear,
+    Rotate, Translate, Scale, Shear, Perspective,
     CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop,
     Resize, ResizeShortest, Letterbox,
+    ColourJitter, Greyscale, Solarise, Posterise, Equalise, AutoContrast, Invert, Sharpness,
+    GaussianBlur, GaussianNoise, RandomErasing,
+    RandAugment, TrivialAugmentWide, AutoAugment,
 }
 
 /// `HorizontalFlip` as `horizontal-flip`, the way serde names it.
