@@ -48,17 +48,27 @@ impl Style {
 
     /// Torchvision's `Conv2dNormActivation`: convolution, batch normalisation and, unless it is
     /// [`Activation::Identity`], an activation, numbered 0, 1, 2.
+    pub fn sequential<B: Block>(
+        &self,
+        spec: ConvSpec,
+        act: Activation,
+        device: &Device,
+    ) -> Sequential<B> {
+        let mut layers = Vec::from(self.conv_norm(spec, device));
+        if act != Activation::Identity {
+            layers.push(Layer::Act(Act::new(act)));
+        }
+        Sequential::numbered(layers)
+    }
+
+    /// [`Style::sequential`] as an entry of another.
     pub fn conv_norm_act<B: Block>(
         &self,
         spec: ConvSpec,
         act: Activation,
         device: &Device,
     ) -> Layer<B> {
-        let mut layers = Vec::from(self.conv_norm(spec, device));
-        if act != Activation::Identity {
-            layers.push(Layer::Act(Act::new(act)));
-        }
-        Layer::Sequential(Sequential::numbered(layers))
+        Layer::Sequential(self.sequential(spec, act, device))
     }
 
     /// Batch normalisation.
