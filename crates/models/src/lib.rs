@@ -16,9 +16,11 @@
 #![warn(missing_docs)]
 
 pub mod backbone;
+mod blocks;
 pub mod classification;
 mod error;
 pub mod layers;
+pub mod sequential;
 pub mod weights;
 
 pub use backbone::{Backbone, FeatureMap};
