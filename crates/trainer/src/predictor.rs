@@ -20,11 +20,12 @@ use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_metrics::softmax;
 use firesight_models::classification::Classifier;
+use firesight_models::weights::load_state_dict;
 use serde::Serialize;
 
 use crate::card::ModelCard;
 use crate::device::NamedDevice;
-use crate::engine::{self, Weights, parameters::load_values};
+use crate::engine::{self, Weights};
 use crate::experiment::normalize;
 use crate::recipe::{Recipe, TaskConfig};
 use crate::run_folder::{ModelPath, RECIPE_FILE};
@@ -75,7 +76,7 @@ impl Predictor {
         };
         let TaskConfig::Classification(config) = &recipe.task;
         let model = config.model.init(card.input(), card.classes.len(), &device.device)?;
-        let model = load_values(model, values.into_iter().collect())
+        let model = load_state_dict(model, &values)
             .map_err(|error| anyhow::anyhow!("{}: {error}", path.checkpoint.display()))?;
         Ok(Self {
             model,

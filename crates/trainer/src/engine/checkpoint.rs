@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::network::{NetworkState, StateScalar};
+use firesight_models::weights::StateDict;
 use super::progress::Progress;
 
 /// The checkpoints of one run.
@@ -279,7 +280,7 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         .map_err(|error| damaged(format!("{STATE} cannot be read: {error}")))?;
     let mut networks = BTreeMap::new();
     for (name, numbers) in state.networks {
-        let tensors = |suffix: &str| -> Result<Option<Vec<(String, TensorData)>>, CheckpointError> {
+        let tensors = |suffix: &str| -> Result<Option<StateDict>, CheckpointError> {
             let file = format!("{name}{suffix}.safetensors");
             let Some(bytes) = files.get(&file) else { return Ok(None) };
             decode_tensors(bytes).map(Some).map_err(|error| damaged(format!("{file}: {error}")))
@@ -346,7 +347,7 @@ fn encode(checkpoint: &Checkpoint, extra: &[(String, Vec<u8>)]) -> BTreeMap<Stri
     files
 }
 
-fn encode_tensors(tensors: &[(String, TensorData)]) -> Vec<u8> {
+fn encode_tensors(tensors: &StateDict) -> Vec<u8> {
     let views = tensors.iter().map(|(name, data)| {
         let dtype = match data.dtype {
             DType::F32 => Dtype::F32,
@@ -364,9 +365,9 @@ fn encode_tensors(tensors: &[(String, TensorData)]) -> Vec<u8> {
     safetensors::serialize(views, None).expect("views of whole tensors can be written")
 }
 
-fn decode_tensors(bytes: &[u8]) -> Result<Vec<(String, TensorData)>, String> {
+fn decode_tensors(bytes: &[u8]) -> Result<StateDict, String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let mut found = Vec::new();
+    let mut found = StateDict::new();
     for (name, view) in tensors.tensors() {
         let dtype = match view.dtype() {
             Dtype::F32 => DType::F32,
@@ -378,7 +379,7 @@ fn decode_tensors(bytes: &[u8]) -> Result<Vec<(String, TensorData)>, String> {
             other => return Err(format!("the tensor `{name}` has the type {other:?}")),
         };
         let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
-        found.push((name, data));
+        found.insert(name, data);
     }
     Ok(found)
 }
@@ -416,10 +417,10 @@ mod tests {
     fn checkpoint(step: u64) -> Checkpoint {
         let data = TensorData::from([[1.0f32, -2.5], [f32::MIN_POSITIVE, step as f32]]);
         let network = NetworkState {
-            weights: vec![("conv.weight".into(), data.clone())],
-            ema: Some(vec![("conv.weight".into(), data.clone())]),
+            weights: [("conv.weight".to_owned(), data.clone())].into(),
+            ema: Some([("conv.weight".to_owned(), data.clone())].into()),
             ema_updates: step,
-            optimizer: vec![("conv.weight.momentum.velocity".into(), data)],
+            optimizer: [("conv.weight.momentum.velocity".to_owned(), data)].into(),
             scalars: [("conv.weight.time".to_string(), StateScalar::Uint(step))].into(),
         };
         let progress = Progress { step, loss_sum: 0.1 + 0.2, ..Progress::default() };

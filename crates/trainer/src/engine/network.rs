@@ -3,19 +3,17 @@
 //! A task owns one network, or several: a GAN steps two in one training step, each with its own
 //! optimizer. The engine sees them through [`TrainedNetwork`] only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_pack::Scalar;
+use firesight_models::weights::{StateDict, TorchNames, load_state_dict, state_dict};
 use serde::{Deserialize, Serialize};
 
 use super::ema::Ema;
 use super::optimizer::Optimizer;
-use super::parameters::{
-    GradientChange, gradient_norm, load_values, map_gradients, parameters, values,
-};
+use super::parameters::{GradientChange, gradient_norm, map_gradients, trainable};
 use crate::recipe::{Clip, EmaConfig, OptimizerConfig, ParameterGroup};
 
 /// How a network is trained; the same for all networks of most tasks.
@@ -32,7 +30,7 @@ pub struct NetworkConfig {
 }
 
 /// A module under training.
-pub struct Network<M: Module> {
+pub struct Network<M: TorchNames> {
     name: &'static str,
     module: M,
     device: Device,
@@ -64,7 +62,7 @@ pub struct NonFiniteGradient {
     pub norm: f64,
 }
 
-impl<M: Module> Network<M> {
+impl<M: TorchNames> Network<M> {
     /// Takes a freshly built module; its parameters are brought into being now, so that they are
     /// drawn in the order of its fields, and `device` (with autodiff) is where it is trained.
     pub fn new(name: &'static str, module: M, config: &NetworkConfig, device: &Device) -> Self {
@@ -159,14 +157,14 @@ impl<M: Module> Network<M> {
 /// A network's state in plain memory, as a checkpoint stores it.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkState {
-    /// Parameters and running statistics.
-    pub weights: Vec<(String, TensorData)>,
+    /// Parameters and running statistics under PyTorch's names, in its layouts.
+    pub weights: StateDict,
     /// The same, averaged.
-    pub ema: Option<Vec<(String, TensorData)>>,
+    pub ema: Option<StateDict>,
     /// How many updates are in the average.
     pub ema_updates: u64,
     /// The optimizer's tensors.
-    pub optimizer: Vec<(String, TensorData)>,
+    pub optimizer: BTreeMap<String, TensorData>,
     /// The optimizer's numbers, such as Adam's step count.
     pub scalars: BTreeMap<String, StateScalar>,
 }
@@ -224,13 +222,13 @@ pub trait TrainedNetwork {
     fn load_state(&mut self, state: NetworkState) -> Result<(), String>;
 }
 
-impl<M: Module> TrainedNetwork for Network<M> {
+impl<M: TorchNames> TrainedNetwork for Network<M> {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn trainable_parameters(&self) -> usize {
-        parameters(&self.module).iter().filter(|p| p.trainable).map(|p| p.elements).sum()
+        trainable(&self.module).iter().map(|p| p.shape.iter().product::<usize>()).sum()
     }
 
     fn has_ema(&self) -> bool {
@@ -240,21 +238,20 @@ impl<M: Module> TrainedNetwork for Network<M> {
     fn state(&self) -> NetworkState {
         let (optimizer, scalars) = self.optimizer.state();
         NetworkState {
-            weights: values(&self.module.valid()),
-            ema: self.ema.as_ref().map(|ema| values(ema.module())),
+            weights: state_dict(&self.module),
+            ema: self.ema.as_ref().map(|ema| state_dict(ema.module())),
             ema_updates: self.ema.as_ref().map_or(0, Ema::updates),
-            optimizer,
+            optimizer: optimizer.into_iter().collect(),
             scalars: scalars.into_iter().map(|(name, value)| (name, value.into())).collect(),
         }
     }
 
     fn load_state(&mut self, state: NetworkState) -> Result<(), String> {
-        let by_name = |list: Vec<(String, TensorData)>| list.into_iter().collect::<HashMap<_, _>>();
-        self.module = load_values(self.module.clone(), by_name(state.weights))
+        self.module = load_state_dict(self.module.clone(), &state.weights)
             .map_err(|error| format!("weights: {error}"))?;
         match (&mut self.ema, state.ema) {
             (Some(ema), Some(stored)) => {
-                let shadow = load_values(ema.module().clone(), by_name(stored))
+                let shadow = load_state_dict(ema.module().clone(), &stored)
                     .map_err(|error| format!("averaged weights: {error}"))?;
                 ema.restore(shadow, state.ema_updates);
             }
@@ -265,7 +262,7 @@ impl<M: Module> TrainedNetwork for Network<M> {
         let scalars =
             state.scalars.into_iter().map(|(name, value)| (name, value.into())).collect();
         self.optimizer
-            .load_state(&self.module, &self.device, state.optimizer, scalars)
+            .load_state(&self.module, &self.device, state.optimizer.into_iter().collect(), scalars)
             .map_err(|name| format!("optimizer: the state of `{name}` cannot be restored"))
     }
 }

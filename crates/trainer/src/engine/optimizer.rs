@@ -12,9 +12,10 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::{DynOptimizer, DynState, GradientsParams, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_pack::Scalar;
+use firesight_models::weights::TorchNames;
 use regex::Regex;
 
-use super::parameters::{ParameterInfo, parameters};
+use super::parameters::trainable;
 use crate::recipe::{OptimizerConfig, ParameterGroup};
 
 /// How one group of parameters is updated.
@@ -34,18 +35,19 @@ pub struct Optimizer {
 impl Optimizer {
     /// Assigns every trainable parameter of the module to its group: the first of `groups` whose
     /// pattern is found in its name, else the recipe's own settings.
-    pub fn new<M: Module>(config: &OptimizerConfig, groups: &[ParameterGroup], module: &M) -> Self {
+    pub fn new<M: TorchNames>(config: &OptimizerConfig, groups: &[ParameterGroup], module: &M) -> Self {
         let spare = !config.decays_norm_and_bias();
         let mut built: Vec<(GroupKey, Group)> = Vec::new();
         let mut members = HashMap::new();
         let patterns: Vec<Option<Regex>> =
             groups.iter().map(|group| Regex::new(&group.pattern).ok()).collect();
-        for parameter in parameters(module).into_iter().filter(|p| p.trainable) {
+        for parameter in trainable(module) {
             let group = patterns.iter().position(|pattern| {
                 pattern.as_ref().is_some_and(|pattern| pattern.is_match(&parameter.name))
             });
-            let spared = spare && parameter.norm_or_bias;
-            let key = GroupKey { group, spared, rank: parameter.rank };
+            // Biases and the parameters of norms are the vectors of a network.
+            let spared = spare && parameter.rank() <= 1;
+            let key = GroupKey { group, spared, rank: parameter.rank() };
             let index = built.iter().position(|(other, _)| *other == key).unwrap_or_else(|| {
                 let own = key.group.map(|g| &groups[g]);
                 let decay = match key.spared {
@@ -86,7 +88,7 @@ impl Optimizer {
     /// # Errors
     /// The name of a parameter that had a state when it was written and cannot get it back now:
     /// going on would silently lose its momentum.
-    pub fn load_state<M: Module>(
+    pub fn load_state<M: TorchNames>(
         &mut self,
         module: &M,
         device: &Device,
@@ -97,8 +99,8 @@ impl Optimizer {
             let under = |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
             tensors.iter().any(|(key, _)| under(key)) || scalars.keys().any(|key| under(key))
         };
-        let expected: Vec<ParameterInfo> =
-            parameters(module).into_iter().filter(|p| had_state(&p.name)).collect();
+        let expected: Vec<_> =
+            trainable(module).into_iter().filter(|p| had_state(&p.name)).collect();
         let mut source = StateSource::new(scalars.clone());
         for (name, data) in tensors.iter().cloned() {
             source.insert_tensor(name, data);
@@ -108,7 +110,7 @@ impl Optimizer {
             let Some((group, name)) = self.members.get(&parameter.id) else { continue };
             let rule = &self.groups[*group].rule;
             let state = rule
-                .state_unflatten(parameter.rank, name, &mut source, &device.clone().inner())
+                .state_unflatten(parameter.rank(), name, &mut source, &device.clone().inner())
                 .ok_or_else(|| name.clone())?;
             self.states.insert(name.clone(), state);
         }
@@ -169,6 +171,8 @@ mod tests {
         matrix: Param<Tensor<2>>,
         vector: Param<Tensor<1>>,
     }
+
+    impl TorchNames for Pair {}
 
     const MATRIX: [[f32; 3]; 2] = [[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]];
 

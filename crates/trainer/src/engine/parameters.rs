@@ -1,98 +1,29 @@
-//! The parameters of a module by name: what optimizer groups, state files and clipping go by.
+//! The trainable parameters of a module by name, and what is done with all their gradients at once.
 //!
 //! Burn's parameter ids are random per construction, so nothing that is written to a file is keyed by
-//! them. A parameter's name is its path of fields, with PyTorch's leaf names for normalisation layers
-//! (`weight`, `bias` for Burn's `gamma`, `beta`), and without the variant of an enum on the way.
+//! them: a parameter goes by its PyTorch name.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
+use firesight_models::weights::{self, ParameterInfo, TorchNames};
 
-/// What is known of one float tensor of a module, parameter or running statistic.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ParameterInfo {
-    /// Burn's id, valid in this process only.
-    pub id: ParamId,
-    /// For example `layer1.0.conv1.weight`.
-    pub name: String,
-    /// Number of dimensions.
-    pub rank: usize,
-    /// Number of elements.
-    pub elements: usize,
-    /// Whether it takes gradients; running statistics and frozen parameters do not.
-    pub trainable: bool,
-    /// Whether it is a bias or belongs to a normalisation layer: what weight decay may spare.
-    pub norm_or_bias: bool,
-}
-
-/// Every float tensor of a module, in the order of its fields.
-pub fn parameters<M: Module>(module: &M) -> Vec<ParameterInfo> {
-    let mut visitor = Lister::default();
-    module.visit(&mut visitor);
-    visitor.found
-}
-
-#[derive(Default)]
-struct Lister {
-    path: Path,
-    found: Vec<ParameterInfo>,
-}
-
-impl ModuleVisitor for Lister {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
+/// The parameters that take gradients; running statistics and frozen parameters do not.
+pub fn trainable<M: TorchNames>(module: &M) -> Vec<ParameterInfo> {
+    struct Ids(HashSet<ParamId>);
+    impl ModuleVisitor for Ids {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0.insert(param.id);
+            }
+        }
     }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let shape = param.lazy_shape();
-        self.found.push(ParameterInfo {
-            id: param.id,
-            name: self.path.name(),
-            rank: D,
-            elements: shape.num_elements(),
-            trainable: param.is_require_grad(),
-            norm_or_bias: self.path.norm_or_bias(),
-        });
-    }
-}
-
-/// The fields between the module and a tensor of it.
-#[derive(Default)]
-struct Path(Vec<(String, String)>);
-
-impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
-        self.0.push((name.into(), container.into()));
-    }
-
-    fn exit(&mut self) {
-        self.0.pop();
-    }
-
-    fn in_norm(&self) -> bool {
-        self.0.last().is_some_and(|(_, container)| container.contains("Norm"))
-    }
-
-    fn norm_or_bias(&self) -> bool {
-        self.in_norm() || self.0.last().is_some_and(|(name, _)| name == "bias")
-    }
-
-    fn name(&self) -> String {
-        let last = self.0.len().saturating_sub(1);
-        let parts = self.0.iter().enumerate().filter(|(_, (_, c))| !c.starts_with("Enum:"));
-        let names = parts.map(|(i, (name, _))| match name.as_str() {
-            "gamma" if i == last && self.in_norm() => "weight",
-            "beta" if i == last && self.in_norm() => "bias",
-            name => name,
-        });
-        names.collect::<Vec<_>>().join(".")
-    }
+    let mut ids = Ids(HashSet::new());
+    module.visit(&mut ids);
+    let all = weights::parameters(module).into_iter();
+    all.filter(|info| !info.buffer && ids.0.contains(&info.id)).collect()
 }
 
 /// The largest tensor that is summed in one call; larger ones are summed in chunks of this size, since
@@ -170,91 +101,4 @@ pub enum GradientChange {
     Scale(f64),
     /// Limits each element to `-limit..=limit`.
     Clamp(f64),
-}
-
-/// The values of every float tensor of a module by name: parameters and running statistics.
-///
-/// The module must be an inference copy (`valid()`), which brings running statistics up to date.
-pub fn values<M: Module>(module: &M) -> Vec<(String, TensorData)> {
-    struct Values {
-        names: std::vec::IntoIter<ParameterInfo>,
-        values: Vec<(String, TensorData)>,
-    }
-    impl ModuleVisitor for Values {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let info = self.names.next().expect("visits come in the same order");
-            self.values.push((info.name, param.val().into_data()));
-        }
-    }
-    let mut visitor = Values { names: parameters(module).into_iter(), values: Vec::new() };
-    module.visit(&mut visitor);
-    visitor.values
-}
-
-/// Puts values back that [`values`] gave. The module keeps its device and its ids.
-///
-/// # Errors
-/// The name of a tensor that is missing or has another shape; the module is then partly loaded and
-/// must not be used.
-pub fn load_values<M: Module>(
-    module: M,
-    values: HashMap<String, TensorData>,
-) -> Result<M, LoadValuesError> {
-    struct Load {
-        names: std::vec::IntoIter<ParameterInfo>,
-        values: HashMap<String, TensorData>,
-        error: Option<LoadValuesError>,
-    }
-    impl ModuleMapper for Load {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let info = self.names.next().expect("maps come in the same order");
-            let shape = param.lazy_shape().to_vec();
-            let Some(data) = self.values.remove(&info.name) else {
-                self.error.get_or_insert(LoadValuesError::Missing(info.name));
-                return param;
-            };
-            if data.shape.to_vec() != shape {
-                self.error.get_or_insert(LoadValuesError::Shape {
-                    name: info.name,
-                    expected: shape,
-                    found: data.shape.to_vec(),
-                });
-                return param;
-            }
-            let trainable = param.is_require_grad();
-            let (id, tensor, mapper) = param.consume();
-            let loaded = Tensor::from_data(data, &tensor.device());
-            let loaded = if trainable { loaded.require_grad() } else { loaded };
-            Param::from_mapped_value(id, loaded, mapper)
-        }
-    }
-    let names = parameters(&module).into_iter();
-    let mut load = Load { names, values, error: None };
-    let module = module.map(&mut load);
-    match (load.error, load.values.keys().next()) {
-        (Some(error), _) => Err(error),
-        (None, Some(name)) => Err(LoadValuesError::Unknown(name.clone())),
-        (None, None) => Ok(module),
-    }
-}
-
-/// Why stored values do not fit a module.
-#[derive(Debug, thiserror::Error, PartialEq)]
-pub enum LoadValuesError {
-    /// The file lacks a tensor that the model has.
-    #[error("the tensor `{0}` is missing")]
-    Missing(String),
-    /// The file has a tensor that the model lacks.
-    #[error("the tensor `{0}` belongs to no parameter of the model")]
-    Unknown(String),
-    /// The shapes differ.
-    #[error("the tensor `{name}` has shape {found:?}, the model needs {expected:?}")]
-    Shape {
-        /// Whose.
-        name: String,
-        /// The model's shape.
-        expected: Vec<usize>,
-        /// The file's shape.
-        found: Vec<usize>,
-    },
 }

@@ -185,8 +185,6 @@ pub struct ClassificationConfig {
 pub enum InitConfig {
     /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
     Weights(String),
-    /// A published set of weights, for example `IMAGENET1K_V1`; downloaded and verified on first use.
-    Tag(String),
 }
 
 /// Reads a recipe file with `--set` overrides and checks all that can be known from it alone.

@@ -41,7 +41,9 @@ impl ClassificationTask {
     ) -> anyhow::Result<Self> {
         let mut module = config.model.init(input, classes, device)?;
         if let Some(init) = &config.init {
-            module = crate::init::apply(module, init)?;
+            let (loaded, report) = crate::init::apply(module, init)?;
+            module = loaded;
+            eprintln!("{}", crate::init::describe(&report));
         }
         for pattern in &config.freeze {
             module = module.freeze_group(ParamGroup::from_regex(pattern)?);
