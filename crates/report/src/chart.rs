@@ -1,0 +1,599 @@
+//! Line charts as geometry: ticks, paths and marks in the units of an SVG view box. The template
+//! writes the markup, so that every label passes through its escaping.
+
+use serde::Serialize;
+
+use crate::format;
+
+/// View box and plot area; the left margin holds a label of seven characters in the size that a
+/// phone gets.
+const WIDTH: f64 = 560.0;
+const HEIGHT: f64 = 300.0;
+const LEFT: f64 = 66.0;
+const RIGHT: f64 = 548.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 258.0;
+
+/// How the values of an axis are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Unit {
+    /// As they are.
+    #[default]
+    Plain,
+    /// Shares, in percent.
+    Percent,
+}
+
+/// One curve.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Curve {
+    /// Name in the legend.
+    pub name: String,
+    /// Points with rising x; others than finite ones break the line.
+    pub points: Vec<[f64; 2]>,
+    /// Index of the colour.
+    pub colour: usize,
+    /// Whether the line is dashed.
+    pub dashed: bool,
+    /// Whether to draw a noisy curve faintly with its running mean over it.
+    pub smooth: bool,
+    /// Whether to mark each point (where they are few).
+    pub dots: bool,
+    /// Index of the point to point out, and what to write beside it.
+    pub mark: Option<(usize, String)>,
+}
+
+/// A chart to draw.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chart {
+    /// Heading.
+    pub title: String,
+    /// Label of the horizontal axis.
+    pub x: String,
+    /// Label of the vertical axis, beside the heading.
+    pub y: String,
+    /// How values of the vertical axis are written.
+    pub unit: Unit,
+    /// Whether the vertical axis is logarithmic.
+    pub log: bool,
+    /// Whether the vertical axis begins at 0.
+    pub from_zero: bool,
+    /// The curves.
+    pub curves: Vec<Curve>,
+    /// A sentence on what is to be seen, for those who cannot see it; derived where it is empty.
+    pub summary: String,
+}
+
+/// A chart as the template draws it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Figure {
+    pub title: String,
+    pub x: String,
+    pub y: String,
+    pub log: bool,
+    pub summary: String,
+    pub width: f64,
+    pub height: f64,
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+    pub x_ticks: Vec<Tick>,
+    pub y_ticks: Vec<Tick>,
+    pub lines: Vec<Line>,
+    pub legend: Vec<Legend>,
+}
+
+/// A tick with its label.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Tick {
+    pub at: f64,
+    pub label: String,
+}
+
+/// A drawn curve.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Line {
+    pub name: String,
+    pub colour: usize,
+    pub dashed: bool,
+    pub faint: bool,
+    pub path: String,
+    pub dots: Vec<Dot>,
+    pub mark: Option<Mark>,
+}
+
+/// A marked point and the value it shows when pointed at.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Dot {
+    pub x: f64,
+    pub y: f64,
+    pub label: String,
+}
+
+/// The point that is pointed out.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Mark {
+    pub x: f64,
+    pub y: f64,
+    pub text_x: f64,
+    pub text_y: f64,
+    pub anchor: &'static str,
+    pub label: String,
+}
+
+/// An entry of the legend.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Legend {
+    pub name: String,
+    pub colour: usize,
+    pub dashed: bool,
+}
+
+/// An axis: its range in values and in view-box units.
+struct Axis {
+    low: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+    log: bool,
+}
+
+impl Axis {
+    fn place(&self, value: f64) -> f64 {
+        let scale = |v: f64| {
+            if self.log {
+                v.max(f64::MIN_POSITIVE).log10()
+            } else {
+                v
+            }
+        };
+        let share = (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low));
+        self.from + share.clamp(-0.05, 1.05) * (self.to - self.from)
+    }
+}
+
+impl Chart {
+    /// Whether a logarithmic axis suits the values: all positive and over more than `ratio` times.
+    pub(crate) fn suits_log(curves: &[Curve], ratio: f64) -> bool {
+        let values = || finite(curves).map(|p| p[1]);
+        let low = values().fold(f64::INFINITY, f64::min);
+        let high = values().fold(f64::NEG_INFINITY, f64::max);
+        low > 0.0 && high / low > ratio
+    }
+
+    /// Lays the chart out; `None` where no curve has a finite point.
+    pub(crate) fn figure(self) -> Option<Figure> {
+        let log = self.log && finite(&self.curves).any(|p| p[1] > 0.0);
+        let usable = |p: &&[f64; 2]| !log || p[1] > 0.0;
+        let range = |index: usize| {
+            finite(&self.curves).filter(usable).map(|p| p[index]).fold(
+                None,
+                |range: Option<(f64, f64)>, v| {
+                    Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
+                },
+            )
+        };
+        let (x_low, mut x_high) = range(0)?;
+        let (mut low, high) = range(1)?;
+        if x_high <= x_low {
+            x_high = x_low + 1.0;
+        }
+        if self.from_zero && !log {
+            low = low.min(0.0);
+        }
+        let x_axis = Axis {
+            low: x_low,
+            high: x_high,
+            from: LEFT,
+            to: RIGHT,
+            log: false,
+        };
+        let x_ticks = linear_ticks(x_low, x_high, 5)
+            .into_iter()
+            .filter(|&v| (x_low..=x_high).contains(&v))
+            .map(|v| Tick {
+                at: round(x_axis.place(v)),
+                label: short(v),
+            })
+            .collect();
+        let values = if log {
+            log_ticks(low, high)
+        } else {
+            linear_ticks(low, high, 5)
+        };
+        let y_axis = Axis {
+            low: values.first().copied().unwrap_or(low).min(low),
+            high: values.last().copied().unwrap_or(high).max(high),
+            from: BOTTOM,
+            to: TOP,
+            log,
+        };
+        let step = if values.len() > 1 {
+            values[1] - values[0]
+        } else {
+            1.0
+        };
+        let y_ticks = values
+            .iter()
+            .map(|&v| Tick {
+                at: round(y_axis.place(v)),
+                label: self.unit.tick(v, step, log),
+            })
+            .collect();
+
+        let legend = self
+            .curves
+            .iter()
+            .filter(|curve| !curve.name.is_empty())
+            .map(|c| Legend {
+                name: c.name.clone(),
+                colour: c.colour,
+                dashed: c.dashed,
+            })
+            .collect();
+        let lines = self
+            .curves
+            .iter()
+            .flat_map(|c| self.lines(c, &x_axis, &y_axis))
+            .collect();
+        let summary = if self.summary.is_empty() {
+            self.describe()
+        } else {
+            self.summary.clone()
+        };
+        Some(Figure {
+            summary,
+            title: self.title,
+            x: self.x,
+            y: self.y,
+            log,
+            width: WIDTH,
+            height: HEIGHT,
+            left: LEFT,
+            right: RIGHT,
+            top: TOP,
+            bottom: BOTTOM,
+            x_ticks,
+            y_ticks,
+            lines,
+            legend,
+        })
+    }
+
+    fn lines(&self, curve: &Curve, x_axis: &Axis, y_axis: &Axis) -> Vec<Line> {
+        let place = |p: &[f64; 2]| [x_axis.place(p[0]), y_axis.place(p[1])];
+        let line = |points: &[[f64; 2]], faint: bool| Line {
+            name: curve.name.clone(),
+            colour: curve.colour,
+            dashed: curve.dashed,
+            faint,
+            path: path(points, y_axis.log, &place),
+            dots: Vec::new(),
+            mark: None,
+        };
+        let smooth = curve.smooth && curve.points.len() >= 40;
+        let mut lines = Vec::new();
+        if smooth {
+            lines.push(line(&curve.points, true));
+            lines.push(line(&running_mean(&curve.points), false));
+        } else {
+            lines.push(line(&curve.points, false));
+        }
+        let drawn = curve
+            .points
+            .iter()
+            .filter(|p| p[1].is_finite() && (!y_axis.log || p[1] > 0.0));
+        let few = curve.points.len() <= 60;
+        if let Some(last) = lines.last_mut() {
+            if (curve.dots && few) || curve.points.len() == 1 {
+                last.dots = drawn
+                    .map(|p| {
+                        let [x, y] = place(p).map(round);
+                        let label =
+                            format!("{} {}: {}", self.x, short(p[0]), self.unit.value(p[1]));
+                        Dot { x, y, label }
+                    })
+                    .collect();
+            }
+            last.mark = curve.mark.as_ref().and_then(|(index, label)| {
+                let [x, y] = place(curve.points.get(*index)?).map(round);
+                let left = x > (LEFT + RIGHT) / 2.0;
+                // The label keeps clear of the frame: below a point near the top, else above it.
+                let text_y = if y < TOP + 40.0 { y + 26.0 } else { y - 14.0 };
+                let text_x = round(if left { x + 4.0 } else { x - 4.0 });
+                let anchor = if left { "end" } else { "start" };
+                Some(Mark {
+                    x,
+                    y,
+                    text_x,
+                    text_y: round(text_y),
+                    anchor,
+                    label: label.clone(),
+                })
+            });
+        }
+        lines
+    }
+
+    /// "Loss over step: train from 2.3 to 0.04; validation from 1.9 to 0.11 (best ...)".
+    fn describe(&self) -> String {
+        let parts: Vec<_> = self
+            .curves
+            .iter()
+            .filter_map(|curve| {
+                let known = || curve.points.iter().filter(|p| p[1].is_finite());
+                let (first, last) = (known().next()?, known().next_back()?);
+                let (first, last) = (self.unit.value(first[1]), self.unit.value(last[1]));
+                let mark = curve.mark.as_ref().map(|(_, label)| format!(" ({label})"));
+                let name = if curve.name.is_empty() {
+                    String::new()
+                } else {
+                    format!("{} ", curve.name)
+                };
+                Some(format!(
+                    "{name}from {first} to {last}{}",
+                    mark.unwrap_or_default()
+                ))
+            })
+            .collect();
+        format!("{} over {}: {}", self.title, self.x, parts.join("; "))
+    }
+}
+
+impl Unit {
+    /// A value in a sentence.
+    pub(crate) fn value(self, value: f64) -> String {
+        match self {
+            Unit::Plain => format::number(value, 4),
+            Unit::Percent => format!("{:.2}\u{a0}%", value * 100.0),
+        }
+    }
+
+    /// A tick, with just the digits that tell it from its neighbours `step` away.
+    fn tick(self, value: f64, step: f64, log: bool) -> String {
+        match self {
+            Unit::Percent => {
+                let decimals = (-(step * 100.0).log10()).ceil().clamp(0.0, 4.0) as usize;
+                format!("{:.decimals$}\u{a0}%", value * 100.0)
+            }
+            Unit::Plain if log => format::number(value, 2),
+            Unit::Plain => short(value),
+        }
+    }
+}
+
+fn finite(curves: &[Curve]) -> impl Iterator<Item = &[f64; 2]> {
+    curves
+        .iter()
+        .flat_map(|c| &c.points)
+        .filter(|p| p[0].is_finite() && p[1].is_finite())
+}
+
+/// A tick label: `250`, `12k`, `0.005`.
+fn short(value: f64) -> String {
+    match value.abs() {
+        v if v >= 1e6 => format!("{}M", format::number(value / 1e6, 4)),
+        v if v >= 1e4 => format!("{}k", format::number(value / 1e3, 4)),
+        _ => format::number(value, 4),
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Values at a step of 1, 2 or 5 times a power of ten around `low..=high`, about `count` of them;
+/// the outermost enclose the range.
+fn linear_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+    let (low, high) = if high > low {
+        (low, high)
+    } else {
+        let around = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
+        (low - around, high + around)
+    };
+    let raw = (high - low) / count as f64;
+    let power = 10_f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .map(|k| k * power)
+        .into_iter()
+        .find(|s| *s >= raw * 0.999);
+    let step = step.unwrap_or(10.0 * power);
+    let first = (low / step + 1e-9).floor();
+    let last = (high / step - 1e-9).ceil();
+    (0..=(last - first).clamp(1.0, 100.0) as u64)
+        .map(|index| {
+            let value = (first + index as f64) * step;
+            // 3 * 0.1 is not 0.3: round to a digit below the step.
+            let scale = 10_f64.powf(2.0 - step.log10().floor());
+            if scale.is_finite() && scale > 0.0 {
+                (value * scale).round() / scale
+            } else {
+                value
+            }
+        })
+        .collect()
+}
+
+/// Powers of ten around `low..=high`; with their 2 and 5 fold where there are few.
+fn log_ticks(low: f64, high: f64) -> Vec<f64> {
+    let decades = high.log10().ceil() - low.log10().floor();
+    let folds: &[f64] = match decades {
+        d if d <= 2.0 => &[1.0, 2.0, 5.0],
+        d if d <= 4.0 => &[1.0, 3.0],
+        _ => &[1.0],
+    };
+    let every = (decades / 6.0).ceil().max(1.0) as i32;
+    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let mut values: Vec<f64> = (first..=last)
+        .filter(|power| (power - first) % every == 0)
+        .flat_map(|power| folds.iter().map(move |fold| fold * 10_f64.powi(power)))
+        .collect();
+    let from = values.iter().rposition(|v| *v <= low * 1.0001).unwrap_or(0);
+    let to = values
+        .iter()
+        .position(|v| *v >= high * 0.9999)
+        .unwrap_or(values.len() - 1);
+    values.truncate(to + 1);
+    values.drain(..from);
+    values
+}
+
+/// The mean over a window of a thirtieth of the points around each point, cut at the ends.
+fn running_mean(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let radius = (points.len() / 60).max(2);
+    (0..points.len())
+        .map(|at| {
+            // As many to the left as to the right, so that the ends are not biased.
+            let reach = radius.min(at).min(points.len() - 1 - at);
+            let window = &points[at - reach..=at + reach];
+            let known: Vec<f64> = window
+                .iter()
+                .map(|p| p[1])
+                .filter(|v| v.is_finite())
+                .collect();
+            [
+                points[at][0],
+                known.iter().sum::<f64>() / known.len() as f64,
+            ]
+        })
+        .collect()
+}
+
+/// An SVG path through the points, thinned to what can be seen: within each column of the plot the
+/// first, lowest, highest and last point stay, so that no spike is lost.
+fn path(points: &[[f64; 2]], log: bool, place: &impl Fn(&[f64; 2]) -> [f64; 2]) -> String {
+    let mut text = String::new();
+    let columns = (RIGHT - LEFT) / 1.5;
+    let usable = |p: &[f64; 2]| p[0].is_finite() && p[1].is_finite() && (!log || p[1] > 0.0);
+    for run in points.split(|p| !usable(p)) {
+        let placed: Vec<[f64; 2]> = run.iter().map(place).collect();
+        let dense = placed.len() as f64 > 2.0 * columns;
+        let column = |p: &[f64; 2]| {
+            if dense {
+                (p[0] / 1.5).floor() as i64
+            } else {
+                0
+            }
+        };
+        let mut start = 0;
+        let mut command = 'M';
+        let mut push = |p: [f64; 2]| {
+            use std::fmt::Write;
+            let _ = write!(text, "{command}{} {}", round(p[0]), round(p[1]));
+            command = 'L';
+        };
+        while start < placed.len() {
+            let same = |p: &&[f64; 2]| dense && column(p) == column(&placed[start]);
+            let length = placed[start..].iter().take_while(same).count().max(1);
+            let bucket = &placed[start..start + length];
+            let by = |a: &&[f64; 2], b: &&[f64; 2]| a[1].total_cmp(&b[1]);
+            let extreme = |point: Option<&[f64; 2]>| {
+                bucket.iter().position(|p| Some(p) == point).unwrap_or(0)
+            };
+            let mut keep = vec![
+                0,
+                extreme(bucket.iter().min_by(by)),
+                extreme(bucket.iter().max_by(by)),
+                length - 1,
+            ];
+            keep.sort_unstable();
+            keep.dedup();
+            keep.into_iter().for_each(|index| push(bucket[index]));
+            start += length;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: Vec<[f64; 2]>, log: bool) -> Chart {
+        let curve = Curve {
+            name: "train".into(),
+            points,
+            ..Curve::default()
+        };
+        Chart {
+            title: "Loss".into(),
+            x: "step".into(),
+            log,
+            curves: vec![curve],
+            ..Chart::default()
+        }
+    }
+
+    fn labels(ticks: &[Tick]) -> Vec<&str> {
+        ticks.iter().map(|tick| tick.label.as_str()).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_enclose_the_values() {
+        assert_eq!(linear_ticks(0.0, 1.0, 5), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+        assert_eq!(linear_ticks(0.13, 0.87, 5), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+        assert_eq!(linear_ticks(3.0, 3.0, 5), [2.6, 2.8, 3.0, 3.2, 3.4]);
+        assert_eq!(log_ticks(0.03, 2.3), [0.03, 0.1, 0.3, 1.0, 3.0]);
+        assert_eq!(log_ticks(1e-8, 100.0).first(), Some(&1e-8));
+        let figure = chart(vec![[0.0, 0.934], [20_000.0, 0.981]], false);
+        let figure = Chart {
+            unit: Unit::Percent,
+            ..figure
+        }
+        .figure()
+        .unwrap();
+        assert_eq!(labels(&figure.x_ticks), ["0", "5000", "10k", "15k", "20k"]);
+        assert_eq!(figure.y_ticks[0].label, "93\u{a0}%");
+    }
+
+    #[test]
+    fn curves_end_where_they_should() {
+        let figure = chart(
+            vec![[0.0, 0.0], [5.0, f64::NAN], [8.0, 0.5], [10.0, 1.0]],
+            false,
+        )
+        .figure()
+        .unwrap();
+        assert_eq!(figure.lines[0].path, "M66 258M451.6 136L548 14");
+        assert_eq!(figure.summary, "Loss over step: train from 0 to 1");
+        assert!(chart(vec![[1.0, f64::NAN]], false).figure().is_none());
+        assert!(chart(vec![], true).figure().is_none());
+        assert!(
+            chart(vec![[1.0, -1.0]], true).figure().is_some(),
+            "no logarithm of a negative value"
+        );
+        assert_eq!(
+            chart(vec![[3.0, 0.0]], false).figure().unwrap().lines[0]
+                .dots
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn many_points_are_thinned_and_no_spike_is_lost() {
+        let mut points: Vec<_> = (0..100_000).map(|x| [f64::from(x), 0.5]).collect();
+        points[77_777][1] = 1.0;
+        let figure = chart(points, false).figure().unwrap();
+        let path = &figure.lines[0].path;
+        assert!(path.len() < 30_000, "{}", path.len());
+        let top = figure
+            .y_ticks
+            .iter()
+            .find(|tick| tick.label == "1")
+            .unwrap()
+            .at;
+        assert!(path.contains(&format!(" {top}")), "the spike at {top}");
+    }
+
+    #[test]
+    fn the_running_mean_keeps_a_straight_line() {
+        let line: Vec<_> = (0..200)
+            .map(|x| [f64::from(x), 3.0 * f64::from(x)])
+            .collect();
+        for (mean, point) in running_mean(&line).iter().zip(&line) {
+            assert!((mean[1] - point[1]).abs() < 1e-9);
+        }
+    }
+}
