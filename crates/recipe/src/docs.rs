@@ -13,9 +13,9 @@ use crate::path::bare;
 
 /// The reference of a recipe type, the same text for the same schema; `schemars::schema_for!(Recipe)` makes the schema.
 ///
-/// The type's own doc comment opens it. Then follows one section per table, in the order in which the keys are
-/// declared: `[optimizer]` with its variants, `[optimizer.sgd]` with its keys. A type that stands in several places is
-/// described at the first, and the others link there.
+/// The type's own doc comment opens it. Then follows one section per table: `optimizer` with its variants in the order in
+/// which they are declared, `optimizer.sgd` with its keys, those that are required first, else by name. A type that
+/// stands in several places is described at the first, and the others link there.
 pub fn docs(schema: &Schema, title: &str) -> String {
     let root = schema.as_value();
     let definitions = root.get("$defs").and_then(Value::as_object);
@@ -132,7 +132,10 @@ impl<'s> Writer<'s> {
             .map(|names| names.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
         self.text += "\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n";
-        for (key, schema) in properties {
+        // Whether a schema keeps the order of keys depends on a feature of `serde_json`, so it is not relied on.
+        let mut properties: Vec<(&String, &Value)> = properties.iter().collect();
+        properties.sort_by_key(|(key, _)| (!required.contains(&key.as_str()), *key));
+        for (key, schema) in &properties {
             let default = match schema.get("default") {
                 _ if required.contains(&key.as_str()) => "**required**".to_owned(),
                 Some(Value::Null) | None => "-".to_owned(),

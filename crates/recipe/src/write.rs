@@ -25,12 +25,20 @@ impl serde::ser::Error for WriteError {
 /// Inline tables up to this many columns stay on one line.
 const WIDTH: usize = 88;
 
-/// The value as TOML, the same text for the same value. Options that hold nothing are left out.
+/// A recipe as TOML, the same text for the same value. Options that hold nothing are left out.
+///
+/// # Panics
+/// Where [`try_to_toml`] has an error, which is a mistake in the type: no value that was read from TOML has one.
+pub fn to_toml<T: Serialize + ?Sized>(recipe: &T) -> String {
+    try_to_toml(recipe).unwrap_or_else(|error| panic!("the type of this recipe {error}"))
+}
+
+/// As [`to_toml`], for values of any type.
 ///
 /// # Errors
 /// [`WriteError`] if the value is no struct, map or enum with content, if a list holds nothing (`None`), or if
 /// a map's keys are neither strings, numbers nor truth values.
-pub fn to_toml<T: Serialize + ?Sized>(value: &T) -> Result<String, WriteError> {
+pub fn try_to_toml<T: Serialize + ?Sized>(value: &T) -> Result<String, WriteError> {
     let Some(Tree::Table(entries)) = value.serialize(Builder)? else {
         return Err(WriteError("a recipe is a table".to_owned()));
     };
@@ -119,4 +127,97 @@ fn string(text: &str) -> String {
         }
     }
     quoted + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Shape {
+        Dot,
+        Circle(f32),
+        Box(u8, u8),
+        Path { points: Vec<[i64; 2]> },
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct All {
+        text: String,
+        wide: u64,
+        small: f32,
+        floats: Vec<f64>,
+        nothing: Option<u8>,
+        letter: char,
+        shapes: Vec<Shape>,
+        names: HashMap<String, i8>,
+        numbers: BTreeMap<u16, Option<bool>>,
+        deep: BTreeMap<String, BTreeMap<String, Vec<Shape>>>,
+    }
+
+    #[test]
+    fn every_kind_of_value_comes_back() {
+        let path = Shape::Path {
+            points: vec![[i64::MIN, i64::MAX]; 5],
+        };
+        let value = All {
+            text: "a \"quote\", a \\, a tab\t, a line\n\r\u{7f}\u{1}, é, 数".to_owned(),
+            wide: u64::MAX,
+            small: 0.1,
+            floats: vec![
+                0.1,
+                -0.0,
+                1e16,
+                1e-7,
+                5.0,
+                f64::MAX,
+                f64::MIN_POSITIVE,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+            ],
+            nothing: None,
+            letter: '"',
+            shapes: vec![
+                Shape::Dot,
+                Shape::Circle(2.0),
+                Shape::Box(1, 2),
+                path.clone(),
+            ],
+            names: [
+                ("z".to_owned(), 1),
+                ("a b".to_owned(), -1),
+                ("m.n".to_owned(), 0),
+            ]
+            .into(),
+            numbers: [(7, Some(true)), (30, Some(false))].into(),
+            deep: [("x".to_owned(), [("y".to_owned(), vec![path])].into())].into(),
+        };
+        let text = to_toml(&value);
+        let read = crate::read_str::<All>(&text, "all.toml", &[])
+            .unwrap_or_else(|found| panic!("{found}\n{text}"));
+        assert_eq!(read.value, value, "{text}");
+        assert_eq!(to_toml(&read.value), text);
+        assert!(
+            text.contains("small = 0.1\n")
+                && text.contains("floats = [\n    0.1,\n    -0.0,\n    1e16,"),
+            "{text}"
+        );
+        assert!(
+            text.contains("[names]\n\"a b\" = -1\n\"m.n\" = 0\nz = 1\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_toml_cannot_say_is_an_error() {
+        assert!(try_to_toml(&3).is_err());
+        assert!(try_to_toml("word").is_err());
+        assert!(try_to_toml(&BTreeMap::from([("list", vec![Some(1), None])])).is_err());
+        assert!(try_to_toml(&BTreeMap::from([([1, 2], 3)])).is_err());
+    }
 }

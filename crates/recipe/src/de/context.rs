@@ -45,6 +45,10 @@ pub(crate) struct Wanted {
     pub allowed: Vec<String>,
 }
 
+/// The name of a missing key, and the number of its finding if it has one.
+pub(crate) type MissingKey = (&'static str, Option<usize>);
+
+/// The state of one reading over all its passes.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     /// The files, in the order in which findings are shown.
@@ -61,7 +65,7 @@ pub(crate) struct Context {
     found: RefCell<Vec<Diagnostic>>,
     reported: RefCell<HashSet<(usize, String)>>,
     passed: RefCell<HashMap<usize, Passed>>,
-    missing: RefCell<BTreeMap<usize, Vec<(&'static str, Option<usize>)>>>,
+    missing: RefCell<BTreeMap<usize, Vec<MissingKey>>>,
     /// The dotted paths of all keys of the structs met.
     known: RefCell<BTreeSet<String>>,
     unknown: RefCell<Vec<UnknownKey>>,
@@ -224,7 +228,7 @@ impl Context {
     }
 
     /// The keys that are known to be missing in a table, each with the number of its finding.
-    pub fn missing_keys(&self, table: &Item) -> Vec<(&'static str, Option<usize>)> {
+    pub fn missing_keys(&self, table: &Item) -> Vec<MissingKey> {
         self.missing
             .borrow()
             .get(&table.id)

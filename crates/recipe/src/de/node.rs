@@ -56,7 +56,7 @@ impl<'a> Node<'a> {
     }
 
     /// What the layers say, uppermost first.
-    pub fn from_the_top(&self) -> impl Iterator<Item = &'a Item> {
+    pub fn uppermost_first(&self) -> impl Iterator<Item = &'a Item> {
         self.items.iter().rev().copied()
     }
 
@@ -79,7 +79,7 @@ impl<'a> Node<'a> {
             return Some(Vec::new());
         }
         let mut tables = Vec::new();
-        for item in self.from_the_top() {
+        for item in self.uppermost_first() {
             match &item.value {
                 Value::Table(entries) => tables.push(entries),
                 _ => break,
