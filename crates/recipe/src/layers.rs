@@ -278,5 +278,10 @@ fn identity(path: &Path) -> PathBuf {
 
 /// A path as it is shown: with `/` everywhere, so that messages are the same on every system.
 fn shown(path: &Path) -> String {
-    path.to_string_lossy().replace('\\', "/")
+    let text = path.to_string_lossy();
+    if cfg!(windows) {
+        text.replace('\\', "/")
+    } else {
+        text.into_owned()
+    }
 }

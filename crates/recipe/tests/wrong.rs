@@ -322,6 +322,30 @@ fn the_deepest_nesting_that_the_parser_takes_does_not_overflow() {
 }
 
 #[test]
+fn a_recipe_of_many_keys_is_read_in_time() {
+    let keys: String = (0..20_000)
+        .map(|number| format!("k{number} = 1\n"))
+        .collect();
+    let start = std::time::Instant::now();
+    let read = load(
+        &format!("{VALID}\n[data.class-weights]\n{keys}"),
+        &["data.class-weights.k7=2"],
+    );
+    assert_eq!(read.value.data.class_weights.len(), 20_000);
+    let found = read_str::<Recipe>(&keys, "recipe.toml", &[]).unwrap_err();
+    assert_eq!(found.iter().count(), 51);
+    let wrong = keys.replace("= 1", "= true");
+    let found = read_str::<Recipe>(
+        &format!("{VALID}\n[data.class-weights]\n{wrong}"),
+        "recipe.toml",
+        &[],
+    )
+    .unwrap_err();
+    assert_eq!(found.iter().count(), 51);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn colour_is_written_only_when_asked_for() {
     let found = read_str::<Recipe>("sed = 1", "recipe.toml", &[]).unwrap_err();
     assert!(!found.to_string().contains('\u{1b}'));

@@ -61,6 +61,8 @@ pub(crate) struct Context {
     pub damaged: RefCell<BTreeSet<String>>,
     /// Set when the recipe as a whole cannot be read, or enough was found.
     pub ended: Cell<bool>,
+    /// Whether there are more findings than are kept.
+    more: Cell<bool>,
     changed: Cell<bool>,
     found: RefCell<Vec<Diagnostic>>,
     reported: RefCell<HashSet<(usize, String)>>,
@@ -97,13 +99,16 @@ impl Context {
         self.changed.get()
     }
 
-    fn add(&self, found: Diagnostic) -> usize {
+    /// Adds a finding and gives its number; nothing once there are enough.
+    fn add(&self, found: Diagnostic) -> Option<usize> {
         let mut all = self.found.borrow_mut();
-        all.push(found);
-        if all.len() >= MOST {
-            self.ended.set(true);
+        if all.len() < MOST {
+            all.push(found);
+            return Some(all.len() - 1);
         }
-        all.len() - 1
+        self.ended.set(true);
+        self.more.set(true);
+        None
     }
 
     /// Records a finding at an item, once.
@@ -112,7 +117,7 @@ impl Context {
             .reported
             .borrow_mut()
             .insert((item.id, kind.to_owned()));
-        new.then(|| self.add(found))
+        if new { self.add(found) } else { None }
     }
 
     /// Records a key that the table at `path` does not have.
@@ -216,7 +221,7 @@ impl Context {
         }
         let index = found
             .filter(|_| !self.incomplete)
-            .map(|found| self.add(found));
+            .and_then(|found| self.add(found));
         self.missing
             .borrow_mut()
             .entry(table.id)
@@ -277,8 +282,8 @@ impl Context {
             };
             found.help = vec![help];
         }
-        if found.len() >= MOST {
-            let message = format!("reading ended after {MOST} errors; there may be more");
+        if self.more.get() {
+            let message = format!("there are more than {MOST} errors, the others are not shown");
             found.push(Diagnostic::error(message));
         }
         sort(&mut found, &self.sources);

@@ -1,5 +1,7 @@
 //! One value of the recipe as a serde deserializer: what all layers say at one path.
 
+use std::collections::HashMap;
+
 use serde::de::{Deserializer, Visitor};
 
 use super::access::{Fields, Items, VariantOf};
@@ -89,8 +91,10 @@ impl<'a> Node<'a> {
             return None;
         }
         let mut merged: Vec<(&str, Vec<&Item>)> = Vec::new();
+        let mut positions: HashMap<&str, usize> = HashMap::new();
         for (key, item) in tables.into_iter().rev().flatten() {
-            match merged.iter_mut().find(|(name, _)| name == key) {
+            let position = *positions.entry(key).or_insert(merged.len());
+            match merged.get_mut(position) {
                 Some((_, items)) => items.push(item),
                 None => merged.push((key, vec![item])),
             }
