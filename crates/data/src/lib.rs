@@ -1,5 +1,18 @@
 //! Samples, datasets, augmentations and the deterministic loader, in CPU memory on plain buffers.
 
+pub mod datasets;
+pub mod decode;
+pub mod download;
+pub mod error;
 pub mod sample;
+pub mod scan;
+pub mod source;
+pub mod split;
+#[cfg(feature = "download")]
+mod transfer;
 
+pub use decode::DecodeLimits;
+pub use error::DataError;
 pub use sample::{BoxLabel, Image, Label, Mask, Sample};
+pub use source::{Remark, Source, SourceConfig, SourceDataset, Splits, Subset, fingerprint};
+pub use split::{HoldOut, SplitConfig};
