@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Place, Source};
+use crate::syntax;
 
 /// Tables and lists may stand this deep inside each other; a recipe needs about ten levels.
 pub(crate) const DEEPEST: usize = 64;
@@ -31,6 +32,8 @@ pub(crate) enum Value {
     Bool(bool),
     Integer(i128),
     Float(f64),
+    /// A number that is larger than any type holds, as it is written.
+    Huge(String),
     String(String),
     Datetime(String),
     Array(Vec<Item>),
@@ -45,9 +48,11 @@ impl Value {
             Self::Bool(value) => format!("`{value}`"),
             Self::Integer(value) => format!("the number {value}"),
             Self::Float(value) => format!("the number {value:?}"),
+            Self::Huge(text) => format!("the number {}", cut(text)),
             Self::String(value) => format!("the string {}", quote(value)),
             Self::Datetime(value) => format!("the date {value}"),
             Self::Array(_) => "a list".to_owned(),
+            Self::Table(entries) if entries.is_empty() => "an empty table".to_owned(),
             Self::Table(_) => "a table".to_owned(),
         }
     }
@@ -55,11 +60,16 @@ impl Value {
 
 /// A string in quotes, cut where it is long.
 pub(crate) fn quote(text: &str) -> String {
-    let mut short: String = text.chars().take(40).collect();
+    format!("\"{}\"", cut(text))
+}
+
+fn cut(text: &str) -> String {
+    let short: String = text.chars().take(40).collect();
     if short.len() < text.len() {
-        short += "...";
+        short + "..."
+    } else {
+        short
     }
-    format!("\"{short}\"")
 }
 
 /// Counts the items of a reading.
@@ -76,18 +86,7 @@ impl Ids {
 /// A document as an item; what does not parse, or nests too deep, is every finding of it.
 pub(crate) fn parse(source: &Arc<Source>, ids: &mut Ids) -> Result<Item, Vec<Diagnostic>> {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
-    let mut found = Vec::new();
-    let mut last_line = 0;
-    for error in errors {
-        let place = error
-            .span()
-            .map_or_else(|| Place::whole(source), |span| Place::new(source, span));
-        // What follows on the same line is mostly the echo of the first.
-        if last_line != place.line() {
-            last_line = place.line();
-            found.push(Diagnostic::error(format!("not valid TOML: {}", error.message())).at(place));
-        }
-    }
+    let mut found = syntax::findings(source, &errors);
     let mut reader = Reader {
         source,
         ids,
@@ -161,10 +160,14 @@ impl<'s> Reader<'s> {
             DeValue::Datetime(value) => Value::Datetime(value.to_string()),
             DeValue::Integer(value) => match i128::from_str_radix(value.as_str(), value.radix()) {
                 Ok(value) => Value::Integer(value),
-                // Far outside of every number type: as a float it fails each range check.
-                Err(_) => Value::Float(value.as_str().parse().unwrap_or(f64::INFINITY)),
+                Err(_) => Value::Huge(value.to_string()),
             },
-            DeValue::Float(value) => Value::Float(value.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Float(value) => match value.as_str().parse::<f64>() {
+                Ok(number) if number.is_finite() || value.as_str().contains(['i', 'n']) => {
+                    Value::Float(number)
+                }
+                _ => Value::Huge(value.to_string()),
+            },
             DeValue::Array(values) => {
                 let mut items = Vec::with_capacity(values.len());
                 for value in values {
@@ -223,6 +226,8 @@ impl<'s> Reader<'s> {
         if let Some(span) = self.too_deep.take() {
             let message =
                 format!("tables and lists stand more than {DEEPEST} levels inside each other");
+            // The parser's own limit and what follows from it say the same.
+            found.clear();
             found.push(Diagnostic::error(message).at(self.place(span)));
         }
         while let Some(value) = self.rest.pop() {

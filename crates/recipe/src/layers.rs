@@ -243,15 +243,13 @@ fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
             LARGEST >> 20
         ));
     }
-    String::from_utf8(bytes).or_else(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         let source = Arc::new(Source::new(name.clone(), text, false));
         let place = Place::new(&source, valid..valid + '\u{fffd}'.len_utf8());
         let found = Diagnostic::error(format!("`{name}` is not text in UTF-8")).at(place);
-        Err(Box::new(found.label(format!(
-            "byte {valid} of the file starts no character"
-        ))))
+        Box::new(found.label(format!("byte {valid} of the file starts no character")))
     })
 }
 

@@ -57,12 +57,15 @@
 mod checks;
 mod de;
 mod diagnostic;
+mod docs;
 mod item;
 mod layers;
 mod path;
 mod render;
 mod source;
 mod suggest;
+mod syntax;
+mod write;
 
 use std::path::{Path, PathBuf};
 
@@ -70,8 +73,10 @@ use serde::de::DeserializeOwned;
 
 pub use checks::{Checks, Tree};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use docs::docs;
 pub use render::RenderOptions;
 pub use source::Place;
+pub use write::{WriteError, to_toml, try_to_toml};
 
 use layers::Layers;
 

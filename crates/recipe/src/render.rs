@@ -129,7 +129,12 @@ pub(crate) fn diagnostic(found: &Diagnostic, options: &RenderOptions) -> String 
     let allowed = (!found.allowed.is_empty()).then(|| ("allowed", found.allowed.join(", ")));
     let help = found.help.iter().map(|help| ("help", help.clone()));
     for (position, (name, words)) in help.chain(allowed).enumerate() {
-        if position == 0 && found.place.is_some() {
+        if position == 0
+            && found
+                .place
+                .as_ref()
+                .is_some_and(|place| place.span.is_some())
+        {
             let _ = writeln!(text, "{bar}");
         }
         let head = format!(

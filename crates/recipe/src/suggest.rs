@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(
 ) -> Option<&'a str> {
     let word = plain(word);
     let length = word.chars().count();
-    if length < 2 || length > LONGEST {
+    if !(2..=LONGEST).contains(&length) {
         return None;
     }
     let candidates: Vec<(&str, String)> = candidates

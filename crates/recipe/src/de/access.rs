@@ -87,7 +87,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
             Some(Entry::Missing(name, Some(found))) => {
                 let wanted = RefCell::new(Wanted::default());
                 let result = seed.deserialize(StandIn::asking(&wanted));
-                context.wanted(found, name, wanted.into_inner());
+                context.wanted(found, &self.table.path, name, wanted.into_inner());
                 result
             }
             _ => seed.deserialize(StandIn::new()),
@@ -223,7 +223,7 @@ impl<'a> VariantOf<'a> {
         let context: &'a Context = node.context;
         let mut chosen: Option<(&str, &Item)> = None;
         let mut inside: Vec<&Item> = Vec::new();
-        for item in node.from_the_top() {
+        for item in node.uppermost_first() {
             match (&item.value, chosen) {
                 (Value::Table(entries), _) if entries.is_empty() => continue,
                 (Value::String(name), None) => {

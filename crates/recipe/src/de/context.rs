@@ -16,7 +16,7 @@ use crate::source::{Place, Source};
 use crate::suggest;
 
 /// After this many findings the reading ends: they have one cause.
-const MOST: usize = 100;
+const MOST: usize = 50;
 
 /// How an item that is wrong is passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,10 @@ pub(crate) struct Wanted {
     pub allowed: Vec<String>,
 }
 
+/// The name of a missing key, and the number of its finding if it has one.
+pub(crate) type MissingKey = (&'static str, Option<usize>);
+
+/// The state of one reading over all its passes.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     /// The files, in the order in which findings are shown.
@@ -61,7 +65,7 @@ pub(crate) struct Context {
     found: RefCell<Vec<Diagnostic>>,
     reported: RefCell<HashSet<(usize, String)>>,
     passed: RefCell<HashMap<usize, Passed>>,
-    missing: RefCell<BTreeMap<usize, Vec<(&'static str, Option<usize>)>>>,
+    missing: RefCell<BTreeMap<usize, Vec<MissingKey>>>,
     /// The dotted paths of all keys of the structs met.
     known: RefCell<BTreeSet<String>>,
     unknown: RefCell<Vec<UnknownKey>>,
@@ -224,7 +228,7 @@ impl Context {
     }
 
     /// The keys that are known to be missing in a table, each with the number of its finding.
-    pub fn missing_keys(&self, table: &Item) -> Vec<(&'static str, Option<usize>)> {
+    pub fn missing_keys(&self, table: &Item) -> Vec<MissingKey> {
         self.missing
             .borrow()
             .get(&table.id)
@@ -232,16 +236,23 @@ impl Context {
             .unwrap_or_default()
     }
 
-    /// Completes the finding of a missing key by what was wanted there.
-    pub fn wanted(&self, found: usize, name: &str, wanted: Wanted) {
+    /// Completes the finding of a key that is missing in the table at `path` by what was wanted there.
+    pub fn wanted(&self, found: usize, path: &Path, name: &str, wanted: Wanted) {
         let found = &mut self.found.borrow_mut()[found];
         if !found.help.is_empty() {
             return;
         }
-        match wanted.kind {
-            Some(kind) => found.help.push(format!("add `{name} = ...` with {kind}")),
-            None => found.help.push(format!("add `{name} = ...`")),
-        }
+        let place = if path.is_top() {
+            " above the first `[table]`"
+        } else {
+            ""
+        };
+        found.help.push(match wanted.kind.as_deref() {
+            Some("a table") if path.is_top() => format!("add a table `[{name}]`"),
+            Some("a variant") if path.is_top() => format!("add a table `[{name}.<name>]`"),
+            Some("a variant") | None => format!("add `{name} = ...`{place}"),
+            Some(kind) => format!("add `{name} = ...` with {kind}{place}"),
+        });
         found.allowed = wanted.allowed;
     }
 

@@ -56,7 +56,7 @@ impl<'a> Node<'a> {
     }
 
     /// What the layers say, uppermost first.
-    pub fn from_the_top(&self) -> impl Iterator<Item = &'a Item> {
+    pub fn uppermost_first(&self) -> impl Iterator<Item = &'a Item> {
         self.items.iter().rev().copied()
     }
 
@@ -79,7 +79,7 @@ impl<'a> Node<'a> {
             return Some(Vec::new());
         }
         let mut tables = Vec::new();
-        for item in self.from_the_top() {
+        for item in self.uppermost_first() {
             match &item.value {
                 Value::Table(entries) => tables.push(entries),
                 _ => break,
@@ -107,7 +107,9 @@ impl<'a> Node<'a> {
             };
             Diagnostic::error(format!("`{}` needs a value: {expected}", self.path))
                 .label("the variant alone does not say it")
-                .help(format!("write `{{ {name} = ... }}` with {expected}"))
+                .help(format!(
+                    "write `{{ {name} = ... }}` in its place, with {expected}"
+                ))
         } else {
             Diagnostic::error(format!(
                 "`{}` must be {expected}, but is {}",
@@ -193,6 +195,14 @@ impl<'a> Node<'a> {
         };
         let found = Diagnostic::error(format!("`{name}` is not a known {kind}"));
         let mut found = found.at(place.clone()).label("unknown").allowed(variants);
+        if let (Some(first), Some(_), Value::Bool(_) | Value::Integer(_) | Value::Float(_)) =
+            (variants.first(), &at.key, &at.value)
+        {
+            found.help.push(format!(
+                "name one of these first, as in `{}`",
+                self.path.key(first).key(name)
+            ));
+        }
         if let Some(near) = crate::suggest::nearest(name, variants.iter().copied()) {
             found.help.push(format!("did you mean `{near}`?"));
         }
@@ -210,6 +220,22 @@ impl<'a> Node<'a> {
             Ok(value) if !self.named => visit(value).map_err(|fault| self.locate(fault)),
             Ok(_) => Err(self.refuse(&whole.describe(), None, &[])),
             Err(help) => Err(self.refuse(&whole.describe(), help.filter(|_| !self.named), &[])),
+        }
+    }
+
+    fn float<V>(&self, most: f64, visit: impl FnOnce(f64) -> Result<V, Fault>) -> Result<V, Fault> {
+        self.note_place();
+        match number::float(&self.item().value, most) {
+            Ok(value) if !self.named => visit(value).map_err(|fault| self.locate(fault)),
+            Err(number::NoFloat::TooLarge) => {
+                Err(self.refuse(&format!("a number up to {most:.1e}"), None, &[]))
+            }
+            Err(number::NoFloat::Quoted(text)) if !self.named => Err(self.refuse(
+                "a number",
+                Some(format!("write `{text}` without quotes")),
+                &[],
+            )),
+            _ => Err(self.refuse("a number", None, &[])),
         }
     }
 
@@ -275,25 +301,11 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.note_place();
-        match number::float(&self.item().value, f64::from(f32::MAX)) {
-            Ok(value) if !self.named => visitor
-                .visit_f32(value as f32)
-                .map_err(|fault| self.locate(fault)),
-            Ok(_) => Err(self.refuse("a number", None, &[])),
-            Err(help) => Err(self.refuse("a number", help.filter(|_| !self.named), &[])),
-        }
+        self.float(f64::from(f32::MAX), |value| visitor.visit_f32(value as f32))
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.note_place();
-        match number::float(&self.item().value, f64::MAX) {
-            Ok(value) if !self.named => {
-                visitor.visit_f64(value).map_err(|fault| self.locate(fault))
-            }
-            Ok(_) => Err(self.refuse("a number", None, &[])),
-            Err(help) => Err(self.refuse("a number", help.filter(|_| !self.named), &[])),
-        }
+        self.float(f64::MAX, |value| visitor.visit_f64(value))
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -443,12 +455,8 @@ impl<'de> Deserializer<'de> for Node<'_> {
         self.note_place();
         self.context.know(&self.path, keys);
         let Some(entries) = self.entries() else {
-            let sorted = keys.to_vec();
-            return Err(self.refuse(
-                "a table",
-                Some(format!("its keys are {}", sorted.join(", "))),
-                &[],
-            ));
+            let help = (!keys.is_empty()).then(|| format!("its keys are {}", keys.join(", ")));
+            return Err(self.refuse("a table", help, &[]));
         };
         let fields = Fields::new(&self, entries, Some(keys));
         visitor
@@ -478,7 +486,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
             Value::Integer(value) if i64::try_from(*value).is_ok() => self.deserialize_i64(visitor),
             Value::Integer(value) if u64::try_from(*value).is_ok() => self.deserialize_u64(visitor),
             Value::Integer(_) => self.deserialize_i128(visitor),
-            Value::Float(_) => self.deserialize_f64(visitor),
+            Value::Float(_) | Value::Huge(_) => self.deserialize_f64(visitor),
             Value::String(text) | Value::Datetime(text) => {
                 self.note_place();
                 visitor.visit_str(text).map_err(|fault| self.locate(fault))

@@ -38,6 +38,7 @@ impl Whole {
             Value::Integer(value) if *value > self.most => {
                 Err(Some(format!("it can be {} at most", self.most)))
             }
+            Value::Huge(_) => Err(Some(format!("it can be {} at most", self.most))),
             Value::Float(value) if value.fract() == 0.0 && value.abs() < 1e15 => {
                 let value = *value as i128;
                 Err((self.least..=self.most)
@@ -54,16 +55,23 @@ impl Whole {
     }
 }
 
-/// A number with a fraction, or what would help to write it. A whole number is taken too.
-pub(crate) fn float(value: &Value, most: f64) -> Result<f64, Option<String>> {
+/// Why a value is no number with a fraction.
+pub(crate) enum NoFloat {
+    TooLarge,
+    /// A number, but in quotes.
+    Quoted(String),
+    NoNumber,
+}
+
+/// A number with a fraction, of this absolute value at most. A whole number is taken too.
+pub(crate) fn float(value: &Value, most: f64) -> Result<f64, NoFloat> {
     match value {
-        Value::Integer(value) if (*value as f64) <= most => Ok(*value as f64),
+        Value::Integer(value) if (*value as f64).abs() <= most => Ok(*value as f64),
         Value::Float(value) if !value.is_finite() || value.abs() <= most => Ok(*value),
-        Value::Integer(_) | Value::Float(_) => Err(Some(format!("it can be {most:e} at most"))),
-        Value::String(text) => match text.trim().parse::<f64>() {
-            Ok(_) => Err(Some(format!("write `{}` without quotes", text.trim()))),
-            Err(_) => Err(None),
-        },
-        _ => Err(None),
+        Value::Integer(_) | Value::Float(_) | Value::Huge(_) => Err(NoFloat::TooLarge),
+        Value::String(text) if text.trim().parse::<f64>().is_ok() => {
+            Err(NoFloat::Quoted(text.trim().to_owned()))
+        }
+        _ => Err(NoFloat::NoNumber),
     }
 }

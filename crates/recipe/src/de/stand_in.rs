@@ -185,7 +185,7 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        self.note("one of these", variants);
+        self.note("a variant", variants);
         match variants.first() {
             Some(variant) => visitor.visit_enum(Variant {
                 content: self.inner()?,
