@@ -8,11 +8,14 @@ use crate::format;
 /// View box and plot area; the left margin holds a label of seven characters in the size that a
 /// phone gets.
 const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 308.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 548.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 258.0;
+
+/// Curves of fewer points are not smoothed.
+const MOST_UNSMOOTHED: usize = 40;
 
 /// How the values of an axis are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,6 +85,27 @@ pub(crate) struct Figure {
     pub y_ticks: Vec<Tick>,
     pub lines: Vec<Line>,
     pub legend: Vec<Legend>,
+    /// Whether it takes a third of a row rather than half of it.
+    pub third: bool,
+}
+
+/// Shares out rows of two and of three, so that no row has a hole where that can be had: the first
+/// figures are large, the last ones small.
+pub(crate) fn arrange(figures: &mut [Figure]) {
+    let count = figures.len();
+    let halves = match count {
+        3 => 0,
+        _ if count.is_multiple_of(2) => count,
+        _ => count.saturating_sub(3),
+    };
+    let halves = if count >= 8 && count % 3 == 2 {
+        2
+    } else {
+        halves
+    };
+    for (index, figure) in figures.iter_mut().enumerate() {
+        figure.third = count > 1 && index >= halves;
+    }
 }
 
 /// A tick with its label.
@@ -174,8 +198,11 @@ impl Chart {
                 },
             )
         };
-        let (x_low, mut x_high) = range(0)?;
+        let (mut x_low, mut x_high) = range(0)?;
         let (mut low, high) = range(1)?;
+        if x_low > 0.0 && x_low < 0.35 * x_high {
+            x_low = 0.0;
+        }
         if x_high <= x_low {
             x_high = x_low + 1.0;
         }
@@ -232,10 +259,24 @@ impl Chart {
                 dashed: c.dashed,
             })
             .collect();
+        let drawn: Vec<[f64; 2]> = self
+            .curves
+            .iter()
+            .flat_map(|c| {
+                let place = |p: &[f64; 2]| [x_axis.place(p[0]), y_axis.place(p[1])];
+                along(
+                    &c.points
+                        .iter()
+                        .filter(usable)
+                        .map(place)
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
         let lines = self
             .curves
             .iter()
-            .flat_map(|c| self.lines(c, &x_axis, &y_axis))
+            .flat_map(|c| self.lines(c, &x_axis, &y_axis, &drawn))
             .collect();
         let summary = if self.summary.is_empty() {
             self.describe()
@@ -258,10 +299,11 @@ impl Chart {
             y_ticks,
             lines,
             legend,
+            third: false,
         })
     }
 
-    fn lines(&self, curve: &Curve, x_axis: &Axis, y_axis: &Axis) -> Vec<Line> {
+    fn lines(&self, curve: &Curve, x_axis: &Axis, y_axis: &Axis, drawn: &[[f64; 2]]) -> Vec<Line> {
         let place = |p: &[f64; 2]| [x_axis.place(p[0]), y_axis.place(p[1])];
         let line = |points: &[[f64; 2]], faint: bool| Line {
             name: curve.name.clone(),
@@ -272,7 +314,7 @@ impl Chart {
             dots: Vec::new(),
             mark: None,
         };
-        let smooth = curve.smooth && curve.points.len() >= 40;
+        let smooth = curve.smooth && curve.points.len() >= MOST_UNSMOOTHED;
         let mut lines = Vec::new();
         if smooth {
             lines.push(line(&curve.points, true));
@@ -280,14 +322,14 @@ impl Chart {
         } else {
             lines.push(line(&curve.points, false));
         }
-        let drawn = curve
+        let points = curve
             .points
             .iter()
             .filter(|p| p[1].is_finite() && (!y_axis.log || p[1] > 0.0));
         let few = curve.points.len() <= 60;
         if let Some(last) = lines.last_mut() {
             if (curve.dots && few) || curve.points.len() == 1 {
-                last.dots = drawn
+                last.dots = points
                     .map(|p| {
                         let [x, y] = place(p).map(round);
                         let label =
@@ -298,16 +340,12 @@ impl Chart {
             }
             last.mark = curve.mark.as_ref().and_then(|(index, label)| {
                 let [x, y] = place(curve.points.get(*index)?).map(round);
-                let left = x > (LEFT + RIGHT) / 2.0;
-                // The label keeps clear of the frame: below a point near the top, else above it.
-                let text_y = if y < TOP + 40.0 { y + 26.0 } else { y - 14.0 };
-                let text_x = round(if left { x + 4.0 } else { x - 4.0 });
-                let anchor = if left { "end" } else { "start" };
+                let (text_x, text_y, anchor) = beside([x, y], label, drawn);
                 Some(Mark {
                     x,
                     y,
                     text_x,
-                    text_y: round(text_y),
+                    text_y,
                     anchor,
                     label: label.clone(),
                 })
@@ -354,13 +392,60 @@ impl Unit {
     fn tick(self, value: f64, step: f64, log: bool) -> String {
         match self {
             Unit::Percent => {
-                let decimals = (-(step * 100.0).log10()).ceil().clamp(0.0, 4.0) as usize;
+                let decimals = (-(step * 100.0).log10() - 1e-6).ceil().clamp(0.0, 4.0) as usize;
                 format!("{:.decimals$}\u{a0}%", value * 100.0)
             }
             Unit::Plain if log => format::number(value, 2),
             Unit::Plain => short(value),
         }
     }
+}
+
+/// Where to write a label of the point `at`: above or below it, where it covers least of what is
+/// `drawn`; to the left of points in the right half.
+fn beside(at: [f64; 2], label: &str, drawn: &[[f64; 2]]) -> (f64, f64, &'static str) {
+    let [x, y] = at;
+    // As wide as on a phone, where the text is largest.
+    let width = 9.5 * label.chars().count() as f64;
+    let (text_x, anchor, from) = if x > (LEFT + RIGHT) / 2.0 {
+        (x + 6.0, "end", x + 6.0 - width)
+    } else {
+        (x - 6.0, "start", x - 6.0)
+    };
+    let covered = |baseline: f64| {
+        let inside = |p: &&[f64; 2]| {
+            (from..=from + width).contains(&p[0])
+                && (baseline - 17.0..=baseline + 6.0).contains(&p[1])
+        };
+        drawn.iter().filter(inside).count()
+    };
+    let text_y = [-15.0, 27.0, -34.0, 46.0, -53.0, 65.0, -72.0, 84.0]
+        .map(|away| y + away)
+        .into_iter()
+        .filter(|baseline| (TOP + 12.0..=BOTTOM - 8.0).contains(baseline))
+        .min_by_key(|baseline| covered(*baseline))
+        .unwrap_or(y - 15.0);
+    (round(text_x), round(text_y), anchor)
+}
+
+/// Points along the drawn lines, close enough to each other that a label cannot slip between.
+fn along(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let mut all = Vec::new();
+    for pair in points.windows(2) {
+        let [from, to] = [pair[0], pair[1]];
+        let parts = ((to[0] - from[0]).hypot(to[1] - from[1]) / 6.0)
+            .ceil()
+            .clamp(1.0, 100.0) as u32;
+        all.extend((0..=parts).map(|part| {
+            let share = f64::from(part) / f64::from(parts);
+            [
+                from[0] + share * (to[0] - from[0]),
+                from[1] + share * (to[1] - from[1]),
+            ]
+        }));
+    }
+    all.retain(|p| p[0].is_finite() && p[1].is_finite());
+    all
 }
 
 fn finite(curves: &[Curve]) -> impl Iterator<Item = &[f64; 2]> {
@@ -427,7 +512,12 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let mut values: Vec<f64> = (first..=last)
         .filter(|power| (power - first) % every == 0)
-        .flat_map(|power| folds.iter().map(move |fold| fold * 10_f64.powi(power)))
+        .flat_map(|power| {
+            // Read from text, so that 3e-1 is the number nearest to it.
+            folds
+                .iter()
+                .filter_map(move |fold| format!("{fold}e{power}").parse().ok())
+        })
         .collect();
     let from = values.iter().rposition(|v| *v <= low * 1.0001).unwrap_or(0);
     let to = values
@@ -439,9 +529,12 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     values
 }
 
-/// The mean over a window of a thirtieth of the points around each point, cut at the ends.
-fn running_mean(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
-    let radius = (points.len() / 60).max(2);
+/// The mean over a window of a fifteenth of the points around each point, cut at the ends.
+pub(crate) fn running_mean(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    if points.len() < MOST_UNSMOOTHED {
+        return points.to_vec();
+    }
+    let radius = (points.len() / 30).max(2);
     (0..points.len())
         .map(|at| {
             // As many to the left as to the right, so that the ends are not biased.

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    chart::{Chart, Curve, Figure},
+    chart::{self, Chart, Curve, Figure},
     curves,
     error::ReportError,
     format::{self, Metric},
     picture::{self, Inlined},
     recipe::{self, Token},
-    results::{Cell, ClassRow, Evaluation, Example, LineChart, Results, Section, Weights},
+    results::{Cell, ClassRow, Evaluation, Example, LineChart, Results, Section, Table, Weights},
     run::{self, RunFolder},
     template,
 };
@@ -89,9 +89,27 @@ struct Fact {
 #[derive(Debug, Default, Serialize)]
 struct Grid {
     caption: String,
-    columns: Vec<String>,
+    columns: Vec<Column>,
     /// Cells with whether they are numbers.
     rows: Vec<Vec<(String, bool)>>,
+}
+
+/// A column heading.
+#[derive(Debug, Default, Serialize)]
+struct Column {
+    name: String,
+    note: String,
+    number: bool,
+}
+
+impl Column {
+    fn new(name: impl Into<String>, number: bool) -> Self {
+        Column {
+            name: name.into(),
+            number,
+            ..Column::default()
+        }
+    }
 }
 
 /// The confusion matrix.
@@ -101,6 +119,8 @@ struct Matrix {
     /// Whether the names are short enough to stand upright over narrow columns.
     upright: bool,
     counts: bool,
+    /// Edge of a cell without a count, in CSS pixels.
+    cell: usize,
     rows: Vec<Vec<Shade>>,
 }
 
@@ -174,7 +194,7 @@ impl Page {
     fn of(run: &RunFolder) -> Self {
         let results = run.results.clone().unwrap_or_default();
         let charts = curves::charts(&run.log, results.primary.as_deref());
-        let charts = charts.into_iter().filter_map(Chart::figure).collect();
+        let charts = arranged(charts.into_iter().filter_map(Chart::figure));
         let events: Vec<_> = run.log.events().collect();
         let skipped = events.len().saturating_sub(MOST_EVENTS);
         Page {
@@ -345,15 +365,12 @@ fn headlines(run: &RunFolder, results: &Results) -> Vec<Headline> {
             let points = curves::eval_points(&run.log, split, *ema, &name);
             if let Some(at) = curves::best(&points, &metric) {
                 headlines.push(Headline {
-                    label: format!(
-                        "{}, {} split",
-                        metric.label,
-                        curves::split_label(split, *ema)
-                    ),
+                    label: format!("{}, {split} split", metric.label),
                     value: metric.show(points[at][1]),
                     note: format!(
-                        "best so far, at step {}",
-                        format::count(points[at][0] as u64)
+                        "best so far, at step {}{}",
+                        format::count(points[at][0] as u64),
+                        if *ema { " (EMA weights)" } else { "" }
                     ),
                 });
             }
@@ -378,14 +395,10 @@ fn numbers(results: &Results) -> Option<Grid> {
     if names.is_empty() {
         return None;
     }
-    let mut columns = vec!["Metric".to_string()];
-    columns.extend(evaluations.iter().map(|e| {
-        let weights = source("", e.weights.as_ref());
-        if weights.is_empty() {
-            e.split.clone()
-        } else {
-            format!("{}: {weights}", e.split)
-        }
+    let mut columns = vec![Column::new("Metric", false)];
+    columns.extend(evaluations.iter().map(|e| Column {
+        note: source("", e.weights.as_ref()),
+        ..Column::new(format!("{} split", e.split), true)
     }));
     let mut rows: Vec<Vec<(String, bool)>> = names
         .iter()
@@ -445,7 +458,7 @@ fn facts(run: &RunFolder) -> Vec<Fact> {
     }
     let time = last.map(|train| train.time).filter(|time| *time > 0.0);
     if let Some(seconds) = time.or_else(|| run.environment.as_ref()?.seconds()) {
-        facts.push(fact("Time", format::duration(seconds)));
+        facts.push(fact("Training time", format::duration(seconds)));
     }
     if let Some(speed) = curves::median(run.log.train().map(|train| train.images_per_second)) {
         if speed > 0.0 {
@@ -508,6 +521,7 @@ fn matrix(results: &Results) -> Option<Matrix> {
     Some(Matrix {
         upright: names.iter().all(|name| name.chars().count() <= 3),
         counts: classes <= MOST_CLASSES_WITH_COUNTS,
+        cell: (940 / classes).clamp(9, 24),
         names,
         rows,
     })
@@ -540,9 +554,13 @@ fn classes(results: &Results) -> Option<Grid> {
     });
     names.dedup();
     let samples = rows.iter().any(|row| row.samples.is_some());
-    let mut columns = vec!["Class".to_string()];
-    columns.extend(names.iter().map(|name| Metric::of(name).label));
-    columns.extend(samples.then(|| "Samples".to_string()));
+    let mut columns = vec![Column::new("Class", false)];
+    columns.extend(
+        names
+            .iter()
+            .map(|name| Column::new(Metric::of(name).label, true)),
+    );
+    columns.extend(samples.then(|| Column::new("Samples", true)));
     let rows = rows
         .iter()
         .map(|row| {
@@ -714,12 +732,13 @@ impl Part {
     fn of(run: &Path, section: &Section) -> Self {
         let tables = section.tables.iter().map(|table| Grid {
             caption: table.caption.clone(),
-            columns: table.columns.clone(),
-            rows: table
-                .rows
+            columns: table
+                .columns
                 .iter()
-                .map(|row| row.iter().map(cell).collect())
+                .enumerate()
+                .map(|(at, name)| Column::new(name, numeric(table, at)))
                 .collect(),
+            rows: cells(table),
         });
         let images = section.images.iter().map(|image| {
             let alt = if image.alt.is_empty() {
@@ -732,16 +751,17 @@ impl Part {
         Part {
             title: section.title.clone(),
             text: section.text.clone(),
-            charts: section
-                .charts
-                .iter()
-                .cloned()
-                .filter_map(line_chart)
-                .collect(),
+            charts: arranged(section.charts.iter().cloned().filter_map(line_chart)),
             tables: tables.collect(),
             images: images.collect(),
         }
     }
+}
+
+fn arranged(figures: impl Iterator<Item = Figure>) -> Vec<Figure> {
+    let mut figures: Vec<_> = figures.collect();
+    chart::arrange(&mut figures);
+    figures
 }
 
 fn line_chart(chart: LineChart) -> Option<Figure> {
@@ -767,12 +787,45 @@ fn line_chart(chart: LineChart) -> Option<Figure> {
     .figure()
 }
 
-fn cell(cell: &Cell) -> (String, bool) {
-    match cell {
-        Cell::Number(value) => (format::number(*value, 4), true),
+/// Whether a column holds numbers and nothing else.
+fn numeric(table: &Table, column: usize) -> bool {
+    let mut cells = table
+        .rows
+        .iter()
+        .filter_map(|row| row.get(column))
+        .peekable();
+    cells.peek().is_some() && cells.all(|cell| !matches!(cell, Cell::Text(_)))
+}
+
+/// The cells as text; the numbers of a column get as many decimals as the one that needs most.
+fn cells(table: &Table) -> Vec<Vec<(String, bool)>> {
+    let decimals = |column: usize| {
+        let numbers = table.rows.iter().filter_map(|row| match row.get(column) {
+            Some(Cell::Number(value)) => Some(format::number(*value, 4)),
+            _ => None,
+        });
+        let decimals = |text: String| {
+            text.split_once('.')
+                .map_or(0, |(_, fraction)| fraction.len())
+        };
+        let texts: Vec<_> = numbers.collect();
+        let plain = texts.iter().all(|text| !text.contains('e'));
+        plain.then(|| texts.into_iter().map(decimals).max().unwrap_or(0))
+    };
+    let decimals: Vec<_> = (0..table.columns.len()).map(decimals).collect();
+    let text = |(column, cell): (usize, &Cell)| match cell {
+        Cell::Number(value) => match decimals.get(column).copied().flatten() {
+            Some(decimals) if decimals > 0 => (format!("{value:.decimals$}"), true),
+            _ => (format::number(*value, 4), true),
+        },
         Cell::Text(text) => (text.clone(), false),
         Cell::Empty => (format::NONE.into(), true),
-    }
+    };
+    table
+        .rows
+        .iter()
+        .map(|row| row.iter().enumerate().map(text).collect())
+        .collect()
 }
 
 impl Message {
