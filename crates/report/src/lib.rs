@@ -16,6 +16,7 @@ pub mod jsonl;
 pub mod results;
 pub mod run;
 
+mod axis;
 mod chart;
 mod compare;
 mod crc32c;
@@ -23,6 +24,7 @@ mod curves;
 mod format;
 mod number;
 mod page;
+mod path;
 mod picture;
 mod recipe;
 mod template;

@@ -8,13 +8,15 @@ use std::{
 
 use serde::Serialize;
 
+mod charts;
+mod numbers;
+
 use crate::{
-    chart::{self, Chart, Curve, Figure, Unit},
+    chart::Figure,
     curves,
     environment::Environment,
     error::ReportError,
-    format::{self, Metric},
-    recipe,
+    format, recipe,
     run::{self, RunFolder},
     template,
 };
@@ -119,8 +121,8 @@ impl Page {
         Page {
             runs: runs.iter().map(Run::of).collect(),
             problems,
-            numbers: numbers(runs),
-            charts: charts(runs),
+            numbers: numbers::of(runs),
+            charts: charts::of(runs),
             recipe,
             recipe_same,
             machine: differences(&machines).0,
@@ -216,155 +218,6 @@ impl Run {
     }
 }
 
-/// Final numbers by split, the best validation numbers of the log, and what they cost.
-fn numbers(runs: &[RunFolder]) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut add =
-        |name: String, values: Vec<f64>, show: &dyn Fn(f64) -> String, best: Option<&Metric>| {
-            if values.iter().all(|value| value.is_nan()) {
-                return;
-            }
-            // Where all known values are equal, none stands out.
-            let known: Vec<f64> = values
-                .iter()
-                .copied()
-                .filter(|value| !value.is_nan())
-                .collect();
-            let top = best
-                .filter(|_| known.iter().any(|value| *value != known[0]))
-                .and_then(|metric| {
-                    known
-                        .iter()
-                        .copied()
-                        .reduce(|a, b| if metric.better(b, a) { b } else { a })
-                });
-            let cells = values.iter().map(|value| Value {
-                text: if value.is_nan() {
-                    format::NONE.into()
-                } else {
-                    show(*value)
-                },
-                top: top == Some(*value),
-            });
-            rows.push(Row {
-                name,
-                cells: cells.collect(),
-            });
-        };
-
-    let keys: BTreeSet<(u8, bool, String, String)> = runs
-        .iter()
-        .flat_map(|run| {
-            let primary = run
-                .results
-                .as_ref()
-                .and_then(|results| results.primary.clone());
-            run.results
-                .iter()
-                .flat_map(|results| &results.evaluations)
-                .flat_map(move |evaluation| {
-                    let order = match evaluation.split.as_str() {
-                        "test" => 0,
-                        "validation" => 1,
-                        _ => 2,
-                    };
-                    let primary = primary.clone();
-                    evaluation.metrics.keys().map(move |name| {
-                        (
-                            order,
-                            primary.as_ref() != Some(name),
-                            evaluation.split.clone(),
-                            name.clone(),
-                        )
-                    })
-                })
-        })
-        .collect();
-    let mut seen = BTreeSet::new();
-    for (_, _, split, name) in keys {
-        if !seen.insert((split.clone(), name.clone())) {
-            continue;
-        }
-        let metric = Metric::of(&name);
-        let value = |run: &RunFolder| {
-            let evaluations = run.results.iter().flat_map(|results| &results.evaluations);
-            let mut found = evaluations
-                .filter(|e| e.split == split)
-                .filter_map(|e| e.metrics.get(&name));
-            found.next().copied().unwrap_or(f64::NAN)
-        };
-        let values = runs.iter().map(value).collect();
-        add(
-            format!("{}, {split}", metric.label),
-            values,
-            &|v| metric.show(v),
-            Some(&metric),
-        );
-    }
-
-    let logged: BTreeSet<String> = runs
-        .iter()
-        .flat_map(|run| curves::metric_names(&run.log))
-        .collect();
-    for name in logged.iter().map(String::as_str).chain(["loss"]) {
-        let metric = Metric::of(name);
-        let values = runs.iter().map(|run| {
-            let points = measured(run, name);
-            curves::best(&points, &metric).map_or(f64::NAN, |at| points[at][1])
-        });
-        let label = format!("{}, best while training", metric.label);
-        add(label, values.collect(), &|v| metric.show(v), Some(&metric));
-    }
-
-    let whole = |v: f64| format::count(v as u64);
-    let last = |run: &RunFolder| run.log.train().last().cloned().unwrap_or_default();
-    let known = |value: f64| if value > 0.0 { value } else { f64::NAN };
-    let of = |value: &dyn Fn(&RunFolder) -> f64| {
-        runs.iter().map(|run| known(value(run))).collect::<Vec<_>>()
-    };
-    add(
-        "Epochs".into(),
-        of(&|run| last(run).epoch as f64),
-        &whole,
-        None,
-    );
-    add(
-        "Steps".into(),
-        of(&|run| last(run).step as f64),
-        &whole,
-        None,
-    );
-    let env = |run: &RunFolder| run.environment.clone().unwrap_or_default();
-    add(
-        "Parameters".into(),
-        of(&|run| env(run).parameters.unwrap_or(0) as f64),
-        &whole,
-        None,
-    );
-    let time = |run: &RunFolder| {
-        if last(run).time > 0.0 {
-            last(run).time
-        } else {
-            env(run).seconds().unwrap_or(0.0)
-        }
-    };
-    add("Training time".into(), of(&time), &format::duration, None);
-    let speed = |run: &RunFolder| {
-        curves::median(run.log.train().map(|train| train.images_per_second)).unwrap_or(0.0)
-    };
-    let faster = Metric {
-        lower_is_better: false,
-        ..Metric::of("speed")
-    };
-    add(
-        "Images per second".into(),
-        of(&speed),
-        &|v| format::number(v, 3),
-        Some(&faster),
-    );
-    rows
-}
-
 /// The points of a metric on the split that a run measured first of all: validation where it has
 /// one.
 fn measured(run: &RunFolder, name: &str) -> Vec<[f64; 2]> {
@@ -373,113 +226,6 @@ fn measured(run: &RunFolder, name: &str) -> Vec<[f64; 2]> {
         .map(|(split, ema)| curves::eval_points(&run.log, split, *ema, name))
         .find(|points| !points.is_empty())
         .unwrap_or_default()
-}
-
-/// One chart per quantity with a curve per run.
-fn charts(runs: &[RunFolder]) -> Vec<Figure> {
-    let overlay =
-        |title: String, x: &str, unit, from_zero, points: &dyn Fn(&RunFolder) -> Vec<[f64; 2]>| {
-            let curves: Vec<_> = runs
-                .iter()
-                .enumerate()
-                .map(|(index, run)| Curve {
-                    name: run.name.clone(),
-                    points: points(run),
-                    colour: index,
-                    dashed: index >= 8,
-                    dots: true,
-                    ..Curve::default()
-                })
-                .filter(|curve| !curve.points.is_empty())
-                .collect();
-            let log = title.contains("oss") && Chart::suits_log(&curves, 30.0);
-            Chart {
-                title,
-                x: x.into(),
-                unit,
-                log,
-                from_zero,
-                curves,
-                ..Chart::default()
-            }
-            .figure()
-        };
-    let train = |run: &RunFolder, value: fn(&crate::jsonl::Train) -> f64| {
-        run.log
-            .train()
-            .map(|t| [t.step as f64, value(t)])
-            .collect::<Vec<_>>()
-    };
-    let smooth = |run: &RunFolder, value: fn(&crate::jsonl::Train) -> f64| {
-        chart::running_mean(&train(run, value))
-    };
-    let mut figures = vec![
-        overlay("Training loss".into(), "step", Unit::Plain, true, &|run| {
-            smooth(run, |t| t.loss)
-        }),
-        overlay(
-            "Validation loss".into(),
-            "step",
-            Unit::Plain,
-            true,
-            &|run| measured(run, "loss"),
-        ),
-    ];
-    let names: BTreeSet<String> = runs
-        .iter()
-        .flat_map(|run| curves::metric_names(&run.log))
-        .collect();
-    let primary = runs
-        .iter()
-        .find_map(|run| run.results.as_ref()?.primary.clone());
-    let mut names: Vec<_> = names.into_iter().collect();
-    names.sort_by_key(|name| (primary.as_ref() != Some(name), name.clone()));
-    for (index, name) in names.iter().enumerate() {
-        let metric = Metric::of(name);
-        let unit = if metric.share {
-            Unit::Percent
-        } else {
-            Unit::Plain
-        };
-        figures.push(overlay(metric.label.clone(), "step", unit, false, &|run| {
-            measured(run, name)
-        }));
-        if index == 0 {
-            let title = format!("{} over time", metric.label);
-            figures.push(overlay(title, "seconds of training", unit, false, &|run| {
-                over_time(run, name)
-            }));
-        }
-    }
-    figures.push(overlay(
-        "Learning rate".into(),
-        "step",
-        Unit::Plain,
-        true,
-        &|run| train(run, |t| t.learning_rate),
-    ));
-    figures.push(overlay(
-        "Images per second".into(),
-        "step",
-        Unit::Plain,
-        true,
-        &|run| smooth(run, |t| t.images_per_second),
-    ));
-    let mut figures: Vec<_> = figures.into_iter().flatten().collect();
-    chart::arrange(&mut figures);
-    figures
-}
-
-/// The points of a metric over the seconds of training, by the training record before each.
-fn over_time(run: &RunFolder, name: &str) -> Vec<[f64; 2]> {
-    let train: Vec<_> = run.log.train().collect();
-    measured(run, name)
-        .into_iter()
-        .filter_map(|[step, value]| {
-            let before = train.partition_point(|record| record.step as f64 <= step);
-            Some([train.get(before.checked_sub(1)?)?.time, value])
-        })
-        .collect()
 }
 
 /// The keys whose values differ between the runs, and the number of those that do not.
