@@ -141,7 +141,179 @@ def classification():
     write("classification", dict(top_k=top_k, confusion=confusion, calibration=calibration, boundary=boundary))
 
 
-GROUPS = {"classification": classification}
+# --- detection ---------------------------------------------------------------------------------------
+
+
+def detection():
+    import contextlib
+    import io
+
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    rng = np.random.default_rng(32)
+
+    def scene(images, truths, found, tie=False, crowds=0.0, categories=(3, 7, 20, 21), most=(1, 10, 100), empty=False):
+        """Boxes of all sizes; detections are shifted truths, wrong classes and noise."""
+        truth = {"images": [{"id": int(i)} for i in rng.permutation(images * 3)[:images]], "annotations": [], "categories": [{"id": c, "name": f"c{c}"} for c in categories]}
+        results = []
+        for n, image in enumerate(truth["images"]):
+            if empty and n % 3 == 0:
+                continue
+            for _ in range(rng.integers(0, truths + 1)):
+                side = np.exp(rng.uniform(np.log(8), np.log(220), 2))
+                x, y = rng.uniform(0, 300, 2)
+                box = [round(float(v), 2) for v in (x, y, *side)]
+                crowd = int(rng.random() < crowds)
+                category = int(rng.choice(categories[:-1]))  # the last class has no truth
+                truth["annotations"].append(
+                    dict(id=len(truth["annotations"]) + 1, image_id=image["id"], category_id=category, bbox=box,
+                         area=round(float(box[2] * box[3] * rng.uniform(0.5, 1)), 2), iscrowd=crowd)
+                )
+                for _ in range(rng.integers(0, found + 1)):
+                    shift = rng.normal(0, 0.12, 4) * [box[2], box[3], box[2], box[3]]
+                    d = [round(float(max(v, 1.0)), 2) for v in np.array(box) + shift]
+                    c = category if rng.random() < 0.8 else int(rng.choice(categories))
+                    score = float(np.round(rng.random(), 1)) if tie else round(float(rng.random()), 4)
+                    results.append(dict(image_id=image["id"], category_id=c, bbox=d, score=score))
+        return truth, results, most
+
+    cases = [
+        scene(8, 5, 3),
+        scene(8, 5, 3, tie=True, crowds=0.3),
+        scene(9, 6, 3, tie=True, empty=True, categories=(1, 90)),
+        scene(6, 8, 4, crowds=0.2, most=(2, 5, 20)),
+        scene(4, 9, 4, tie=True, crowds=0.1, most=(1, 3, 7)),
+    ]
+    # Truth without any detection; all crowds; objects small only.
+    cases.append(scene(3, 4, 0))
+    cases.append(scene(4, 4, 2, crowds=1.0))
+    stored = []
+    for truth, results, most in cases:
+        with contextlib.redirect_stdout(io.StringIO()):
+            gt = COCO()
+            gt.dataset = json.loads(json.dumps(truth))
+            gt.createIndex()
+            dt = gt.loadRes(json.loads(json.dumps(results))) if results else COCO()
+            if not results:
+                dt.dataset = {"images": truth["images"], "categories": truth["categories"], "annotations": []}
+                dt.createIndex()
+            e = COCOeval(gt, dt, "bbox")
+            e.params.maxDets = list(most)
+            e.evaluate()
+            e.accumulate()
+            if most == (1, 10, 100):
+                e.summarize()
+        p, r = e.eval["precision"], e.eval["recall"]
+        mean = lambda v: float(v[v > -1].mean()) if (v > -1).any() else -1.0
+        stats = [mean(p[:, :, :, 0, 2]), mean(p[0, :, :, 0, 2]), mean(p[5, :, :, 0, 2])]
+        stats += [mean(p[:, :, :, a, 2]) for a in (1, 2, 3)]
+        stats += [mean(r[:, :, 0, m]) for m in (0, 1, 2)] + [mean(r[:, :, a, 2]) for a in (1, 2, 3)]
+        if most == (1, 10, 100):
+            assert np.allclose(stats, e.stats, rtol=0, atol=1e-15), (stats, e.stats)
+        per_class = [
+            dict(
+                ap=mean(p[:, :, k, 0, 2]), ap50=mean(p[0, :, k, 0, 2]), ar=mean(r[:, k, 0, 2]), curve=p[0, :, k, 0, 2].tolist(),
+                truths=int(sum(a["category_id"] == c and not a["iscrowd"] for a in truth["annotations"])),
+            )
+            for k, c in enumerate(e.params.catIds)
+        ]
+        stored.append(dict(truth=truth, results=results, most=list(most), stats=stats, per_class=per_class))
+
+    # VOC: the published evaluation (sort, argmax overlap, cumulative sums), in NumPy.
+    voc = []
+    for tie in (False, True):
+        images = []
+        for _ in range(8):
+            truth, found = [], []
+            for _ in range(rng.integers(0, 5)):
+                box = [float(v) for v in np.round(np.concatenate([rng.uniform(0, 100, 2), rng.uniform(5, 60, 2)]), 2)]
+                c = int(rng.integers(0, 3))
+                truth.append({"bbox": box, "class": c, "difficult": bool(rng.random() < 0.2)})
+                for _ in range(rng.integers(0, 4)):
+                    d = np.round(np.array(box) + rng.normal(0, 0.12, 4) * np.array([box[2], box[3]] * 2), 2)
+                    score = float(np.round(rng.random(), 1 if tie else 4))
+                    found.append({"bbox": [float(max(v, 0.5)) for v in d], "class": c if rng.random() < 0.8 else int(rng.integers(0, 4)), "score": score})
+            images.append({"truth": truth, "detected": found})
+        per_class = []
+        for c in range(4):
+            total = sum(t["class"] == c and not t["difficult"] for i in images for t in i["truth"])
+            rows = [(k, d) for k, i in enumerate(images) for d in i["detected"] if d["class"] == c]
+            if total == 0:
+                per_class.append(None)
+                continue
+            order = np.argsort([-d["score"] for _, d in rows], kind="stable")
+            tp, fp, used = np.zeros(len(rows)), np.zeros(len(rows)), set()
+            for n, at in enumerate(order):
+                k, d = rows[at]
+                ts = [(m, t) for m, t in enumerate(images[k]["truth"]) if t["class"] == c]
+                if ts:
+                    b = np.array([t["bbox"] for _, t in ts])
+                    q = np.array(d["bbox"])
+                    iw = np.clip(np.minimum(b[:, 0] + b[:, 2], q[0] + q[2]) - np.maximum(b[:, 0], q[0]), 0, None)
+                    ih = np.clip(np.minimum(b[:, 1] + b[:, 3], q[1] + q[3]) - np.maximum(b[:, 1], q[1]), 0, None)
+                    o = iw * ih / (b[:, 2] * b[:, 3] + q[2] * q[3] - iw * ih)
+                    m = int(o.argmax())
+                    if o[m] >= 0.5:
+                        if ts[m][1]["difficult"]:
+                            continue
+                        key = (k, ts[m][0])
+                        (fp if key in used else tp)[n] = 1
+                        used.add(key)
+                        continue
+                fp[n] = 1
+            tp, fp = tp.cumsum(), fp.cumsum()
+            rec = tp / total
+            prec = tp / np.maximum(tp + fp, np.finfo(float).eps)
+            eleven = np.mean([prec[rec >= i / 10].max() if (rec >= i / 10).any() else 0 for i in range(11)])
+            mrec, mpre = np.concatenate([[0], rec, [1]]), np.concatenate([[0], prec, [0]])
+            mpre = np.maximum.accumulate(mpre[::-1])[::-1]
+            i = np.where(mrec[1:] != mrec[:-1])[0]
+            per_class.append({"eleven": float(eleven), "all": float(((mrec[i + 1] - mrec[i]) * mpre[i + 1]).sum())})
+        voc.append({"images": images, "per_class": per_class})
+    write("detection", dict(coco=stored, voc=voc))
+
+
+# --- generation --------------------------------------------------------------------------------------
+
+
+def generation():
+    import scipy.linalg
+    from scipy.spatial.distance import cdist
+
+    rng = np.random.default_rng(33)
+    cases = []
+    # The last two have fewer samples than dimensions: their covariances are singular.
+    for n, m, d in ((80, 60, 8), (50, 70, 16), (6, 9, 12), (9, 40, 12)):
+        mix = rng.normal(size=(d, d)) / np.sqrt(d)
+        a = (rng.normal(size=(n, d)) @ mix + 3).astype(np.float32)
+        b = (rng.normal(size=(m, d)) @ mix * 1.2 + 3.3).astype(np.float32)
+        x, y = a.astype(np.float64), b.astype(np.float64)
+        s, t = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+        if min(n, m) > d:
+            root = np.trace(scipy.linalg.sqrtm(s @ t)).real
+        else:
+            # trace sqrt(S T) is the nuclear norm of A B^T for S = A^T A and T = B^T B; SciPy's square root of a
+            # singular matrix has too few digits.
+            f = lambda v: (v - v.mean(0)) / np.sqrt(len(v) - 1)
+            root = scipy.linalg.svdvals(f(x) @ f(y).T).sum()
+        fid = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(s) + np.trace(t) - 2 * root
+        kernel = lambda u, v: (u @ v.T / d + 1) ** 3
+        off = lambda k: (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
+        kid = off(kernel(x, x)) + off(kernel(y, y)) - 2 * kernel(x, y).mean()
+        radius = lambda v: np.sort(cdist(v, v), 1)[:, 3]
+        cross = cdist(x, y)
+        cases.append(
+            dict(
+                dims=d, real=a.astype(float).reshape(-1).tolist(), generated=b.astype(float).reshape(-1).tolist(), fid=float(fid), kid=float(kid),
+                precision=float((cross <= radius(x)[:, None]).any(0).mean()),
+                recall=float((cross <= radius(y)[None, :]).any(1).mean()),
+            )
+        )
+    write("generation", dict(cases=cases))
+
+
+GROUPS = {"classification": classification, "detection": detection, "generation": generation}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or GROUPS:

@@ -40,7 +40,7 @@ impl BoundaryF1 {
             predicted.len(),
             truth.len(),
         )?;
-        if width == 0 || truth.len() % width != 0 {
+        if width == 0 || !truth.len().is_multiple_of(width) {
             let expected = truth.len().next_multiple_of(width.max(1));
             return Err(MetricError::Length {
                 what: "pixels of whole rows",

@@ -41,6 +41,17 @@ pub enum MetricError {
         /// What would be right.
         allowed: &'static str,
     },
+    /// A file of truth or results that cannot be read.
+    #[error("the {file} file: {message}")]
+    File {
+        /// Which of the two.
+        file: &'static str,
+        /// What is wrong, with line and column or JSON pointer.
+        message: String,
+    },
+    /// The tool that computes COCO's numbers refused its input.
+    #[error("COCO's numbers could not be computed: {0}")]
+    Evaluation(String),
     /// Too few samples for the metric to be defined.
     #[error("{what} needs at least {needed} samples, {got} given")]
     TooFew {

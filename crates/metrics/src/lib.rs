@@ -7,7 +7,9 @@
 mod boundary;
 mod calibration;
 mod confusion;
+pub mod detection;
 mod error;
+pub mod generation;
 mod mean;
 mod top_k;
 

@@ -6,9 +6,9 @@ use burn::nn::conv::Conv2d;
 use burn::nn::pool::{
     AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
 };
-use burn::nn::{LayerNorm, PaddingConfig2d};
+use burn::nn::{BatchNorm, LayerNorm, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
-use firesight_kernels::{Activation, activation, adaptive_avg_pool2d, conv2d};
+use firesight_kernels::{Activation, activation, adaptive_avg_pool2d, batch_norm_act, conv2d};
 
 use crate::layers::{self, ConvSpec, Init, StochasticDepth};
 use crate::sequential::{Act, Block, HeadLayer, Layer, Sequential};
@@ -75,6 +75,28 @@ impl Style {
     pub fn norm<B: Block>(&self, channels: usize, device: &Device) -> Layer<B> {
         let norm = layers::batch_norm_with(channels, self.epsilon, self.momentum, device);
         Layer::Norm(norm)
+    }
+}
+
+/// A convolution without bias, batch normalisation and ReLU, as the inception networks name and normalise them.
+#[derive(Module, Debug)]
+pub struct ConvBlock {
+    conv: Conv2d,
+    bn: BatchNorm,
+}
+
+impl ConvBlock {
+    pub(crate) fn new(spec: ConvSpec, device: &Device) -> Self {
+        let conv = spec.no_bias().init(device);
+        let bn = layers::batch_norm_with(conv.weight.lazy_shape()[0], 1e-3, 0.1, device);
+        Self { conv, bn }
+    }
+
+    /// # Shapes
+    /// - `x`: `[N, C_in, H, W]`
+    /// - output: `[N, C_out, H_out, W_out]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        batch_norm_act(&self.bn, conv2d(&self.conv, x), Activation::Relu)
     }
 }
 
@@ -154,6 +176,18 @@ pub(crate) fn layer_norm_2d(norm: &LayerNorm, x: Tensor<4>) -> Tensor<4> {
 /// - output: `[N, C * height * width]`
 pub(crate) fn pooled(grid: [usize; 2], x: Tensor<4>) -> Tensor<2> {
     adaptive_avg_pool2d(&AdaptiveAvgPool2dConfig::new(grid).init(), x).flatten(1, 3)
+}
+
+/// Images normalised by ImageNet's mean and deviation, as if they had been normalised by a mean and a deviation of
+/// 0.5: what the weights that were trained with TensorFlow expect.
+///
+/// # Shapes
+/// - `x` and output: `[N, 3, H, W]`
+pub(crate) fn imagenet_to_unit(x: Tensor<4>) -> Tensor<4> {
+    let device = x.device();
+    let row = |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+    let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    x * row(std.map(|s| s / 0.5)) + row(mean.map(|m| (m - 0.5) / 0.5))
 }
 
 /// Max pooling with a square window; `ceil` rounds the output's size up.

@@ -3,12 +3,16 @@
 
 use serde::Serialize;
 
-use crate::format;
+use crate::{
+    axis::{Axis, linear_ticks, log_ticks},
+    format,
+    path::{SMOOTHED_FROM, path, running_mean},
+};
 
 /// View box and plot area; the left margin holds a label of seven characters in the size that a
 /// phone gets.
 const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 308.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 548.0;
 const TOP: f64 = 14.0;
@@ -82,6 +86,27 @@ pub(crate) struct Figure {
     pub y_ticks: Vec<Tick>,
     pub lines: Vec<Line>,
     pub legend: Vec<Legend>,
+    /// Whether it takes a third of a row rather than half of it.
+    pub third: bool,
+}
+
+/// Shares out rows of two and of three, so that no row has a hole where that can be had: the first
+/// figures are large, the last ones small.
+pub(crate) fn arrange(figures: &mut [Figure]) {
+    let count = figures.len();
+    let halves = match count {
+        3 => 0,
+        _ if count.is_multiple_of(2) => count,
+        _ => count.saturating_sub(3),
+    };
+    let halves = if count >= 8 && count % 3 == 2 {
+        2
+    } else {
+        halves
+    };
+    for (index, figure) in figures.iter_mut().enumerate() {
+        figure.third = count > 1 && index >= halves;
+    }
 }
 
 /// A tick with its label.
@@ -130,29 +155,6 @@ pub(crate) struct Legend {
     pub dashed: bool,
 }
 
-/// An axis: its range in values and in view-box units.
-struct Axis {
-    low: f64,
-    high: f64,
-    from: f64,
-    to: f64,
-    log: bool,
-}
-
-impl Axis {
-    fn place(&self, value: f64) -> f64 {
-        let scale = |v: f64| {
-            if self.log {
-                v.max(f64::MIN_POSITIVE).log10()
-            } else {
-                v
-            }
-        };
-        let share = (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low));
-        self.from + share.clamp(-0.05, 1.05) * (self.to - self.from)
-    }
-}
-
 impl Chart {
     /// Whether a logarithmic axis suits the values: all positive and over more than `ratio` times.
     pub(crate) fn suits_log(curves: &[Curve], ratio: f64) -> bool {
@@ -174,8 +176,11 @@ impl Chart {
                 },
             )
         };
-        let (x_low, mut x_high) = range(0)?;
+        let (mut x_low, mut x_high) = range(0)?;
         let (mut low, high) = range(1)?;
+        if x_low > 0.0 && x_low < 0.35 * x_high {
+            x_low = 0.0;
+        }
         if x_high <= x_low {
             x_high = x_low + 1.0;
         }
@@ -232,10 +237,24 @@ impl Chart {
                 dashed: c.dashed,
             })
             .collect();
+        let drawn: Vec<[f64; 2]> = self
+            .curves
+            .iter()
+            .flat_map(|c| {
+                let place = |p: &[f64; 2]| [x_axis.place(p[0]), y_axis.place(p[1])];
+                along(
+                    &c.points
+                        .iter()
+                        .filter(usable)
+                        .map(place)
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
         let lines = self
             .curves
             .iter()
-            .flat_map(|c| self.lines(c, &x_axis, &y_axis))
+            .flat_map(|c| self.lines(c, &x_axis, &y_axis, &drawn))
             .collect();
         let summary = if self.summary.is_empty() {
             self.describe()
@@ -258,21 +277,22 @@ impl Chart {
             y_ticks,
             lines,
             legend,
+            third: false,
         })
     }
 
-    fn lines(&self, curve: &Curve, x_axis: &Axis, y_axis: &Axis) -> Vec<Line> {
+    fn lines(&self, curve: &Curve, x_axis: &Axis, y_axis: &Axis, drawn: &[[f64; 2]]) -> Vec<Line> {
         let place = |p: &[f64; 2]| [x_axis.place(p[0]), y_axis.place(p[1])];
         let line = |points: &[[f64; 2]], faint: bool| Line {
             name: curve.name.clone(),
             colour: curve.colour,
             dashed: curve.dashed,
             faint,
-            path: path(points, y_axis.log, &place),
+            path: path(points, y_axis.log, place),
             dots: Vec::new(),
             mark: None,
         };
-        let smooth = curve.smooth && curve.points.len() >= 40;
+        let smooth = curve.smooth && curve.points.len() >= SMOOTHED_FROM;
         let mut lines = Vec::new();
         if smooth {
             lines.push(line(&curve.points, true));
@@ -280,14 +300,14 @@ impl Chart {
         } else {
             lines.push(line(&curve.points, false));
         }
-        let drawn = curve
+        let points = curve
             .points
             .iter()
             .filter(|p| p[1].is_finite() && (!y_axis.log || p[1] > 0.0));
         let few = curve.points.len() <= 60;
         if let Some(last) = lines.last_mut() {
             if (curve.dots && few) || curve.points.len() == 1 {
-                last.dots = drawn
+                last.dots = points
                     .map(|p| {
                         let [x, y] = place(p).map(round);
                         let label =
@@ -298,16 +318,12 @@ impl Chart {
             }
             last.mark = curve.mark.as_ref().and_then(|(index, label)| {
                 let [x, y] = place(curve.points.get(*index)?).map(round);
-                let left = x > (LEFT + RIGHT) / 2.0;
-                // The label keeps clear of the frame: below a point near the top, else above it.
-                let text_y = if y < TOP + 40.0 { y + 26.0 } else { y - 14.0 };
-                let text_x = round(if left { x + 4.0 } else { x - 4.0 });
-                let anchor = if left { "end" } else { "start" };
+                let (text_x, text_y, anchor) = beside([x, y], label, drawn);
                 Some(Mark {
                     x,
                     y,
                     text_x,
-                    text_y: round(text_y),
+                    text_y,
                     anchor,
                     label: label.clone(),
                 })
@@ -354,13 +370,60 @@ impl Unit {
     fn tick(self, value: f64, step: f64, log: bool) -> String {
         match self {
             Unit::Percent => {
-                let decimals = (-(step * 100.0).log10()).ceil().clamp(0.0, 4.0) as usize;
+                let decimals = (-(step * 100.0).log10() - 1e-6).ceil().clamp(0.0, 4.0) as usize;
                 format!("{:.decimals$}\u{a0}%", value * 100.0)
             }
             Unit::Plain if log => format::number(value, 2),
             Unit::Plain => short(value),
         }
     }
+}
+
+/// Where to write a label of the point `at`: above or below it, where it covers least of what is
+/// `drawn`; to the left of points in the right half.
+fn beside(at: [f64; 2], label: &str, drawn: &[[f64; 2]]) -> (f64, f64, &'static str) {
+    let [x, y] = at;
+    // As wide as on a phone, where the text is largest.
+    let width = 9.5 * label.chars().count() as f64;
+    let (text_x, anchor, from) = if x > (LEFT + RIGHT) / 2.0 {
+        (x + 6.0, "end", x + 6.0 - width)
+    } else {
+        (x - 6.0, "start", x - 6.0)
+    };
+    let covered = |baseline: f64| {
+        let inside = |p: &&[f64; 2]| {
+            (from..=from + width).contains(&p[0])
+                && (baseline - 17.0..=baseline + 6.0).contains(&p[1])
+        };
+        drawn.iter().filter(inside).count()
+    };
+    let text_y = [-15.0, 27.0, -34.0, 46.0, -53.0, 65.0, -72.0, 84.0]
+        .map(|away| y + away)
+        .into_iter()
+        .filter(|baseline| (TOP + 12.0..=BOTTOM - 8.0).contains(baseline))
+        .min_by_key(|baseline| covered(*baseline))
+        .unwrap_or(y - 15.0);
+    (round(text_x), round(text_y), anchor)
+}
+
+/// Points along the drawn lines, close enough to each other that a label cannot slip between.
+fn along(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let mut all = Vec::new();
+    for pair in points.windows(2) {
+        let [from, to] = [pair[0], pair[1]];
+        let parts = ((to[0] - from[0]).hypot(to[1] - from[1]) / 6.0)
+            .ceil()
+            .clamp(1.0, 100.0) as u32;
+        all.extend((0..=parts).map(|part| {
+            let share = f64::from(part) / f64::from(parts);
+            [
+                from[0] + share * (to[0] - from[0]),
+                from[1] + share * (to[1] - from[1]),
+            ]
+        }));
+    }
+    all.retain(|p| p[0].is_finite() && p[1].is_finite());
+    all
 }
 
 fn finite(curves: &[Curve]) -> impl Iterator<Item = &[f64; 2]> {
@@ -379,131 +442,8 @@ fn short(value: f64) -> String {
     }
 }
 
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
-}
-
-/// Values at a step of 1, 2 or 5 times a power of ten around `low..=high`, about `count` of them;
-/// the outermost enclose the range.
-fn linear_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
-    let (low, high) = if high > low {
-        (low, high)
-    } else {
-        let around = if low == 0.0 { 1.0 } else { low.abs() * 0.1 };
-        (low - around, high + around)
-    };
-    let raw = (high - low) / count as f64;
-    let power = 10_f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .map(|k| k * power)
-        .into_iter()
-        .find(|s| *s >= raw * 0.999);
-    let step = step.unwrap_or(10.0 * power);
-    let first = (low / step + 1e-9).floor();
-    let last = (high / step - 1e-9).ceil();
-    (0..=(last - first).clamp(1.0, 100.0) as u64)
-        .map(|index| {
-            let value = (first + index as f64) * step;
-            // 3 * 0.1 is not 0.3: round to a digit below the step.
-            let scale = 10_f64.powf(2.0 - step.log10().floor());
-            if scale.is_finite() && scale > 0.0 {
-                (value * scale).round() / scale
-            } else {
-                value
-            }
-        })
-        .collect()
-}
-
-/// Powers of ten around `low..=high`; with their 2 and 5 fold where there are few.
-fn log_ticks(low: f64, high: f64) -> Vec<f64> {
-    let decades = high.log10().ceil() - low.log10().floor();
-    let folds: &[f64] = match decades {
-        d if d <= 2.0 => &[1.0, 2.0, 5.0],
-        d if d <= 4.0 => &[1.0, 3.0],
-        _ => &[1.0],
-    };
-    let every = (decades / 6.0).ceil().max(1.0) as i32;
-    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
-    let mut values: Vec<f64> = (first..=last)
-        .filter(|power| (power - first) % every == 0)
-        .flat_map(|power| folds.iter().map(move |fold| fold * 10_f64.powi(power)))
-        .collect();
-    let from = values.iter().rposition(|v| *v <= low * 1.0001).unwrap_or(0);
-    let to = values
-        .iter()
-        .position(|v| *v >= high * 0.9999)
-        .unwrap_or(values.len() - 1);
-    values.truncate(to + 1);
-    values.drain(..from);
-    values
-}
-
-/// The mean over a window of a thirtieth of the points around each point, cut at the ends.
-fn running_mean(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
-    let radius = (points.len() / 60).max(2);
-    (0..points.len())
-        .map(|at| {
-            // As many to the left as to the right, so that the ends are not biased.
-            let reach = radius.min(at).min(points.len() - 1 - at);
-            let window = &points[at - reach..=at + reach];
-            let known: Vec<f64> = window
-                .iter()
-                .map(|p| p[1])
-                .filter(|v| v.is_finite())
-                .collect();
-            [
-                points[at][0],
-                known.iter().sum::<f64>() / known.len() as f64,
-            ]
-        })
-        .collect()
-}
-
-/// An SVG path through the points, thinned to what can be seen: within each column of the plot the
-/// first, lowest, highest and last point stay, so that no spike is lost.
-fn path(points: &[[f64; 2]], log: bool, place: &impl Fn(&[f64; 2]) -> [f64; 2]) -> String {
-    let mut text = String::new();
-    let columns = (RIGHT - LEFT) / 1.5;
-    let usable = |p: &[f64; 2]| p[0].is_finite() && p[1].is_finite() && (!log || p[1] > 0.0);
-    for run in points.split(|p| !usable(p)) {
-        let placed: Vec<[f64; 2]> = run.iter().map(place).collect();
-        let dense = placed.len() as f64 > 2.0 * columns;
-        let column = |p: &[f64; 2]| {
-            if dense {
-                (p[0] / 1.5).floor() as i64
-            } else {
-                0
-            }
-        };
-        let mut start = 0;
-        let mut command = 'M';
-        let mut push = |p: [f64; 2]| {
-            use std::fmt::Write;
-            let _ = write!(text, "{command}{} {}", round(p[0]), round(p[1]));
-            command = 'L';
-        };
-        while start < placed.len() {
-            let same = |p: &&[f64; 2]| dense && column(p) == column(&placed[start]);
-            let length = placed[start..].iter().take_while(same).count().max(1);
-            let bucket = &placed[start..start + length];
-            let by = |a: &&[f64; 2], b: &&[f64; 2]| a[1].total_cmp(&b[1]);
-            let extreme = |point: Option<&[f64; 2]>| {
-                bucket.iter().position(|p| Some(p) == point).unwrap_or(0)
-            };
-            let mut keep = vec![
-                0,
-                extreme(bucket.iter().min_by(by)),
-                extreme(bucket.iter().max_by(by)),
-                length - 1,
-            ];
-            keep.sort_unstable();
-            keep.dedup();
-            keep.into_iter().for_each(|index| push(bucket[index]));
-            start += length;
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -530,12 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_and_enclose_the_values() {
-        assert_eq!(linear_ticks(0.0, 1.0, 5), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
-        assert_eq!(linear_ticks(0.13, 0.87, 5), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
-        assert_eq!(linear_ticks(3.0, 3.0, 5), [2.6, 2.8, 3.0, 3.2, 3.4]);
-        assert_eq!(log_ticks(0.03, 2.3), [0.03, 0.1, 0.3, 1.0, 3.0]);
-        assert_eq!(log_ticks(1e-8, 100.0).first(), Some(&1e-8));
+    fn ticks_are_labelled_briefly() {
         let figure = chart(vec![[0.0, 0.934], [20_000.0, 0.981]], false);
         let figure = Chart {
             unit: Unit::Percent,
@@ -555,7 +490,7 @@ mod tests {
         )
         .figure()
         .unwrap();
-        assert_eq!(figure.lines[0].path, "M66 258M451.6 136L548 14");
+        assert_eq!(figure.lines[0].path, "M66 258h0M451.6 136L548 14");
         assert_eq!(figure.summary, "Loss over step: train from 0 to 1");
         assert!(chart(vec![[1.0, f64::NAN]], false).figure().is_none());
         assert!(chart(vec![], true).figure().is_none());
@@ -585,15 +520,5 @@ mod tests {
             .unwrap()
             .at;
         assert!(path.contains(&format!(" {top}")), "the spike at {top}");
-    }
-
-    #[test]
-    fn the_running_mean_keeps_a_straight_line() {
-        let line: Vec<_> = (0..200)
-            .map(|x| [f64::from(x), 3.0 * f64::from(x)])
-            .collect();
-        for (mean, point) in running_mean(&line).iter().zip(&line) {
-            assert!((mean[1] - point[1]).abs() < 1e-9);
-        }
     }
 }

@@ -143,12 +143,22 @@ pub(crate) fn charts(log: &Log, primary: Option<&str>) -> Vec<Chart> {
                 };
                 curve.dashed = names.len() > 1 && place > 0;
                 if names.len() > 1 {
-                    curve.name = format!("{} ({})", Metric::of(name).label, curve.name);
+                    let label = Metric::of(name).label;
+                    curve.name = if splits.len() > 1 {
+                        format!("{label} ({})", curve.name)
+                    } else {
+                        label
+                    };
                     curve.mark = curve.mark.filter(|_| index == 0);
                 }
                 curves.push(curve);
             }
         }
+        // Where the legend names metrics only, the split stands beside the heading.
+        let y = match &splits[..] {
+            [(split, ema)] if names.len() > 1 => split_label(split, *ema),
+            _ => String::new(),
+        };
         let unit = if Metric::of(&names[0]).share {
             Unit::Percent
         } else {
@@ -157,6 +167,7 @@ pub(crate) fn charts(log: &Log, primary: Option<&str>) -> Vec<Chart> {
         charts.push(Chart {
             title,
             x: x.clone(),
+            y,
             unit,
             curves,
             ..Chart::default()
@@ -291,7 +302,7 @@ mod tests {
             charts[1].curves[0].mark,
             Some((1, "best 90.00\u{a0}% at step 20".into()))
         );
-        assert_eq!(charts[2].curves[1].name, "AP50 (validation)");
+        assert_eq!(charts[2].curves[1].name, "AP50");
     }
 
     #[test]

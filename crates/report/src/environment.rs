@@ -1,4 +1,21 @@
 //! `environment.json`: what a run was made with and on.
+//!
+//! ```
+//! use firesight_report::environment::{Environment, now};
+//!
+//! let run = tempfile::tempdir()?;
+//! let mut environment = Environment {
+//!     backend: "flex".into(),
+//!     started: Some(now()),
+//!     ..Environment::default()
+//! };
+//! environment.write(run.path())?;
+//! // ... and when training has ended:
+//! environment.finished = Some(now());
+//! environment.write(run.path())?;
+//! assert_eq!(Environment::read(run.path())?, Some(environment));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::{path::Path, time::SystemTime};
 

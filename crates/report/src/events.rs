@@ -18,6 +18,7 @@ use std::{
 use crate::{
     crc32c,
     error::{ReportError, io},
+    jsonl::Record,
 };
 
 /// Writes one event file. Every call hands its record to the system before it returns.
@@ -102,6 +103,39 @@ impl EventWriter {
     /// [`ReportError::Io`].
     pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<(), ReportError> {
         self.value(tag, step, |v| v.float(2, value as f32))
+    }
+
+    /// The numbers of a record of `metrics.jsonl`: `train/loss`, `train/learning_rate`,
+    /// `train/loss/<part>`, `validation/top1`, `validation/top1 (EMA)`, ... A message has none.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`].
+    pub fn record(&mut self, record: &Record) -> Result<(), ReportError> {
+        match record {
+            Record::Train(train) => {
+                self.scalar("train/loss", train.step, train.loss)?;
+                for (name, value) in &train.losses {
+                    self.scalar(&format!("train/loss/{name}"), train.step, *value)?;
+                }
+                self.scalar("train/learning_rate", train.step, train.learning_rate)?;
+                self.scalar(
+                    "train/images_per_second",
+                    train.step,
+                    train.images_per_second,
+                )
+            }
+            Record::Eval(eval) => {
+                let weights = if eval.ema { " (EMA)" } else { "" };
+                eval.metrics.iter().try_for_each(|(name, value)| {
+                    self.scalar(
+                        &format!("{}/{name}{weights}", eval.split),
+                        eval.step,
+                        *value,
+                    )
+                })
+            }
+            Record::Event(_) | Record::Unknown => Ok(()),
+        }
     }
 
     /// A picture, given as the bytes of a PNG file.
@@ -253,6 +287,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jsonl::{Eval, Train};
 
     /// An independent look at the framing: walks the file by lengths and checks both checksums.
     fn records(path: &Path) -> Vec<Vec<u8>> {
@@ -300,6 +335,33 @@ mod tests {
         assert!(first[1].ends_with(&[&b"\x0a\x04loss\x15"[..], &0.5_f32.to_le_bytes()].concat()));
         // step 3, then session_log { status: START }
         assert!(records(second.path())[1].ends_with(b"\x10\x03\x3a\x02\x08\x01"));
+    }
+
+    #[test]
+    fn a_record_becomes_scalars() {
+        let run = tempfile::tempdir().unwrap();
+        let mut events = EventWriter::create(run.path()).unwrap();
+        let metrics = [("loss".to_string(), 0.5), ("top1".to_string(), 0.75)].into();
+        let eval = Eval {
+            split: "validation".into(),
+            step: 9,
+            epoch: 1,
+            ema: true,
+            metrics,
+        };
+        events.record(&Record::Eval(eval)).unwrap();
+        events
+            .record(&Record::Train(Train {
+                step: 9,
+                loss: 1.0,
+                ..Train::default()
+            }))
+            .unwrap();
+        let records = records(events.path());
+        assert_eq!(records.len(), 1 + 2 + 3);
+        let holds = |record: &[u8], tag: &[u8]| record.windows(tag.len()).any(|w| w == tag);
+        assert!(holds(&records[2], b"validation/top1 (EMA)"));
+        assert!(holds(&records[3], b"train/loss\x15\0\0\x80\x3f"));
     }
 
     #[test]

@@ -3,6 +3,36 @@
 //! A classifier fills the typed fields. Every other task describes its own tables, pictures and
 //! curves as [`Section`]s, which the page shows in order; no template needs to know the task.
 //! Everything may be missing when read.
+//!
+//! ```
+//! use firesight_report::results::{Evaluation, Results, Section, Table};
+//!
+//! let run = tempfile::tempdir()?;
+//! let results = Results {
+//!     task: "detection".into(),
+//!     primary: Some("ap".into()),
+//!     evaluations: vec![Evaluation {
+//!         split: "test".into(),
+//!         samples: Some(500),
+//!         metrics: [("ap".to_string(), 0.581)].into(),
+//!         ..Evaluation::default()
+//!     }],
+//!     sections: vec![Section {
+//!         title: "Sizes".into(),
+//!         tables: vec![Table {
+//!             caption: "By size of the object".into(),
+//!             columns: vec!["Size".into(), "AP".into()],
+//!             rows: vec![vec!["small".into(), 0.31.into()]],
+//!         }],
+//!         ..Section::default()
+//!     }],
+//!     ..Results::default()
+//! };
+//! results.write(run.path())?;
+//! let page = std::fs::read_to_string(firesight_report::write(run.path())?)?;
+//! assert!(page.contains("By size of the object"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::{
     collections::BTreeMap,

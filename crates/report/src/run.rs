@@ -1,4 +1,15 @@
 //! A run folder as the report reads it: whatever is there, and a note about whatever is damaged.
+//!
+//! ```
+//! use firesight_report::RunFolder;
+//!
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(folder.path().join("recipe.toml"), "seed = 42\n")?;
+//! let run = RunFolder::read(folder.path())?;
+//! assert_eq!(run.recipe.as_deref(), Some("seed = 42\n"));
+//! assert!(run.results.is_none() && run.problems.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::path::{Path, PathBuf};
 

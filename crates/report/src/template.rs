@@ -1,5 +1,5 @@
 //! The page templates. Every value is escaped by the engine; nothing in a template marks a value as
-//! safe but the style sheet, which is a file of this crate.
+//! safe but the style sheet, which is a file of this crate, and data URIs, which are base64.
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, value::Serde};
 use serde::Serialize;

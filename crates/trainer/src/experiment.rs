@@ -9,6 +9,7 @@ use firesight_data::augment::Pipeline;
 use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::cached::Cached;
 use firesight_data::normalize::Normalize;
+use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Label;
 use firesight_data::source::{Source, Splits, fingerprint};
 
@@ -17,6 +18,9 @@ use crate::device::NamedDevice;
 use crate::engine::Task;
 use crate::recipe::{Recipe, TaskConfig};
 use crate::task;
+
+/// Decoded images of a split that `cache = true` keeps at most, in bytes; the rest is read anew.
+const CACHE_LIMIT: usize = 4 << 30;
 
 /// A recipe with its data opened.
 pub struct Experiment {
@@ -36,7 +40,7 @@ impl Experiment {
     pub fn open(recipe: Recipe, data_root: &Path) -> anyhow::Result<Self> {
         let mut splits = recipe.data.source.open(data_root, &recipe.data.split, recipe.seed)?;
         if recipe.data.cache {
-            let cached = |source: Arc<dyn Source>| Arc::new(Cached::new(source)) as Arc<dyn Source>;
+            let cached = |source| Arc::new(Cached::new(source, CACHE_LIMIT)) as Arc<dyn Source>;
             splits.train = cached(splits.train);
             splits.validation = splits.validation.map(cached);
         }
@@ -164,7 +168,7 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
             )
         }
     }
-    let mut rng = firesight_data::random::stream(recipe.seed, 0, 0);
+    let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
     let image = Pipeline::new(steps).apply(sample, &mut rng)?.image;
     for (key, values) in [("data.mean", &data.mean), ("data.std", &data.std)] {
         if values.len() != 1 && values.len() != image.channels {

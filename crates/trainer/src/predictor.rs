@@ -13,7 +13,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use firesight_data::augment::{Augment, Pipeline};
+use firesight_data::augment::{Augment, Pipeline, Resize};
 use firesight_data::decode::{DecodeLimits, decode_file};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
@@ -162,7 +162,7 @@ impl Predictor {
 
     fn batch(&self, images: Vec<Image>) -> anyhow::Result<Tensor<4>> {
         let (height, width) = (self.card.height, self.card.width);
-        let fit = Pipeline::new(vec![Augment::resize_to(width, height)]);
+        let fit = Pipeline::new(vec![Augment::Resize(Resize { width, height })]);
         let count = images.len();
         let mut values = Vec::with_capacity(count * self.card.channels * height * width);
         for image in images {

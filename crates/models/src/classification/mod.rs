@@ -9,6 +9,8 @@ pub mod cnn;
 pub mod convnext;
 pub mod densenet;
 pub mod efficientnet;
+pub mod googlenet;
+pub mod inception_v3;
 pub mod lenet;
 pub mod mnasnet;
 pub mod mobilenet_v2;
@@ -300,6 +302,10 @@ zoo! {
         EfficientnetV2M "efficientnet_v2_m" EFFICIENTNET_V2_M,
         EfficientnetV2L "efficientnet_v2_l" EFFICIENTNET_V2_L,
     }
+    /// GoogLeNet, with its auxiliary heads.
+    googlenet::GoogLeNet { Googlenet "googlenet" GOOGLENET }
+    /// Inception v3, with its auxiliary head.
+    inception_v3::InceptionV3 { InceptionV3 "inception_v3" INCEPTION_V3 }
     /// MobileNet V3.
     mobilenet_v3::MobileNetV3 {
         MobilenetV3Large "mobilenet_v3_large" MOBILENET_V3_LARGE,
@@ -451,6 +457,21 @@ impl TorchNames for Classifier {
     fn head(&self) -> &'static [&'static str] {
         each!(self, model => model.head())
     }
+}
+
+/// Whether the input has the three channels that an option of ImageNet's normalisation is about.
+fn check_transform_input(model: &str, asked: bool, input: InputSpec) -> Result<(), ModelError> {
+    if !asked || input.channels == 3 {
+        return Ok(());
+    }
+    Err(ModelError::Option {
+        model: model.to_string(),
+        key: "transform-input".to_string(),
+        message: format!(
+            "needs RGB images, the input has {} channels",
+            input.channels
+        ),
+    })
 }
 
 /// Levenshtein's distance, for "did you mean".

@@ -35,5 +35,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", firesight_report::write(&run)?.display());
         runs.push(run);
     }
+    let compared = firesight_report::compare(
+        &[runs[0].clone(), runs[1].clone(), runs[3].clone()],
+        &out.join("compare.html"),
+    )?;
+    println!("{}\n\n{}", compared.path.display(), compared.text);
     Ok(())
 }

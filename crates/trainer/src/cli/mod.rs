@@ -7,7 +7,6 @@ mod export;
 mod models;
 mod predict;
 mod train;
-mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,8 +37,6 @@ enum Command {
     Check(check::CheckArgs),
     /// List the model zoo
     Models(models::ModelsArgs),
-    /// Compare a model's outputs with a reference
-    Verify(verify::VerifyArgs),
     /// List backends and devices
     Devices(devices::DevicesArgs),
 }
@@ -93,7 +90,6 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),
-        Command::Verify(args) => verify::run(args),
         Command::Devices(args) => devices::run(args),
     };
     match result {

@@ -283,7 +283,7 @@ fn write_environment(
         cpu: cpu_name(),
         task: experiment.card.task.clone(),
         model: experiment.card.model.clone(),
-        dataset: experiment.recipe.data.source.name().to_owned(),
+        dataset: dataset_name(&experiment.recipe),
         dataset_fingerprint: experiment.fingerprint(),
         splits: splits.map(|(name, samples)| Split { name: name.to_owned(), samples }).collect(),
         command: format!("trainer train {}", recipe.display()),
@@ -292,6 +292,16 @@ fn write_environment(
     };
     environment.write(run)?;
     Ok(())
+}
+
+/// The dataset's name in the recipe.
+fn dataset_name(recipe: &Recipe) -> String {
+    let source = serde_json::to_value(&recipe.data.source).unwrap_or_default();
+    match source {
+        serde_json::Value::Object(table) => table.keys().next().cloned().unwrap_or_default(),
+        serde_json::Value::String(name) => name,
+        _ => String::new(),
+    }
 }
 
 /// The processor's name where the system tells it.

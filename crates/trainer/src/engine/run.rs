@@ -438,7 +438,7 @@ impl<'a, 'b> Session<'a, 'b> {
     /// Evaluates on the validation split, if there is one; whether the score is the best so far.
     fn evaluate(&mut self, epoch: f64) -> Result<bool, EngineError> {
         let Some(loader) = self.engine.validation else { return Ok(false) };
-        let total = loader.len();
+        let total = loader.source().len();
         let weights = match self.task.networks().iter().any(|network| network.has_ema()) {
             true => Weights::Ema,
             false => Weights::Current,

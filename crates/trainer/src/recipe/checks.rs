@@ -1,5 +1,6 @@
 //! What serde cannot know: ranges of values, and settings that contradict each other.
 
+use firesight_data::augment::Augmentation;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
 
 use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig, TaskConfig};
@@ -237,9 +238,13 @@ pub fn check_data(loaded: &Loaded<Recipe>, card: &ModelCard) -> Result<(), Diagn
         let message = format!("the dataset has {classes} class; there is nothing to tell apart");
         checks.error("data.source", message, None);
     }
-    if let Err(error) = config.model.check(card.input(), classes) {
+    let least = config.model.minimum();
+    if card.height.min(card.width) < least {
+        let (name, width, height) = (config.model.name(), card.width, card.height);
+        let message =
+            format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
         let help = "enlarge the images in `data.prepare`, or take another model";
-        checks.error("task.classification.model", error.to_string(), Some(help));
+        checks.error("task.classification.model", message, Some(help));
     }
     checks.finish().map(|_| ())
 }
