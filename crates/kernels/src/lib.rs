@@ -17,6 +17,9 @@ mod mode;
 mod norm;
 mod pool;
 
+#[cfg(feature = "optim")]
+pub mod optim;
+
 pub use activation::{Activation, activation};
 pub use conv::{conv_transpose2d, conv2d};
 pub use linear::linear;

@@ -3,6 +3,7 @@
 //! Images stay `[N, C, H, W]` throughout: blocks of columns are packed straight from the image
 //! ([`window`]) and multiplied by kernels that write where the result belongs ([`product`], [`weight`]).
 
+mod depthwise;
 mod product;
 mod weight;
 mod window;
@@ -66,6 +67,11 @@ impl ConvShape {
         self.channels_out / self.groups
     }
 
+    /// One input channel per group, of several, and few outputs of each.
+    fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.group_in() == 1 && self.group_out() <= 4
+    }
+
     fn plane_in(&self) -> usize {
         self.size_in[0] * self.size_in[1]
     }
@@ -127,6 +133,9 @@ pub fn forward(
 ) -> Vec<f32> {
     let [_, weight_count, outputs] = shape.lengths();
     shape.check(x, weights, outputs);
+    if shape.is_depthwise() {
+        return depthwise::forward(shape, x, weights, bias, relu);
+    }
     let window = shape.window();
     let taps: Vec<usize> = (0..shape.taps()).collect();
     let (group_in, group_out) = (shape.group_in(), shape.group_out());
@@ -173,6 +182,9 @@ pub fn input_gradient(
 ) -> Vec<f32> {
     let [inputs, weight_count, outputs] = shape.lengths();
     assert_eq!([weights.len(), dy.len()], [weight_count, outputs], "{shape:?}");
+    if shape.is_depthwise() {
+        return depthwise::input_gradient(shape, dy, weights, bias);
+    }
     let (group_in, group_out) = (shape.group_in(), shape.group_out());
     let group_weights = weight_count / shape.groups;
     let mut output = Output::new(inputs);
@@ -296,6 +308,9 @@ fn fill_phase(
 pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let [inputs, weight_count, outputs] = shape.lengths();
     assert_eq!([x.len(), dy.len()], [inputs, outputs], "{shape:?}");
+    if shape.is_depthwise() {
+        return depthwise::weight_gradient(shape, x, dy);
+    }
     let window = shape.window();
     let group_weights = weight_count / shape.groups;
     let mut dw = vec![0.0; weight_count];

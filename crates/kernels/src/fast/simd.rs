@@ -60,6 +60,12 @@ pub(crate) trait Simd: Copy {
     unsafe fn keep_positive(y: Self::V, g: Self::V) -> Self::V;
     /// The sum of all lanes, in a fixed order.
     unsafe fn sum(v: Self::V) -> f32;
+    /// The sums of four vectors, each in a fixed order.
+    #[inline(always)]
+    unsafe fn sum4(v: [Self::V; 4]) -> [f32; 4] {
+        // SAFETY: the trait's contract.
+        v.map(|v| unsafe { Self::sum(v) })
+    }
 }
 
 /// The instruction sets.

@@ -207,11 +207,22 @@ unsafe fn dot_tile<S: Simd, const H: usize, const W: usize>(
             }
             at += S::LANES;
         }
+        // Four sums at a time.
+        let mut flat = [S::splat(0.0); 24];
         for h in 0..H {
             for w in 0..W {
-                let c = c.add(h * c_pitch + w);
-                let sum = S::sum(sums[h][w]);
-                *c = if first { sum } else { *c + sum };
+                flat[h * W + w] = sums[h][w];
+            }
+        }
+        for quad in 0..(H * W).div_ceil(4) {
+            let at = quad * 4;
+            let values = S::sum4([flat[at], flat[at + 1], flat[at + 2], flat[at + 3]]);
+            for (i, value) in values.into_iter().enumerate() {
+                let index = at + i;
+                if index < H * W {
+                    let c = c.add(index / W * c_pitch + index % W);
+                    *c = if first { value } else { *c + value };
+                }
             }
         }
     }

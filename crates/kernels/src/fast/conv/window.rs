@@ -113,7 +113,7 @@ impl Axis {
 }
 
 /// A run of outputs of one row inside of one vector of columns.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Piece {
     /// Where the run's first element is read for a tap of offset 0 in channel 0.
     source: usize,
@@ -274,17 +274,21 @@ impl Block {
         dst: &mut [f32],
     ) {
         let lanes = isa().lanes();
-        let mut buffer = [0.0; MAX_LANES];
         for v in 0..self.vectors() {
-            for row in 0..rows {
-                buffer.fill(0.0);
-                for piece in self.pieces(v) {
-                    let (lo, hi) = (piece.lo as usize, piece.hi as usize);
-                    let from = row * row_stride + piece.out;
-                    buffer[lo..hi].copy_from_slice(&y[from..from + hi - lo]);
-                }
-                let to = v * lanes + row * pitch;
-                dst[to..to + lanes].copy_from_slice(&buffer[..lanes]);
+            assert!(v * lanes + (rows - 1) * pitch + lanes <= dst.len());
+            let pieces = self.pieces(v).iter().map(|p| Piece { source: p.out, ..*p });
+            let mut few = [Piece::default(); MAX_LANES];
+            let count = pieces.len();
+            for (place, piece) in few.iter_mut().zip(pieces) {
+                let last = piece.source + (rows - 1) * row_stride;
+                assert!(last + (piece.hi - piece.lo) as usize <= y.len());
+                *place = piece;
+            }
+            // SAFETY: the assertions above: every piece of every row lies in `y`, and the last row's
+            // vector in `dst`.
+            unsafe {
+                let to = dst.as_mut_ptr().add(v * lanes);
+                pack_vector(y, row_stride, rows, &[0], &few[..count], to, pitch);
             }
         }
     }
@@ -346,7 +350,7 @@ impl Strip {
 
 /// `target[u] = row[first + u * stride]`, zero outside of the row.
 #[inline]
-fn fill_row(row: Option<&[f32]>, first: isize, stride: usize, target: &mut [f32]) {
+pub(super) fn fill_row(row: Option<&[f32]>, first: isize, stride: usize, target: &mut [f32]) {
     let Some(row) = row else { return target.fill(0.0) };
     let count = target.len();
     let lo = if first < 0 { first.unsigned_abs().div_ceil(stride).min(count) } else { 0 };
