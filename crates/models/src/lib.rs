@@ -18,7 +18,9 @@
 pub mod backbone;
 pub mod classification;
 mod error;
+pub mod formula;
 pub mod layers;
+pub mod verify;
 pub mod weights;
 
 pub use backbone::{Backbone, FeatureMap};
