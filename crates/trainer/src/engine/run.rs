@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use firesight_data::DataError;
-use firesight_data::loader::{Batch, Loader};
+use firesight_data::batch::Batch;
+use firesight_data::loader::Loader;
 
 use super::{
     BestScore, Checkpoint, CheckpointError, CheckpointStore, Evaluation, Event, Finish,
