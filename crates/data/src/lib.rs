@@ -6,6 +6,7 @@ pub mod cached;
 pub mod error;
 pub mod geometry;
 pub mod loader;
+pub mod mosaic;
 pub mod normalize;
 pub mod random;
 pub mod sample;
