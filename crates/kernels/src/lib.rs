@@ -8,6 +8,9 @@
 #![warn(missing_docs)]
 
 mod activation;
+#[cfg(feature = "flex")]
+#[doc(hidden)]
+pub mod fast;
 mod conv;
 mod linear;
 mod mode;

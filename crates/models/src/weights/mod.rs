@@ -1,0 +1,5 @@
+//! Weights in and out in PyTorch's names and layouts.
+
+mod names;
+
+pub use names::TorchNames;
