@@ -31,6 +31,10 @@ pub enum Activation {
 
 /// Applies an activation element by element; the shape stays.
 pub fn activation<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if activation == Activation::Relu && crate::fast::tensor::takes(&x) {
+        return fast::relu(x);
+    }
     match activation {
         Activation::Identity => x,
         Activation::Relu => act::relu(x),
@@ -45,5 +49,37 @@ pub fn activation<const D: usize>(activation: Activation, x: Tensor<D>) -> Tenso
         Activation::Sigmoid => act::sigmoid(x),
         Activation::Gelu => act::gelu(x),
         Activation::Tanh => act::tanh(x),
+    }
+}
+
+#[cfg(feature = "flex")]
+mod fast {
+    use burn::backend::TensorMetadata;
+    use burn::tensor::Tensor;
+
+    use crate::fast::pointwise;
+    use crate::fast::tensor::{FlexTensor, Gradient, apply, contiguous, dims, open, slice, tensor};
+
+    pub(super) fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+        apply::<1, D, _>([open(x)], |[x], tracked| {
+            let x = contiguous(x);
+            let y = tensor(pointwise::relu(slice(&x)), dims::<D>(&x));
+            let state = tracked.then(|| Relu { y: y.clone() });
+            (y, state)
+        })
+    }
+
+    /// The output tells where the input was positive.
+    #[derive(Clone, Debug)]
+    struct Relu {
+        y: FlexTensor,
+    }
+
+    impl Gradient<1> for Relu {
+        fn gradients(self, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+            let dx = pointwise::relu_gradient(slice(&self.y), slice(&contiguous(dy)));
+            let like = self.y.shape();
+            [Some(FlexTensor::from_data(burn::tensor::TensorData::new(dx, like)))]
+        }
     }
 }

@@ -9,6 +9,10 @@ use burn::tensor::Tensor;
 /// - `x`: `[N, C_in, H, W]`
 /// - output: `[N, C_out, H_out, W_out]`
 pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let Some(shape) = fast::shape(conv, &x) {
+        return fast::conv2d(conv, shape, x);
+    }
     conv.forward(x)
 }
 
@@ -18,5 +22,186 @@ pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
 /// - `x`: `[N, C_in, H, W]`
 /// - output: `[N, C_out, H_out, W_out]`
 pub fn conv_transpose2d(conv: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let Some(shape) = fast::transpose_shape(conv, &x) {
+        return fast::conv_transpose2d(conv, shape, x);
+    }
     conv.forward(x)
+}
+
+#[cfg(feature = "flex")]
+mod fast {
+    use burn::nn::conv::{Conv2d, ConvTranspose2d};
+    use burn::tensor::Tensor;
+
+    use crate::fast::conv::{self, ConvShape};
+    use crate::fast::tensor::{
+        FlexTensor, Gradient, apply, contiguous, dims, open, slice, takes, tensor,
+    };
+
+    /// The numbers of the convolution, `None` where it is left to Burn (which also explains shapes
+    /// that do not fit).
+    pub(super) fn shape(conv: &Conv2d, x: &Tensor<4>) -> Option<ConvShape> {
+        let weight = conv.weight.val();
+        let bias = conv.bias.as_ref().map(|b| b.val());
+        if !takes(x) || !takes(&weight) || bias.is_some_and(|b| !takes(&b)) {
+            return None;
+        }
+        let [images, channels_in, height, width] = x.dims();
+        let [channels_out, group_in, kernel_y, kernel_x] = weight.dims();
+        let kernel = [kernel_y, kernel_x];
+        let (rows, columns) =
+            crate::padding::pairs(&conv.padding, [height, width], kernel, conv.stride);
+        let (size_in, padding) = ([height, width], [rows, columns]);
+        let size_out =
+            ConvShape::output_size(size_in, kernel, conv.stride, padding, conv.dilation)?;
+        let shape = ConvShape {
+            images,
+            channels_in,
+            channels_out,
+            size_in,
+            kernel,
+            stride: conv.stride,
+            padding,
+            dilation: conv.dilation,
+            groups: conv.groups,
+            size_out,
+        };
+        let fits = channels_in == group_in * conv.groups && channels_out % conv.groups == 0;
+        (fits && shape.lengths().iter().all(|n| *n > 0)).then_some(shape)
+    }
+
+    /// The numbers of the convolution whose input gradient the transposed convolution is.
+    pub(super) fn transpose_shape(conv: &ConvTranspose2d, x: &Tensor<4>) -> Option<ConvShape> {
+        let weight = conv.weight.val();
+        let bias = conv.bias.as_ref().map(|b| b.val());
+        if !takes(x) || !takes(&weight) || bias.is_some_and(|b| !takes(&b)) {
+            return None;
+        }
+        let [images, channels_in, height, width] = x.dims();
+        let [weight_in, group_out, kernel_y, kernel_x] = weight.dims();
+        let (size, kernel) = ([height, width], [kernel_y, kernel_x]);
+        let axis = |i: usize| {
+            let full = (size[i].checked_sub(1)?) * conv.stride[i]
+                + conv.dilation[i] * (kernel[i].checked_sub(1)?)
+                + conv.padding_out[i]
+                + 1;
+            full.checked_sub(2 * conv.padding[i])
+        };
+        let shape = ConvShape {
+            images,
+            channels_in: group_out * conv.groups,
+            channels_out: channels_in,
+            size_in: [axis(0)?, axis(1)?],
+            kernel,
+            stride: conv.stride,
+            padding: conv.padding.map(|p| (p, p)),
+            dilation: conv.dilation,
+            groups: conv.groups,
+            size_out: size,
+        };
+        let fits = channels_in == weight_in && channels_in % conv.groups == 0;
+        (fits && shape.lengths().iter().all(|n| *n > 0)).then_some(shape)
+    }
+
+    pub(super) fn conv2d(conv: &Conv2d, shape: ConvShape, x: Tensor<4>) -> Tensor<4> {
+        let (x, weight) = (open(x), open(conv.weight.val()));
+        let state = |x: &FlexTensor, weight: &FlexTensor| Convolution {
+            shape,
+            x: x.clone(),
+            weight: weight.clone(),
+            transposed: false,
+        };
+        let forward = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>| {
+            let y = conv::forward(&shape, slice(x), slice(weight), bias, false);
+            let [height, width] = shape.size_out;
+            tensor(y, [shape.images, shape.channels_out, height, width])
+        };
+        match &conv.bias {
+            Some(bias) => apply::<3, 4, _>([x, weight, open(bias.val())], |inputs, tracked| {
+                let [x, weight, bias] = inputs.map(contiguous);
+                let y = forward(&x, &weight, Some(slice(&bias)));
+                (y, tracked.then(|| state(&x, &weight)))
+            }),
+            None => apply::<2, 4, _>([x, weight], |inputs, tracked| {
+                let [x, weight] = inputs.map(contiguous);
+                let y = forward(&x, &weight, None);
+                (y, tracked.then(|| state(&x, &weight)))
+            }),
+        }
+    }
+
+    pub(super) fn conv_transpose2d(
+        conv: &ConvTranspose2d,
+        shape: ConvShape,
+        x: Tensor<4>,
+    ) -> Tensor<4> {
+        let (x, weight) = (open(x), open(conv.weight.val()));
+        let state = |x: &FlexTensor, weight: &FlexTensor| Convolution {
+            shape,
+            x: x.clone(),
+            weight: weight.clone(),
+            transposed: true,
+        };
+        let forward = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>| {
+            let y = conv::input_gradient(&shape, slice(x), slice(weight), bias);
+            let [height, width] = shape.size_in;
+            tensor(y, [shape.images, shape.channels_in, height, width])
+        };
+        match &conv.bias {
+            Some(bias) => apply::<3, 4, _>([x, weight, open(bias.val())], |inputs, tracked| {
+                let [x, weight, bias] = inputs.map(contiguous);
+                let y = forward(&x, &weight, Some(slice(&bias)));
+                (y, tracked.then(|| state(&x, &weight)))
+            }),
+            None => apply::<2, 4, _>([x, weight], |inputs, tracked| {
+                let [x, weight] = inputs.map(contiguous);
+                let y = forward(&x, &weight, None);
+                (y, tracked.then(|| state(&x, &weight)))
+            }),
+        }
+    }
+
+    /// What the gradients of a convolution need.
+    #[derive(Clone, Debug)]
+    struct Convolution {
+        shape: ConvShape,
+        x: FlexTensor,
+        weight: FlexTensor,
+        transposed: bool,
+    }
+
+    impl Convolution {
+        fn gradient(&self, input: usize, dy: &FlexTensor) -> FlexTensor {
+            let shape = &self.shape;
+            let (x, weight, dy) = (slice(&self.x), slice(&self.weight), slice(dy));
+            let [height, width] = if self.transposed { shape.size_out } else { shape.size_in };
+            match (input, self.transposed) {
+                (0, false) => {
+                    let dx = conv::input_gradient(shape, dy, weight, None);
+                    tensor(dx, [shape.images, shape.channels_in, height, width])
+                }
+                (0, true) => {
+                    let dx = conv::forward(shape, dy, weight, None, false);
+                    tensor(dx, [shape.images, shape.channels_out, height, width])
+                }
+                (1, transposed) => {
+                    let (input, output) = if transposed { (dy, x) } else { (x, dy) };
+                    let dw = conv::weight_gradient(shape, input, output);
+                    tensor(dw, dims::<4>(&self.weight))
+                }
+                (_, transposed) => {
+                    let channels = if transposed { shape.channels_in } else { shape.channels_out };
+                    tensor(conv::bias_gradient(shape.images, channels, dy), [channels])
+                }
+            }
+        }
+    }
+
+    impl<const N: usize> Gradient<N> for Convolution {
+        fn gradients(self, dy: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N] {
+            let dy = contiguous(dy);
+            std::array::from_fn(|input| wanted[input].then(|| self.gradient(input, &dy)))
+        }
+    }
 }

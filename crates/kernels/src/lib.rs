@@ -8,11 +8,19 @@
 #![warn(missing_docs)]
 
 mod activation;
+#[cfg(feature = "flex")]
+#[doc(hidden)]
+pub mod fast;
 mod conv;
 mod linear;
 mod mode;
 mod norm;
+#[cfg(feature = "flex")]
+mod padding;
 mod pool;
+
+#[cfg(feature = "optim")]
+pub mod optim;
 
 pub use activation::{Activation, activation};
 pub use conv::{conv_transpose2d, conv2d};

@@ -1,0 +1,229 @@
+//! The gradient of convolution weights: products of output gradients with packed columns, summed over
+//! all places of all images.
+
+use super::super::parallel::{Output, Shared, for_each, with_scratch};
+use super::super::simd::{Simd, isa, simd_dispatch};
+use super::window::{Block, Window};
+
+/// Columns whose products are summed in registers before they go to memory.
+const CHUNK: usize = 512;
+/// Rows of columns packed at a time.
+const ROWS: usize = 128;
+/// Elements of partial sums over which images are not split into more groups.
+const PARTIAL: usize = 1 << 18;
+/// Most groups of images.
+const GROUPS: usize = 16;
+
+/// `dw[row, c, t] = sum over columns of dy[row, column] * x[c, column + tap t]`, for one group.
+///
+/// `dy` begins at the group's first channel and has `rows` of `row_stride` elements per image; `dw` is
+/// `[rows, channels * taps]`.
+pub(crate) fn weight_gradient(
+    window: &Window,
+    x: &[f32],
+    dy: &[f32],
+    rows: usize,
+    row_stride: usize,
+    dw: &mut [f32],
+) {
+    let depth = window.depth();
+    let places = window.places();
+    let lanes = isa().lanes();
+    let taps = window.taps.len();
+    assert_eq!(dw.len(), rows * depth);
+
+    // The images are summed in groups that depend on the shape alone, the groups in their order.
+    let groups = (PARTIAL / (rows * depth).max(1)).clamp(1, GROUPS).min(window.images);
+    let channel_blocks = window.channels.div_ceil((ROWS / taps).max(1));
+    let mut partial = (groups > 1).then(|| Output::new(groups * rows * depth));
+    let sums = partial.as_mut().map_or(Shared::from(&mut *dw), Output::shared);
+
+    for_each(groups * channel_blocks, rows * depth * window.columns(), |task| {
+        let (group, part) = (task / channel_blocks, task % channel_blocks);
+        let images = group * window.images / groups..(group + 1) * window.images / groups;
+        let channels = part * window.channels / channel_blocks
+            ..(part + 1) * window.channels / channel_blocks;
+        let packed_rows = channels.len() * taps;
+        let sums = Shared::at(sums, group * rows * depth + channels.start * taps);
+
+        // Chunks: several whole images, or even parts of one.
+        let parts = places.div_ceil(CHUNK);
+        let together = (CHUNK / places).max(1);
+        let mut first = true;
+        let mut image = images.start;
+        while image < images.end {
+            let until = images.end.min(image + together);
+            for part in 0..parts {
+                let cut = |i: usize| (i * places / parts).next_multiple_of(16).min(places);
+                let (from, to) = if parts == 1 {
+                    (image * places, until * places)
+                } else {
+                    (image * places + cut(part), image * places + cut(part + 1))
+                };
+                if from == to {
+                    continue;
+                }
+                let block = Block::new(window, from, to);
+                let pitch = block.vectors() * lanes;
+                // Read where it stands if it is one run of whole vectors.
+                let direct =
+                    window.contiguous() && from / places == (to - 1) / places && (to - from) % lanes == 0;
+                let copied = if direct { 0 } else { rows * pitch };
+                with_scratch(packed_rows * pitch + copied, |scratch| {
+                    let (columns, copies) = scratch.split_at_mut(packed_rows * pitch);
+                    block.pack(window, x, channels.clone(), |v| (v * lanes, pitch), columns);
+                    let (dy, dy_pitch) = if direct {
+                        (&dy[block.pieces(0)[0].out..], row_stride)
+                    } else {
+                        block.pack_outputs(dy, row_stride, rows, pitch, copies);
+                        (&*copies, pitch)
+                    };
+                    assert!((rows - 1) * dy_pitch + pitch <= dy.len());
+                    // SAFETY: the assertion above and the scratch's length bound the reads; the
+                    // sums of this task's group and channels are written by no other task.
+                    unsafe {
+                        dots(dy, dy_pitch, rows, columns, packed_rows, pitch, sums, depth, first);
+                    }
+                });
+                first = false;
+            }
+            image = until;
+        }
+    });
+
+    if let Some(partial) = partial {
+        // SAFETY: every group has at least one image and every block wrote its channels of all rows.
+        let partial = unsafe { partial.finish() };
+        let size = rows * depth;
+        dw.copy_from_slice(&partial[..size]);
+        for group in partial[size..].chunks_exact(size) {
+            for (sum, value) in dw.iter_mut().zip(group) {
+                *sum += value;
+            }
+        }
+    }
+}
+
+simd_dispatch! {
+    /// `sums[r * sum_pitch + k] (+)= dot(dy row r, column row k)` over `len` columns, a multiple of the
+    /// lanes.
+    ///
+    /// # Safety
+    /// The rows lie in their slices and `sums` has room for `rows` rows of `depth`, unshared.
+    fn dots(
+        dy: &[f32],
+        dy_pitch: usize,
+        rows: usize,
+        columns: &[f32],
+        depth: usize,
+        len: usize,
+        sums: *mut f32,
+        sum_pitch: usize,
+        first: bool,
+    ) = dots_with
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn dots_with<S: Simd>(
+    dy: &[f32],
+    dy_pitch: usize,
+    rows: usize,
+    columns: &[f32],
+    depth: usize,
+    len: usize,
+    sums: *mut f32,
+    sum_pitch: usize,
+    first: bool,
+) {
+    let wide = isa().wide_file();
+    let (height, width) = if wide { (4, 6) } else { (3, 4) };
+    let mut r = 0;
+    while r < rows {
+        let h = height.min(rows - r);
+        let a = dy.as_ptr().wrapping_add(r * dy_pitch);
+        let mut k = 0;
+        while k < depth {
+            let w = width.min(depth - k);
+            let b = columns.as_ptr().wrapping_add(k * len);
+            let c = sums.wrapping_add(r * sum_pitch + k);
+            macro_rules! choose {
+                ($(($h:literal, $w:literal)),* $(,)?) => {
+                    match (h, w) {
+                        // SAFETY: rows `r..r + h` and `k..k + w` are there by this function's contract.
+                        $(($h, $w) => unsafe {
+                            dot_tile::<S, $h, $w>(a, dy_pitch, b, len, c, sum_pitch, first)
+                        },)*
+                        _ => unreachable!("tiles are at most 4 by 6"),
+                    }
+                };
+            }
+            if S::LANES == 16 || cfg!(target_arch = "aarch64") {
+                choose!(
+                    (4, 6), (4, 5), (4, 4), (4, 3), (4, 2), (4, 1), (3, 6), (3, 5), (3, 4), (3, 3),
+                    (3, 2), (3, 1), (2, 6), (2, 5), (2, 4), (2, 3), (2, 2), (2, 1), (1, 6), (1, 5),
+                    (1, 4), (1, 3), (1, 2), (1, 1),
+                );
+            } else {
+                choose!(
+                    (3, 4), (3, 3), (3, 2), (3, 1), (2, 4), (2, 3), (2, 2), (2, 1), (1, 4), (1, 3),
+                    (1, 2), (1, 1),
+                );
+            }
+            k += w;
+        }
+        r += h;
+    }
+}
+
+/// `H` by `W` dot products.
+///
+/// # Safety
+/// The rows are readable for `len` elements, the sums writable.
+#[inline(always)]
+unsafe fn dot_tile<S: Simd, const H: usize, const W: usize>(
+    a: *const f32,
+    a_pitch: usize,
+    b: *const f32,
+    len: usize,
+    c: *mut f32,
+    c_pitch: usize,
+    first: bool,
+) {
+    // SAFETY: this function's contract.
+    unsafe {
+        let mut sums = [[S::splat(0.0); W]; H];
+        let mut at = 0;
+        while at < len {
+            let mut left = [S::splat(0.0); H];
+            for h in 0..H {
+                left[h] = S::load(a.add(h * a_pitch + at));
+            }
+            for w in 0..W {
+                let right = S::load(b.add(w * len + at));
+                for h in 0..H {
+                    sums[h][w] = S::fma(left[h], right, sums[h][w]);
+                }
+            }
+            at += S::LANES;
+        }
+        // Four sums at a time.
+        let mut flat = [S::splat(0.0); 24];
+        for h in 0..H {
+            for w in 0..W {
+                flat[h * W + w] = sums[h][w];
+            }
+        }
+        for quad in 0..(H * W).div_ceil(4) {
+            let at = quad * 4;
+            let values = S::sum4([flat[at], flat[at + 1], flat[at + 2], flat[at + 3]]);
+            for (i, value) in values.into_iter().enumerate() {
+                let index = at + i;
+                if index < H * W {
+                    let c = c.add(index / W * c_pitch + index % W);
+                    *c = if first { value } else { *c + value };
+                }
+            }
+        }
+    }
+}

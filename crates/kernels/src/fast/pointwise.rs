@@ -1,0 +1,101 @@
+//! Element-wise kernels over whole buffers, on several threads.
+
+use super::norm::vectors;
+use super::parallel::{Output, Shared, for_each};
+use super::simd::{Simd, simd_dispatch};
+
+/// Elements a task takes.
+const CHUNK: usize = 1 << 14;
+
+/// Runs `task` with the bounds of each chunk of `len`.
+fn chunks(len: usize, task: impl Fn(usize, usize) + Sync + Send) {
+    for_each(len.div_ceil(CHUNK), len, |i| task(i * CHUNK, len.min((i + 1) * CHUNK)));
+}
+
+/// `max(x, 0)`, NaN where `x` is.
+pub(crate) fn relu(x: &[f32]) -> Vec<f32> {
+    let mut output = Output::new(x.len());
+    let y = output.shared();
+    // SAFETY: chunks do not overlap and lie within both buffers.
+    chunks(x.len(), |from, to| unsafe { relu_chunk(&x[from..to], y.skip(from)) });
+    // SAFETY: the chunks cover the buffer.
+    unsafe { output.finish() }
+}
+
+/// `dy` where the output `y` is positive or NaN, else 0.
+pub(crate) fn relu_gradient(y: &[f32], dy: &[f32]) -> Vec<f32> {
+    assert_eq!(y.len(), dy.len());
+    let mut output = Output::new(y.len());
+    let dx = output.shared();
+    chunks(y.len(), |from, to| {
+        // SAFETY: chunks do not overlap and lie within all buffers.
+        unsafe { relu_gradient_chunk(&y[from..to], &dy[from..to], dx.skip(from)) }
+    });
+    // SAFETY: the chunks cover the buffer.
+    unsafe { output.finish() }
+}
+
+/// `a + b`, then negative sums become zero if `relu`.
+pub(crate) fn add(a: &[f32], b: &[f32], relu: bool) -> Vec<f32> {
+    assert_eq!(a.len(), b.len());
+    let mut output = Output::new(a.len());
+    let y = output.shared();
+    chunks(a.len(), |from, to| {
+        // SAFETY: chunks do not overlap and lie within all buffers.
+        unsafe { add_chunk(&a[from..to], &b[from..to], relu, y.skip(from)) }
+    });
+    // SAFETY: the chunks cover the buffer.
+    unsafe { output.finish() }
+}
+
+simd_dispatch! {
+    /// # Safety
+    /// `y` has room for the chunk, which is this call's.
+    fn relu_chunk(x: &[f32], y: Shared) = relu_chunk_with
+}
+
+#[inline(always)]
+unsafe fn relu_chunk_with<S: Simd>(x: &[f32], y: Shared) {
+    // SAFETY: accesses stay within the chunk.
+    unsafe {
+        let (px, py) = (x.as_ptr(), y.at(0));
+        vectors!(S, x.len(), |i, load, store| {
+            store!(py, S::relu(load!(px)));
+        });
+    }
+}
+
+simd_dispatch! {
+    /// # Safety
+    /// `dx` has room for the chunk, which is this call's; `y` and `dy` are of one length.
+    fn relu_gradient_chunk(y: &[f32], dy: &[f32], dx: Shared) = relu_gradient_chunk_with
+}
+
+#[inline(always)]
+unsafe fn relu_gradient_chunk_with<S: Simd>(y: &[f32], dy: &[f32], dx: Shared) {
+    // SAFETY: accesses stay within the chunk.
+    unsafe {
+        let (py, pdy, pdx) = (y.as_ptr(), dy.as_ptr(), dx.at(0));
+        vectors!(S, y.len(), |i, load, store| {
+            store!(pdx, S::keep_positive(load!(py), load!(pdy)));
+        });
+    }
+}
+
+simd_dispatch! {
+    /// # Safety
+    /// `y` has room for the chunk, which is this call's; `a` and `b` are of one length.
+    fn add_chunk(a: &[f32], b: &[f32], relu: bool, y: Shared) = add_chunk_with
+}
+
+#[inline(always)]
+unsafe fn add_chunk_with<S: Simd>(a: &[f32], b: &[f32], relu: bool, y: Shared) {
+    // SAFETY: accesses stay within the chunk.
+    unsafe {
+        let (pa, pb, py) = (a.as_ptr(), b.as_ptr(), y.at(0));
+        vectors!(S, a.len(), |i, load, store| {
+            let v = S::add(load!(pa), load!(pb));
+            store!(py, if relu { S::relu(v) } else { v });
+        });
+    }
+}

@@ -1,0 +1,193 @@
+//! Vectors of `f32` for every instruction set the kernels know, and the choice among them at run time.
+//!
+//! A kernel is written once, generic over [`Simd`], and `simd_dispatch!` compiles it per instruction set
+//! and calls the best one that the machine has. The portable set needs no particular processor and is
+//! what Miri and unknown architectures run.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
+pub(crate) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+/// Most lanes any set has: the size of per-vector scratch arrays.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// One instruction set's vector of `f32`.
+///
+/// # Safety
+/// Every method requires that the processor has the instruction set, which [`isa`] has established
+/// before `simd_dispatch!` calls into generic code; methods that take pointers require the active lanes
+/// to be valid for the access (no alignment needed). Inactive lanes are never touched.
+pub(crate) trait Simd: Copy {
+    /// The vector.
+    type V: Copy;
+    /// A choice of lanes.
+    type M: Copy;
+    /// Lanes of a vector.
+    const LANES: usize;
+
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn load(p: *const f32) -> Self::V;
+    unsafe fn store(p: *mut f32, v: Self::V);
+    /// The lanes `lo..hi`, `lo <= hi <= LANES`.
+    unsafe fn mask(lo: usize, hi: usize) -> Self::M;
+    /// Inactive lanes are zero; the pointer is that of lane 0 even where lane 0 is inactive.
+    unsafe fn load_mask(p: *const f32, m: Self::M) -> Self::V;
+    unsafe fn store_mask(p: *mut f32, v: Self::V, m: Self::M);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sqrt(a: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once where the set has a fused product.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a` where positive or NaN, else 0.
+    unsafe fn relu(a: Self::V) -> Self::V;
+    /// The larger of both; NaN where `x` is NaN.
+    unsafe fn max(a: Self::V, x: Self::V) -> Self::V;
+    /// The smaller of both; NaN where `x` is NaN.
+    unsafe fn min(a: Self::V, x: Self::V) -> Self::V;
+    /// `g` where `y` is positive or NaN, else 0.
+    unsafe fn keep_positive(y: Self::V, g: Self::V) -> Self::V;
+    /// The sum of all lanes, in a fixed order.
+    unsafe fn sum(v: Self::V) -> f32;
+    /// The sums of four vectors, each in a fixed order.
+    #[inline(always)]
+    unsafe fn sum4(v: [Self::V; 4]) -> [f32; 4] {
+        // SAFETY: the trait's contract.
+        v.map(|v| unsafe { Self::sum(v) })
+    }
+}
+
+/// The instruction sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Isa {
+    /// Plain Rust.
+    Portable = 1,
+    /// AVX2 and FMA.
+    Avx2 = 2,
+    /// AVX-512 F.
+    Avx512 = 3,
+    /// NEON.
+    Neon = 4,
+}
+
+static ISA: AtomicU8 = AtomicU8::new(0);
+
+/// The instruction set in use: the best the machine has, unless [`force_isa`] said otherwise.
+#[inline]
+pub fn isa() -> Isa {
+    match ISA.load(Ordering::Relaxed) {
+        1 => Isa::Portable,
+        2 => Isa::Avx2,
+        3 => Isa::Avx512,
+        4 => Isa::Neon,
+        _ => {
+            let best = available()[0];
+            ISA.store(best as u8, Ordering::Relaxed);
+            best
+        }
+    }
+}
+
+/// The sets this machine has, best first; the last is always [`Isa::Portable`].
+pub fn available() -> Vec<Isa> {
+    let mut sets = Vec::new();
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        if avx2 && is_x86_feature_detected!("avx512f") {
+            sets.push(Isa::Avx512);
+        }
+        if avx2 {
+            sets.push(Isa::Avx2);
+        }
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    sets.push(Isa::Neon);
+    sets.push(Isa::Portable);
+    sets
+}
+
+/// Makes the whole process use one set, for tests and comparisons. `false`, and no change, where the
+/// machine does not have it.
+pub fn force_isa(isa: Isa) -> bool {
+    let there = available().contains(&isa);
+    if there {
+        ISA.store(isa as u8, Ordering::Relaxed);
+    }
+    there
+}
+
+impl Isa {
+    /// Lanes of a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Avx512::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Avx2::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => Neon::LANES,
+            _ => Portable::LANES,
+        }
+    }
+
+    /// Whether the set has 32 vector registers (or 16).
+    pub(crate) fn wide_file(self) -> bool {
+        matches!(self, Isa::Avx512 | Isa::Neon)
+    }
+}
+
+/// Defines a function that runs `$generic::<S>` for the instruction set in use.
+///
+/// The generic function is `unsafe` and `#[inline(always)]`, so that it is compiled with the features of
+/// the wrapper it is inlined into. The wrapper is `unsafe` with the generic function's own contract, less
+/// the instruction set.
+macro_rules! simd_dispatch {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $generic:ident) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        $vis unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            use $crate::fast::simd::{self, Isa};
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx2,fma")]
+            #[allow(clippy::too_many_arguments)]
+            unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller's contract, and the features are enabled here.
+                unsafe { $generic::<simd::Avx512>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            #[allow(clippy::too_many_arguments)]
+            unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller's contract, and the features are enabled here.
+                unsafe { $generic::<simd::Avx2>($($arg),*) }
+            }
+            match simd::isa() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: `isa` found the features on this machine; the rest is the caller's contract.
+                Isa::Avx512 => unsafe { avx512($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                Isa::Avx2 => unsafe { avx2($($arg),*) },
+                #[cfg(target_arch = "aarch64")]
+                // SAFETY: NEON is part of every aarch64 target Rust has; the rest is the caller's contract.
+                Isa::Neon => unsafe { $generic::<simd::Neon>($($arg),*) },
+                // SAFETY: the portable set needs no features; the rest is the caller's contract.
+                _ => unsafe { $generic::<simd::Portable>($($arg),*) },
+            }
+        }
+    };
+}
+pub(crate) use simd_dispatch;
