@@ -20,6 +20,7 @@ pub mod classification;
 mod error;
 pub mod formula;
 pub mod layers;
+pub mod tags;
 pub mod verify;
 pub mod weights;
 
