@@ -4,7 +4,7 @@
 //! by the number of groups, which PyTorch's does not. The functions here give each parameter the
 //! distribution that torchvision gives it. Values are drawn when a parameter is first used.
 
-use burn::module::{Flag, Module, Param};
+use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Initializer, Linear, LinearConfig,
@@ -208,6 +208,29 @@ pub fn check_rate(key: &str, rate: f64) -> Option<(String, String)> {
     })
 }
 
+/// Switches dropout and stochastic depth off for good, and leaves normalisation in training mode.
+pub fn without_dropout<M: Module>(module: M) -> M {
+    #[derive(Default)]
+    struct Quiet {
+        containers: Vec<String>,
+    }
+    impl ModuleMapper for Quiet {
+        fn enter_module(&mut self, _: &str, container: &str) {
+            self.containers.push(container.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.containers.pop();
+        }
+        fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+            match self.containers.last().map(String::as_str) {
+                Some("Struct:Dropout" | "Struct:StochasticDepth") => flag.with_value(false),
+                _ => flag,
+            }
+        }
+    }
+    module.map(&mut Quiet::default())
+}
+
 /// Drops the residual branch of whole samples in training (Huang et al. 2016, arXiv:1603.09382),
 /// as torchvision's `StochasticDepth(mode="row")` does: kept rows are divided by the share kept.
 #[derive(Module, Debug)]
@@ -267,7 +290,7 @@ mod tests {
             .groups(32)
             .draw(Init::KaimingFanOut)
             .init(&device);
-        let weight = layer.weight.val().into_data().to_vec::<f32>().unwrap();
+        let weight = layer.weight.val().into_data().try_to_vec::<f32>().unwrap();
         let expected = (2.0f64 / (256.0 * 9.0)).sqrt();
         assert!(
             (std(&weight) / expected - 1.0).abs() < 0.05,
@@ -279,7 +302,7 @@ mod tests {
             .unwrap()
             .val()
             .into_data()
-            .to_vec::<f32>()
+            .try_to_vec::<f32>()
             .unwrap();
         assert!(bias.iter().all(|&b| b == 0.0));
     }
@@ -288,7 +311,7 @@ mod tests {
     fn default_draws_lie_within_pytorchs_bound() {
         let device = Device::flex();
         let layer = linear(100, 400, Init::Default, &device);
-        let weight = layer.weight.val().into_data().to_vec::<f32>().unwrap();
+        let weight = layer.weight.val().into_data().try_to_vec::<f32>().unwrap();
         let largest = weight.iter().fold(0.0f32, |m, w| m.max(w.abs()));
         assert!(largest <= 0.1 && largest > 0.099, "{largest}");
         let bias = layer
@@ -296,7 +319,7 @@ mod tests {
             .unwrap()
             .val()
             .into_data()
-            .to_vec::<f32>()
+            .try_to_vec::<f32>()
             .unwrap();
         assert!(bias.iter().all(|b| b.abs() <= 0.1) && std(&bias) > 0.03);
     }
@@ -308,7 +331,7 @@ mod tests {
         device.seed(3);
         let layer = StochasticDepth::new(0.25);
         let x = Tensor::<4>::ones([200, 2, 2, 2], &device);
-        let y = layer.forward(x).into_data().to_vec::<f32>().unwrap();
+        let y = layer.forward(x).into_data().try_to_vec::<f32>().unwrap();
         let mut kept = 0;
         for row in y.chunks(8) {
             assert!(row.iter().all(|v| *v == row[0]));
@@ -317,6 +340,6 @@ mod tests {
         }
         assert!((120..=180).contains(&kept), "{kept} of 200");
         let same = layer.forward(Tensor::<4>::ones([4, 1, 1, 1], &plain));
-        assert_eq!(same.into_data().to_vec::<f32>().unwrap(), vec![1.0; 4]);
+        assert_eq!(same.into_data().try_to_vec::<f32>().unwrap(), vec![1.0; 4]);
     }
 }

@@ -19,8 +19,10 @@ pub mod backbone;
 mod blocks;
 pub mod classification;
 mod error;
+pub mod formula;
 pub mod layers;
 pub mod sequential;
+pub mod verify;
 pub mod weights;
 
 pub use backbone::{Backbone, FeatureMap};

@@ -218,6 +218,14 @@ impl Backbone for DenseNet {
 }
 
 impl TorchNames for DenseNet {
+    /// The published files have `denselayer1.norm.1.weight` for today's `denselayer1.norm1.weight`.
+    fn published_key(&self, key: &str) -> String {
+        match key.contains("denselayer") {
+            true => key.replace(".norm.", ".norm").replace(".conv.", ".conv"),
+            false => key.to_string(),
+        }
+    }
+
     fn head(&self) -> &'static [&'static str] {
         &["classifier."]
     }

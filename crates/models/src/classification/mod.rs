@@ -163,7 +163,7 @@ pub struct Entry {
 }
 
 macro_rules! zoo {
-    ($($(#[$doc:meta])+ $file:ident::$family:ident {
+    ($(#[$doc:meta] $file:ident::$family:ident {
         $($variant:ident $name:literal $published:ident),+ $(,)?
     })+) => {
         /// A classifier as a recipe names it: `model = "resnet18"`, or with options
@@ -171,7 +171,7 @@ macro_rules! zoo {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         pub enum ClassifierConfig {
             $($(
-                #[doc = concat!("`", $name, "`")]
+                #[$doc]
                 #[serde(rename = $name)]
                 $variant(<$file::$family as Architecture>::Config),
             )+)+
@@ -181,7 +181,7 @@ macro_rules! zoo {
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant, reason = "one classifier at a time; Module is not implemented for Box")]
         pub enum Classifier {
-            $($(#[$doc])+ $family($file::$family),)+
+            $(#[$doc] $family($file::$family),)+
         }
 
         /// Every classifier there is, in the order of this folder's list.
