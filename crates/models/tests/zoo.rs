@@ -24,6 +24,9 @@ struct Reference {
     side: usize,
     classes: usize,
     loss_scale: f64,
+    /// Size and number of the images of the training reference.
+    train_side: usize,
+    train_images: usize,
 }
 
 impl Reference {
@@ -38,17 +41,16 @@ impl Reference {
         });
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
         let about = header.metadata().clone().unwrap();
-        let number = |key: &str| {
-            about
-                .get(key)
-                .map_or(1.0, |text| text.parse::<f64>().unwrap())
-        };
+        let number = |key: &str| about.get(key).map(|text| text.parse::<f64>().unwrap());
+        let side = number("side").unwrap() as usize;
         Self {
             tensors: weights::read(&path).unwrap(),
-            gain: number("gain"),
-            side: number("side") as usize,
-            classes: number("classes") as usize,
-            loss_scale: number("loss_scale"),
+            gain: number("gain").unwrap(),
+            side,
+            classes: number("classes").unwrap() as usize,
+            loss_scale: number("loss_scale").unwrap_or(1.0),
+            train_side: number("train_side").map_or(side, |side| side as usize),
+            train_images: number("train_images").map_or(4, |images| images as usize),
         }
     }
 
@@ -198,8 +200,9 @@ fn training_mode_and_gradients_equal_pytorchs() {
             continue;
         }
         let model = without_dropout(reference.model(&entry, &device));
-        let x = Tensor::from_data(reference.images(&entry, 4), &device);
-        let output = model.forward_train(x);
+        let (channels, side) = (entry.input.channels, reference.train_side);
+        let images = formula::images([reference.train_images, channels, side, side]);
+        let output = model.forward_train(Tensor::from_data(images, &device));
         let shape = output.logits.dims();
         let pull = TensorData::new(formula::values("loss.weight", &shape, 1.0), shape);
         let pull = Tensor::<2>::from_data(pull, &device);

@@ -230,3 +230,25 @@ impl TorchNames for DenseNet {
         &["classifier."]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ClassifierConfig;
+    use super::*;
+
+    #[test]
+    fn keys_of_published_files_are_brought_to_todays() {
+        let model = ClassifierConfig::Densenet121(Default::default());
+        let model = model.init(InputSpec::rgb(32), 3, &Device::flex()).unwrap();
+        let old = "features.denseblock1.denselayer2.norm.1.running_mean";
+        let new = "features.denseblock1.denselayer2.norm1.running_mean";
+        assert_eq!(model.published_key(old), new);
+        for key in [
+            new,
+            "features.transition1.norm.weight",
+            "features.norm0.weight",
+        ] {
+            assert_eq!(model.published_key(key), key);
+        }
+    }
+}

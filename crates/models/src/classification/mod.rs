@@ -457,6 +457,10 @@ impl TorchNames for Classifier {
     fn head(&self) -> &'static [&'static str] {
         each!(self, model => model.head())
     }
+
+    fn published_key(&self, key: &str) -> String {
+        each!(self, model => model.published_key(key))
+    }
 }
 
 /// Whether the input has the three channels that an option of ImageNet's normalisation is about.
