@@ -1,5 +1,26 @@
 //! Samples, datasets, augmentations and the deterministic loader, in CPU memory on plain buffers.
 
+pub mod augment;
+pub mod batch;
+pub mod cached;
+pub mod datasets;
+pub mod decode;
+pub mod download;
+pub mod error;
+pub mod geometry;
+pub mod loader;
+pub mod normalize;
+pub mod random;
 pub mod sample;
+pub mod sampling;
+pub mod scan;
+pub mod source;
+pub mod split;
+#[cfg(feature = "download")]
+mod transfer;
 
+pub use decode::DecodeLimits;
+pub use error::DataError;
 pub use sample::{BoxLabel, Image, Label, Mask, Sample};
+pub use source::{Remark, Source, SourceConfig, SourceDataset, Splits, Subset, fingerprint};
+pub use split::{HoldOut, SplitConfig};

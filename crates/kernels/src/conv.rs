@@ -51,7 +51,7 @@ mod fast {
         let [channels_out, group_in, kernel_y, kernel_x] = weight.dims();
         let kernel = [kernel_y, kernel_x];
         let (rows, columns) =
-            conv.padding.calculate_padding_2d_pairs(height, width, &kernel, &conv.stride);
+            crate::padding::pairs(&conv.padding, [height, width], kernel, conv.stride);
         let (size_in, padding) = ([height, width], [rows, columns]);
         let size_out =
             ConvShape::output_size(size_in, kernel, conv.stride, padding, conv.dilation)?;

@@ -15,6 +15,8 @@ mod conv;
 mod linear;
 mod mode;
 mod norm;
+#[cfg(feature = "flex")]
+mod padding;
 mod pool;
 
 #[cfg(feature = "optim")]

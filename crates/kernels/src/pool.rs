@@ -54,11 +54,11 @@ mod fast {
     /// The numbers of the pooling, `None` where it is left to Burn.
     pub(super) fn max_shape(pool: &MaxPool2d, x: &Tensor<4>) -> Option<PoolShape> {
         let [images, channels, height, width] = x.dims();
-        let (rows, columns) = pool.padding.calculate_padding_2d_pairs(
-            height,
-            width,
-            &pool.kernel_size,
-            &pool.stride,
+        let (rows, columns) = crate::padding::pairs(
+            &pool.padding,
+            [height, width],
+            pool.kernel_size,
+            pool.stride,
         );
         let symmetric = rows.0 == rows.1 && columns.0 == columns.1;
         if !takes(x) || pool.ceil_mode || !symmetric || height * width > u32::MAX as usize {

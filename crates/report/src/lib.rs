@@ -1,1 +1,35 @@
-//! Placeholder documentation, replaced with the crate's content.
+//! The run folder's files and the report made of them.
+//!
+//! - [`jsonl`]: `metrics.jsonl`, what happened, one record per line, complete after a kill.
+//! - [`environment`] and [`results`]: what a run was made on, and what it reached.
+//! - [`events`]: TensorBoard event files.
+//! - [`run`]: reading a whole run folder, finished or not.
+//! - [`write()`]: `report.html`, one file that shows the run folder; [`compare`]: several runs side by
+//!   side.
+//!
+//! The crate knows no model and no backend: plain numbers and files in, files out.
+
+pub mod environment;
+mod error;
+pub mod events;
+pub mod jsonl;
+pub mod results;
+pub mod run;
+
+mod axis;
+mod chart;
+mod compare;
+mod crc32c;
+mod curves;
+mod format;
+mod number;
+mod page;
+mod path;
+mod picture;
+mod recipe;
+mod template;
+
+pub use compare::{Comparison, compare};
+pub use error::ReportError;
+pub use page::{FILE_NAME, write};
+pub use run::RunFolder;

@@ -1,0 +1,61 @@
+//! Mirroring.
+
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Augmentation, Plan, Problems};
+use crate::geometry::Geometry;
+use crate::random::coin;
+
+/// Mirrors left and right, as torchvision's `RandomHorizontalFlip`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct HorizontalFlip {
+    /// How often, from 0 to 1.
+    pub probability: f64,
+}
+
+impl Default for HorizontalFlip {
+    fn default() -> Self {
+        HorizontalFlip { probability: 0.5 }
+    }
+}
+
+impl Augmentation for HorizontalFlip {
+    fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
+        if coin(rng, self.probability) {
+            plan.geometry(Geometry::FlipHorizontal);
+        }
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        Problems::default().probability(self.probability).0
+    }
+}
+
+/// Mirrors top and bottom, as torchvision's `RandomVerticalFlip`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct VerticalFlip {
+    /// How often, from 0 to 1.
+    pub probability: f64,
+}
+
+impl Default for VerticalFlip {
+    fn default() -> Self {
+        VerticalFlip { probability: 0.5 }
+    }
+}
+
+impl Augmentation for VerticalFlip {
+    fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
+        if coin(rng, self.probability) {
+            plan.geometry(Geometry::FlipVertical);
+        }
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        Problems::default().probability(self.probability).0
+    }
+}

@@ -1,0 +1,161 @@
+//! The list of augmentations at work: draw a plan, carry it out.
+
+use std::fmt::Debug;
+
+use rand_chacha::ChaCha8Rng;
+
+use super::{Augment, Augmentation};
+use crate::error::DataError;
+use crate::geometry::{Canvas, Geometry};
+use crate::sample::{Image, Label, Mask, Sample};
+
+/// An operation on the values of an image, its parameters drawn; size and channels stay.
+pub trait PixelOperation: Debug + Send + Sync {
+    /// Changes the image in place.
+    fn apply(&self, image: &mut Image);
+}
+
+/// One step of a plan.
+#[derive(Debug)]
+pub enum Transform {
+    /// Moves pixels, mask and boxes.
+    Geometry(Geometry),
+    /// Changes values of the image only.
+    Pixels(Box<dyn PixelOperation>),
+}
+
+/// What is to be done to one sample: the parameters that the augmentations drew for it.
+#[derive(Debug)]
+pub struct Plan {
+    transforms: Vec<Transform>,
+    size: [usize; 2],
+}
+
+impl Plan {
+    /// An empty plan for an image of `[width, height]`.
+    pub fn new(size: [usize; 2]) -> Plan {
+        Plan {
+            transforms: Vec::new(),
+            size,
+        }
+    }
+
+    /// `[width, height]` after everything planned so far.
+    pub fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// The steps in order.
+    pub fn transforms(&self) -> &[Transform] {
+        &self.transforms
+    }
+
+    /// Adds a geometric operation.
+    pub fn geometry(&mut self, operation: Geometry) {
+        self.size = operation.size_after(self.size);
+        self.transforms.push(Transform::Geometry(operation));
+    }
+
+    /// Adds an operation on values.
+    pub fn pixels(&mut self, operation: impl PixelOperation + 'static) {
+        self.transforms.push(Transform::Pixels(Box::new(operation)));
+    }
+
+    /// Carries the plan out. The same plan gives the same result.
+    ///
+    /// # Errors
+    /// A sample whose buffers do not fit its sizes, or whose mask has another size than its image.
+    pub fn apply(&self, sample: Sample) -> Result<Sample, DataError> {
+        check(&sample, "the sample")?;
+        let mut canvas = Canvas::new(sample);
+        for transform in &self.transforms {
+            match transform {
+                Transform::Geometry(operation) => canvas.push(operation),
+                Transform::Pixels(operation) => operation.apply(canvas.image_mut()),
+            }
+        }
+        Ok(canvas.finish())
+    }
+}
+
+/// The augmentations of a recipe, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pipeline {
+    augmentations: Vec<Augment>,
+}
+
+impl Pipeline {
+    /// The given augmentations, one after the other.
+    pub fn new(augmentations: Vec<Augment>) -> Pipeline {
+        Pipeline { augmentations }
+    }
+
+    /// Draws what is to be done to an image of `[width, height]`.
+    pub fn draw(&self, size: [usize; 2], rng: &mut ChaCha8Rng) -> Plan {
+        let mut plan = Plan::new(size);
+        self.augmentations
+            .iter()
+            .for_each(|augmentation| augmentation.draw(rng, &mut plan));
+        plan
+    }
+
+    /// Draws for a sample and applies.
+    ///
+    /// # Errors
+    /// As [`Plan::apply`].
+    pub fn apply(&self, sample: Sample, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
+        if self.augmentations.is_empty() {
+            check(&sample, "the sample")?;
+            return Ok(sample);
+        }
+        self.draw([sample.image.width, sample.image.height], rng)
+            .apply(sample)
+    }
+
+    /// What is wrong with the settings: key (`0.rotate.degrees`, the position in the list first) and message.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let of = |(i, augmentation): (usize, &Augment)| {
+            augmentation
+                .problems()
+                .into_iter()
+                .map(move |(key, problem)| (format!("{i}.{key}"), problem))
+        };
+        self.augmentations.iter().enumerate().flat_map(of).collect()
+    }
+}
+
+/// Refuses samples that contradict themselves, so that nothing behind this reads past a buffer.
+pub(crate) fn check(sample: &Sample, origin: &str) -> Result<(), DataError> {
+    let Image {
+        width,
+        height,
+        channels,
+        ref pixels,
+    } = sample.image;
+    let refuse = |problem: String| Err(DataError::unreadable(origin, problem));
+    if width == 0 || height == 0 || !matches!(channels, 1 | 3) {
+        return refuse(format!(
+            "an image of {width}x{height} with {channels} channels; 1 or 3 channels are known"
+        ));
+    }
+    if pixels.len() != width * height * channels {
+        return refuse(format!(
+            "an image of {width}x{height}x{channels} with {} values",
+            pixels.len()
+        ));
+    }
+    if let Label::Mask(mask) | Label::BoxesAndMask(_, mask) = &sample.label {
+        let Mask {
+            width: w,
+            height: h,
+            ref classes,
+        } = *mask;
+        if (w, h) != (width, height) || classes.len() != w * h {
+            return refuse(format!(
+                "a mask of {w}x{h} with {} values for an image of {width}x{height}",
+                classes.len()
+            ));
+        }
+    }
+    Ok(())
+}

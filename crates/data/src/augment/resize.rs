@@ -1,0 +1,152 @@
+//! Resizing: to an exact size, by the shortest side, or into a frame.
+
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Augmentation, Plan, Problems};
+use crate::geometry::Geometry;
+
+/// Resizes to an exact size, whatever the shape was, as torchvision's `Resize((height, width))`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Resize {
+    /// Width of the result in pixels.
+    pub width: usize,
+    /// Height of the result in pixels.
+    pub height: usize,
+}
+
+impl Default for Resize {
+    fn default() -> Self {
+        Resize {
+            width: 224,
+            height: 224,
+        }
+    }
+}
+
+impl Augmentation for Resize {
+    fn draw(&self, _: &mut ChaCha8Rng, plan: &mut Plan) {
+        plan.geometry(Geometry::Resize {
+            width: self.width,
+            height: self.height,
+        });
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        Problems::default()
+            .positive("width", self.width)
+            .positive("height", self.height)
+            .0
+    }
+}
+
+/// Resizes so that the shortest side has a given length, as torchvision's `Resize(size, max_size=...)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ResizeShortest {
+    /// Length of the shortest side in pixels.
+    pub size: usize,
+    /// The longest side's limit in pixels; where it is passed, the image becomes smaller than `size`.
+    pub longest: Option<usize>,
+}
+
+impl Default for ResizeShortest {
+    fn default() -> Self {
+        ResizeShortest {
+            size: 256,
+            longest: None,
+        }
+    }
+}
+
+impl Augmentation for ResizeShortest {
+    fn draw(&self, _: &mut ChaCha8Rng, plan: &mut Plan) {
+        let [width, height] = plan.size();
+        // Rounded down, as torchvision does.
+        let scaled = |side: usize, to: usize, from: usize| (side * to / from.max(1)).max(1);
+        let (short, long) = (width.min(height), width.max(height));
+        let (mut short_new, mut long_new) = (self.size, scaled(long, self.size, short));
+        if let Some(limit) = self.longest
+            && long_new > limit
+        {
+            (short_new, long_new) = (scaled(short_new, limit, long_new), limit);
+        }
+        let (width, height) = if width <= height {
+            (short_new, long_new)
+        } else {
+            (long_new, short_new)
+        };
+        plan.geometry(Geometry::Resize { width, height });
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        let longest = self.longest.unwrap_or(usize::MAX);
+        let message = format!("{longest} is smaller than the shortest side, {}", self.size);
+        Problems::default()
+            .positive("size", self.size)
+            .check(longest >= self.size, "longest", message)
+            .0
+    }
+}
+
+/// Resizes as large as fits a frame, keeping the shape, and pads the rest evenly, as YOLO's letterbox does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Letterbox {
+    /// Width of the frame in pixels.
+    pub width: usize,
+    /// Height of the frame in pixels.
+    pub height: usize,
+    /// Red, green and blue of the padding; a grey image takes the first.
+    pub fill: [u8; 3],
+}
+
+impl Default for Letterbox {
+    fn default() -> Self {
+        Letterbox {
+            width: 640,
+            height: 640,
+            fill: [114; 3],
+        }
+    }
+}
+
+impl Letterbox {
+    /// Where an image of `[width, height]` comes to stand: `[x, y, width, height]` within the frame.
+    pub fn place(&self, [width, height]: [usize; 2]) -> [usize; 4] {
+        let scale = (self.width as f64 / width as f64).min(self.height as f64 / height as f64);
+        let side = |length: usize, frame: usize| {
+            ((length as f64 * scale).round() as usize).clamp(1, frame.max(1))
+        };
+        let (w, h) = (side(width, self.width), side(height, self.height));
+        [
+            self.width.saturating_sub(w) / 2,
+            self.height.saturating_sub(h) / 2,
+            w,
+            h,
+        ]
+    }
+}
+
+impl Augmentation for Letterbox {
+    fn draw(&self, _: &mut ChaCha8Rng, plan: &mut Plan) {
+        let [x, y, width, height] = self.place(plan.size());
+        plan.geometry(Geometry::Resize { width, height });
+        plan.geometry(Geometry::Crop {
+            x: -(x as i64),
+            y: -(y as i64),
+            width: self.width,
+            height: self.height,
+            fill: self.fill,
+        });
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        Problems::default()
+            .positive("width", self.width)
+            .positive("height", self.height)
+            .0
+    }
+}

@@ -1,0 +1,294 @@
+//! Operations on values, their parameters given: colour, contrast, levels and sharpness.
+//!
+//! Definitions and rounding are those of torchvision's v2 functions on 8-bit images, which follow Pillow's: results
+//! are cut off, not rounded, except where noted there.
+
+use super::PixelOperation;
+use crate::sample::Image;
+
+/// An operation on the values of an image. On a grey image the colour operations do nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Values {
+    /// Multiplies; 1 changes nothing.
+    Brightness(f32),
+    /// Blends with the mean grey; 1 changes nothing, 0 gives flat grey.
+    Contrast(f32),
+    /// Blends each pixel with its grey; 1 changes nothing, 0 gives grey.
+    Saturation(f32),
+    /// Turns the hue by this part of the colour circle, from -0.5 to 0.5.
+    Hue(f32),
+    /// Red, green and blue all become the pixel's luma.
+    Greyscale,
+    /// 255 minus the value.
+    Invert,
+    /// Inverts the values from this one on.
+    Solarise(f32),
+    /// Keeps this many of the eight bits.
+    Posterise(u32),
+    /// Flattens each channel's histogram.
+    Equalise,
+    /// Stretches each channel to 0..=255.
+    AutoContrast,
+    /// Blends with a smoothed image; 1 changes nothing, 0 smooths, more sharpens. The border stays.
+    Sharpness(f32),
+}
+
+impl PixelOperation for Values {
+    fn apply(&self, image: &mut Image) {
+        match *self {
+            Values::Brightness(factor) => levels(image, |v| cut(v * factor)),
+            Values::Contrast(factor) => {
+                let mean = mean_grey(image);
+                levels(image, |v| cut(v * factor + mean * (1.0 - factor)));
+            }
+            Values::Saturation(factor) => each_colour(image, |pixel| {
+                let grey = luma(pixel).floor() * (1.0 - factor);
+                pixel.map(|v| cut(f32::from(v) * factor + grey))
+            }),
+            Values::Hue(turn) => each_colour(image, |pixel| turn_hue(pixel, turn)),
+            Values::Greyscale => each_colour(image, |pixel| [luma(pixel) as u8; 3]),
+            Values::Invert => levels(image, |v| (255.0 - v) as u8),
+            Values::Solarise(threshold) => levels(image, |v| {
+                if v >= threshold {
+                    (255.0 - v) as u8
+                } else {
+                    v as u8
+                }
+            }),
+            Values::Posterise(bits) => {
+                let mask = (0xff00u32 >> bits.min(8)) as u8;
+                image.pixels.iter_mut().for_each(|v| *v &= mask);
+            }
+            Values::Equalise => by_channel(image, equaliser),
+            Values::AutoContrast => by_channel(image, stretcher),
+            Values::Sharpness(factor) => sharpen(image, factor),
+        }
+    }
+}
+
+/// To a byte, cutting the fraction off.
+fn cut(value: f32) -> u8 {
+    value as u8
+}
+
+/// The grey of a colour with torchvision's weights (ITU-R BT.601).
+fn luma([r, g, b]: [u8; 3]) -> f32 {
+    f32::from(r) * 0.2989 + f32::from(g) * 0.587 + f32::from(b) * 0.114
+}
+
+/// Changes every value by the same function.
+fn levels(image: &mut Image, change: impl Fn(f32) -> u8) {
+    let table: [u8; 256] = std::array::from_fn(|v| change(v as f32));
+    image
+        .pixels
+        .iter_mut()
+        .for_each(|v| *v = table[usize::from(*v)]);
+}
+
+fn each_colour(image: &mut Image, change: impl Fn([u8; 3]) -> [u8; 3]) {
+    if image.channels == 3 {
+        image
+            .pixels
+            .as_chunks_mut::<3>()
+            .0
+            .iter_mut()
+            .for_each(|pixel| *pixel = change(*pixel));
+    }
+}
+
+fn mean_grey(image: &Image) -> f32 {
+    let sum: u64 = if image.channels == 3 {
+        image
+            .pixels
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .map(|&pixel| luma(pixel) as u64)
+            .sum()
+    } else {
+        image.pixels.iter().map(|&v| u64::from(v)).sum()
+    };
+    (sum as f64 / (image.width * image.height) as f64) as f32
+}
+
+/// Changes each channel by a table made from its histogram, if one is made.
+fn by_channel(image: &mut Image, table: impl Fn(&[u32; 256]) -> Option<[u8; 256]>) {
+    for c in 0..image.channels {
+        let values = || (c..image.pixels.len()).step_by(image.channels);
+        let mut histogram = [0u32; 256];
+        values().for_each(|i| histogram[usize::from(image.pixels[i])] += 1);
+        if let Some(table) = table(&histogram) {
+            values().for_each(|i| image.pixels[i] = table[usize::from(image.pixels[i])]);
+        }
+    }
+}
+
+/// Pillow's scheme: the highest value present counts towards no step.
+fn equaliser(histogram: &[u32; 256]) -> Option<[u8; 256]> {
+    let highest = *histogram.iter().rfind(|&&count| count > 0)?;
+    let step = (histogram.iter().sum::<u32>() - highest) / 255;
+    let mut below = step / 2;
+    let table = histogram.map(|count| {
+        let value = (below / step.max(1)).min(255) as u8;
+        below += count;
+        value
+    });
+    (step > 0).then_some(table)
+}
+
+fn stretcher(histogram: &[u32; 256]) -> Option<[u8; 256]> {
+    let lowest = histogram.iter().position(|&count| count > 0)? as f32;
+    let highest = histogram.iter().rposition(|&count| count > 0)? as f32;
+    let scale = (highest - lowest) * (1.0 / 255.0);
+    (lowest < highest).then(|| std::array::from_fn(|v| cut((v as f32 - lowest) / scale)))
+}
+
+fn turn_hue(pixel: [u8; 3], turn: f32) -> [u8; 3] {
+    let [r, g, b] = pixel.map(|v| f32::from(v) / 255.0);
+    let (low, high) = (r.min(g).min(b), r.max(g).max(b));
+    if low == high {
+        return pixel;
+    }
+    let range = high - low;
+    let saturation = range / high;
+    let [rc, gc, bc] = [r, g, b].map(|v| (high - v) / range);
+    let sixths = if high == r {
+        bc - gc
+    } else if high == g {
+        rc + 2.0 - bc
+    } else {
+        gc + 4.0 - rc
+    };
+    let hue = ((sixths / 6.0 + 1.0) % 1.0 + turn).rem_euclid(1.0) * 6.0;
+    let (sector, fraction) = (hue.floor(), hue - hue.floor());
+    let p = high * (1.0 - saturation);
+    let q = high * (1.0 - saturation * fraction);
+    let t = high * (1.0 - saturation * (1.0 - fraction));
+    let colour = match sector as i32 % 6 {
+        0 => [high, t, p],
+        1 => [q, high, p],
+        2 => [p, high, t],
+        3 => [p, q, high],
+        4 => [t, p, high],
+        _ => [high, p, q],
+    };
+    // To bytes as torchvision's `to_dtype` does it.
+    colour.map(|v| cut(v.clamp(0.0, 1.0) * (256.0 - 1e-3)))
+}
+
+fn sharpen(image: &mut Image, factor: f32) {
+    let Image {
+        width,
+        height,
+        channels,
+        ref pixels,
+    } = *image;
+    if width <= 2 || height <= 2 {
+        return;
+    }
+    let line = width * channels;
+    let mut output = pixels.clone();
+    for y in 1..height - 1 {
+        for i in y * line + channels..(y + 1) * line - channels {
+            let around = |at: usize| {
+                u32::from(pixels[at - channels])
+                    + u32::from(pixels[at])
+                    + u32::from(pixels[at + channels])
+            };
+            let sum = around(i - line) + around(i) + around(i + line) + 4 * u32::from(pixels[i]);
+            let (own, smooth) = (f32::from(pixels[i]), (sum as f32 / 13.0).round_ties_even());
+            output[i] = cut(own + (smooth - own) * (1.0 - factor));
+        }
+    }
+    image.pixels = output;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn photo() -> Image {
+        let pixels = (0..12 * 9 * 3).map(|i| (i * 37 % 251) as u8).collect();
+        Image {
+            width: 12,
+            height: 9,
+            channels: 3,
+            pixels,
+        }
+    }
+
+    fn after(values: Values) -> Image {
+        let mut image = photo();
+        values.apply(&mut image);
+        image
+    }
+
+    #[test]
+    fn neutral_parameters_change_nothing() {
+        for values in [
+            Values::Brightness(1.0),
+            Values::Contrast(1.0),
+            Values::Saturation(1.0),
+            Values::Posterise(8),
+            Values::Sharpness(1.0),
+            Values::Solarise(256.0),
+        ] {
+            assert_eq!(after(values), photo(), "{values:?}");
+        }
+        let turned = after(Values::Hue(0.0));
+        let apart = turned
+            .pixels
+            .iter()
+            .zip(&photo().pixels)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        assert!(apart <= Some(1), "a hue of 0 moved values by {apart:?}");
+    }
+
+    #[test]
+    fn extremes() {
+        assert!(
+            after(Values::Brightness(0.0))
+                .pixels
+                .iter()
+                .all(|&v| v == 0)
+        );
+        let flat = after(Values::Contrast(0.0));
+        assert!(flat.pixels.iter().all(|&v| v == flat.pixels[0]));
+        assert!(after(Values::Posterise(0)).pixels.iter().all(|&v| v == 0));
+        assert!(
+            after(Values::Posterise(1))
+                .pixels
+                .iter()
+                .all(|&v| v == 0 || v == 128)
+        );
+        let mut twice = after(Values::Invert);
+        Values::Invert.apply(&mut twice);
+        assert_eq!(twice, photo());
+        let grey = after(Values::Greyscale);
+        assert!(grey.pixels.chunks(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+        let stretched = after(Values::AutoContrast);
+        assert!(stretched.pixels.contains(&0) && stretched.pixels.contains(&255));
+    }
+
+    #[test]
+    fn grey_images_and_flat_images_pass() {
+        let grey = Image {
+            width: 4,
+            height: 4,
+            channels: 1,
+            pixels: vec![77; 16],
+        };
+        for values in [
+            Values::Hue(0.3),
+            Values::Saturation(0.1),
+            Values::Greyscale,
+            Values::Equalise,
+            Values::AutoContrast,
+        ] {
+            let mut image = grey.clone();
+            values.apply(&mut image);
+            assert_eq!(image, grey, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A dataset kept decoded in memory.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::error::DataError;
+use crate::sample::{Label, Sample};
+use crate::source::Source;
+
+/// Another source with its samples kept as they are first read, up to a limit of memory; shared by all workers.
+///
+/// What does not fit below the limit is read anew each time, so that a dataset larger than memory streams. Samples
+/// that cannot be read are not remembered.
+pub struct Cached {
+    source: Arc<dyn Source>,
+    samples: Vec<OnceLock<Sample>>,
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Cached {
+    /// Keeps up to `limit` bytes of images, masks and boxes.
+    pub fn new(source: Arc<dyn Source>, limit: usize) -> Cached {
+        let samples = std::iter::repeat_with(OnceLock::new)
+            .take(source.len())
+            .collect();
+        Cached {
+            source,
+            samples,
+            used: AtomicUsize::new(0),
+            limit,
+        }
+    }
+
+    /// Bytes of images, masks and boxes that are kept now.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+/// The memory behind a sample, in bytes.
+fn size(sample: &Sample) -> usize {
+    let boxes = |count: usize| count * size_of::<crate::sample::BoxLabel>();
+    let label = match &sample.label {
+        Label::None | Label::Class(_) => 0,
+        Label::Boxes(list) => boxes(list.len()),
+        Label::Mask(mask) => mask.classes.len(),
+        Label::BoxesAndMask(list, mask) => boxes(list.len()) + mask.classes.len(),
+    };
+    sample.image.pixels.len() + label
+}
+
+impl Source for Cached {
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn read(&self, index: usize) -> Result<Sample, DataError> {
+        let Some(slot) = self.samples.get(index) else {
+            return self.source.read(index);
+        };
+        if let Some(sample) = slot.get() {
+            return Ok(sample.clone());
+        }
+        let sample = self.source.read(index)?;
+        let size = size(&sample);
+        // Reserved first, so that two workers cannot pass the limit together.
+        let fits = |used: usize| used.checked_add(size).filter(|&sum| sum <= self.limit);
+        if self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_ok()
+            && slot.set(sample.clone()).is_err()
+        {
+            self.used.fetch_sub(size, Ordering::Relaxed);
+        }
+        Ok(sample)
+    }
+
+    fn origin(&self, index: usize) -> String {
+        self.source.origin(index)
+    }
+
+    fn classes(&self) -> &[String] {
+        self.source.classes()
+    }
+
+    fn class_of(&self, index: usize) -> Option<usize> {
+        self.source.class_of(index)
+    }
+
+    fn identity(&self, index: usize) -> Vec<u8> {
+        self.source.identity(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loader::tests::Counting;
+
+    #[test]
+    fn each_sample_is_read_once_up_to_the_limit() {
+        let counting = Arc::new(Counting::new(10));
+        let bytes = size(&counting.read(0).unwrap());
+        let cached = Cached::new(counting.clone(), 4 * bytes);
+        let start = counting.reads();
+        for _ in 0..3 {
+            (0..10).for_each(|i| assert_eq!(cached.read(i).unwrap(), counting.sample(i)));
+        }
+        assert_eq!(counting.reads() - start, 4 + 3 * 6);
+        assert_eq!(cached.used(), 4 * bytes);
+        assert!(cached.read(10).is_err());
+    }
+}

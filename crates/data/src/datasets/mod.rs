@@ -1,0 +1,19 @@
+//! One file for each dataset or format; [`crate::SourceConfig`] names them in recipes.
+
+pub mod cifar;
+pub mod digits;
+pub mod folder;
+pub mod idx;
+pub mod mnist;
+pub(crate) mod packed;
+pub mod scenes;
+
+use std::path::Path;
+
+/// The fault of a setting `path` that is empty.
+fn path_problems(path: &Path, what: &str) -> Vec<(String, String)> {
+    match path.as_os_str().is_empty() {
+        true => vec![("path".into(), format!("give the folder that {what} lie in"))],
+        false => Vec::new(),
+    }
+}

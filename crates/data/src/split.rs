@@ -1,0 +1,301 @@
+//! Holding samples out of a training set: seeded and stratified by class, or the last records of a file.
+
+use std::sync::Arc;
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::source::{Source, Splits, Subset};
+
+/// How many samples leave the training set, and which.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HoldOut {
+    /// None: without a split of its own, the dataset has none.
+    None,
+    /// This share of the samples, from 0 to 1, drawn from the seed, of each class in proportion.
+    Fraction(f64),
+    /// This many samples, drawn from the seed, of each class in proportion.
+    Count(usize),
+    /// The last this many samples in the order of the dataset's files, whatever the seed.
+    Last(usize),
+}
+
+/// Which samples validate and which test, where the dataset itself does not say.
+///
+/// The test split is taken first, validation from what is left. A split that the dataset gives is never
+/// changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SplitConfig {
+    /// What is held out of the training samples for validation, if the dataset gives no validation split.
+    pub validation: HoldOut,
+    /// What is held out of the training samples for the test split. Only for datasets that give none.
+    pub test: HoldOut,
+    /// The seed of the draw; without it the seed of the run. Set it to keep the split while the run's seed varies.
+    pub seed: Option<u64>,
+}
+
+impl Default for SplitConfig {
+    fn default() -> Self {
+        Self {
+            validation: HoldOut::Fraction(0.1),
+            test: HoldOut::None,
+            seed: None,
+        }
+    }
+}
+
+impl SplitConfig {
+    /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        for (key, hold_out) in [("validation", &self.validation), ("test", &self.test)] {
+            if let HoldOut::Fraction(share) = hold_out
+                && !(0.0..1.0).contains(share)
+            {
+                problems.push((
+                    format!("{key}.fraction"),
+                    format!("{share} is no share of the samples; give a number from 0 to below 1"),
+                ));
+            }
+        }
+        problems
+    }
+}
+
+/// Completes the splits that a dataset gives by holding out of its training samples.
+///
+/// # Errors
+/// [`DataError::Setting`] if a test split is asked for that the dataset already gives, if more is held out
+/// than there is, or if a value is out of range.
+pub fn complete(given: Splits, config: &SplitConfig, seed: u64) -> Result<Splits, DataError> {
+    if let Some((key, reason)) = config.problems().into_iter().next() {
+        return Err(DataError::setting(format!("split.{key}"), reason));
+    }
+    let seed = config.seed.unwrap_or(seed);
+    let Splits {
+        mut train,
+        mut validation,
+        mut test,
+    } = given;
+    if test.is_some() && config.test != HoldOut::None {
+        return Err(DataError::setting(
+            "split.test",
+            "the dataset gives a test split itself; remove this setting",
+        ));
+    }
+    if test.is_none() {
+        (train, test) = hold_out(train, &config.test, "test", seed)?;
+    }
+    if validation.is_none() {
+        (train, validation) = hold_out(train, &config.validation, "validation", seed)?;
+    }
+    Ok(Splits {
+        train,
+        validation,
+        test,
+    })
+}
+
+type Part = Arc<dyn Source>;
+
+/// Splits `source` into what stays and what is held out (`None` if that would be empty).
+fn hold_out(
+    source: Part,
+    how: &HoldOut,
+    name: &str,
+    seed: u64,
+) -> Result<(Part, Option<Part>), DataError> {
+    let len = source.len();
+    let count = match *how {
+        HoldOut::None => 0,
+        HoldOut::Fraction(share) => (share * len as f64).round() as usize,
+        HoldOut::Count(count) | HoldOut::Last(count) => count,
+    };
+    if count == 0 {
+        return Ok((source, None));
+    }
+    if count >= len {
+        return Err(DataError::setting(
+            format!("split.{name}"),
+            format!("{count} samples cannot be held out of {len}; at least one has to stay"),
+        ));
+    }
+    let held: Vec<usize> = match how {
+        HoldOut::Last(_) => (len - count..len).collect(),
+        _ => {
+            let classes: Vec<Option<usize>> =
+                (0..len).map(|index| source.class_of(index)).collect();
+            stratified(&classes, count, name, seed)
+        }
+    };
+    let mut is_held = vec![false; len];
+    held.iter().for_each(|&index| is_held[index] = true);
+    let kept = (0..len).filter(|&index| !is_held[index]).collect();
+    Ok((
+        Arc::new(Subset::new(source.clone(), kept)?),
+        Some(Arc::new(Subset::new(source, held)?)),
+    ))
+}
+
+/// Draws `count` of the samples whose classes are given: of each class in proportion (largest remainders make
+/// up the total; of equal ones the lower class first), which ones by a shuffle keyed by seed, purpose and
+/// class. Samples without a class are one class. Sorted.
+pub fn stratified(classes: &[Option<usize>], count: usize, purpose: &str, seed: u64) -> Vec<usize> {
+    let mut members: std::collections::BTreeMap<Option<usize>, Vec<usize>> = Default::default();
+    for (index, class) in classes.iter().enumerate() {
+        members.entry(*class).or_default().push(index);
+    }
+    let total = classes.len() as u128;
+    let product = |group: &Vec<usize>| count as u128 * group.len() as u128;
+    let mut quotas: Vec<usize> = members
+        .values()
+        .map(|group| (product(group) / total) as usize)
+        .collect();
+    let missing = count - quotas.iter().sum::<usize>();
+    let mut by_remainder: Vec<usize> = (0..quotas.len()).collect();
+    let remainders: Vec<u128> = members
+        .values()
+        .map(|group| product(group) % total)
+        .collect();
+    by_remainder.sort_by_key(|&group| std::cmp::Reverse(remainders[group]));
+    by_remainder
+        .iter()
+        .take(missing)
+        .for_each(|&group| quotas[group] += 1);
+
+    let mut drawn = Vec::with_capacity(count);
+    for ((class, mut group), quota) in members.into_iter().zip(quotas) {
+        let mut rng = keyed_rng(seed, purpose, class.map_or(u64::MAX, |class| class as u64));
+        shuffle(&mut group, &mut rng);
+        drawn.extend_from_slice(&group[..quota]);
+    }
+    drawn.sort_unstable();
+    drawn
+}
+
+/// A stream of its own for a purpose and a number, the same on every platform and in every version of `rand`.
+pub(crate) fn keyed_rng(seed: u64, purpose: &str, number: u64) -> ChaCha8Rng {
+    use sha2::{Digest, Sha256};
+    let mut hasher = Sha256::new();
+    hasher.update(seed.to_le_bytes());
+    hasher.update(number.to_le_bytes());
+    hasher.update(purpose.as_bytes());
+    ChaCha8Rng::from_seed(hasher.finalize().into())
+}
+
+/// Fisher and Yates' shuffle; ours, so that a split does not change with a version of `rand`.
+pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(rng, last as u64 + 1) as usize);
+    }
+}
+
+/// A number from 0 to below `bound`, by the high half of a product: platform-stable, its bias below 2^-32 for
+/// the bounds used here.
+pub(crate) fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
+    ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::packed::Packed;
+
+    fn source(counts: &[usize]) -> Part {
+        let labels: Vec<u8> = (0..counts.len())
+            .flat_map(|class| vec![class as u8; counts[class]])
+            .collect();
+        let names = (0..counts.len()).map(|class| class.to_string()).collect();
+        let pixels = vec![0; labels.len()];
+        Arc::new(Packed::new("test", [1, 1, 1], pixels, labels, names).unwrap())
+    }
+
+    fn only_train(train: Part) -> Splits {
+        Splits {
+            train,
+            validation: None,
+            test: None,
+        }
+    }
+
+    fn counts(source: &Part) -> Vec<usize> {
+        let mut counts = vec![0; source.classes().len()];
+        (0..source.len()).for_each(|index| counts[source.class_of(index).unwrap()] += 1);
+        counts
+    }
+
+    #[test]
+    fn fractions_are_stratified_disjoint_and_seeded() {
+        let split = |seed| {
+            complete(
+                only_train(source(&[100, 50, 13])),
+                &SplitConfig::default(),
+                seed,
+            )
+            .unwrap()
+        };
+        let one = split(1);
+        let held = one.validation.as_ref().unwrap();
+        assert_eq!(counts(held), [10, 5, 1]);
+        assert_eq!(counts(&one.train), [90, 45, 12]);
+        let origins = |source: &Part| -> Vec<String> {
+            (0..source.len()).map(|i| source.origin(i)).collect()
+        };
+        let (train, validation) = (origins(&one.train), origins(held));
+        assert!(validation.iter().all(|origin| !train.contains(origin)));
+        assert_eq!(validation, origins(split(1).validation.as_ref().unwrap()));
+        assert_ne!(validation, origins(split(2).validation.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn the_last_records_test_and_validation_comes_from_the_rest() {
+        let config = SplitConfig {
+            validation: HoldOut::Count(7),
+            test: HoldOut::Last(20),
+            seed: Some(3),
+        };
+        let splits = complete(only_train(source(&[60, 40])), &config, 9).unwrap();
+        let test = splits.test.unwrap();
+        assert_eq!(
+            (
+                splits.train.len(),
+                splits.validation.unwrap().len(),
+                test.len()
+            ),
+            (73, 7, 20)
+        );
+        assert_eq!(test.origin(0), source(&[60, 40]).origin(80));
+    }
+
+    #[test]
+    fn what_cannot_be_held_out_is_an_error() {
+        let config = SplitConfig {
+            test: HoldOut::Last(10),
+            ..Default::default()
+        };
+        let error = complete(only_train(source(&[10])), &config, 0)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("split.test") && error.contains("10 samples cannot be held out of 10"),
+            "{error}"
+        );
+        let mut given = only_train(source(&[30]));
+        given.test = Some(source(&[10]));
+        let error = complete(given, &config, 0).err().unwrap().to_string();
+        assert!(error.contains("gives a test split itself"), "{error}");
+        let config = SplitConfig {
+            validation: HoldOut::Fraction(1.5),
+            ..Default::default()
+        };
+        assert_eq!(config.problems()[0].0, "validation.fraction");
+        assert!(complete(only_train(source(&[30])), &config, 0).is_err());
+    }
+}

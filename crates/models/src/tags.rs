@@ -1,0 +1,129 @@
+//! torchvision's published weights: which files there are, how their images are prepared, and what
+//! they reach on ImageNet.
+//!
+//! A recipe says `init = { tag = "IMAGENET1K_V1" }`. The file's name ends in the first hex digits
+//! of its SHA-256 (eight in most), which is all that is published about its content;
+//! [`Tag::matches`] checks a file against them. This crate downloads nothing.
+
+use sha2::{Digest, Sha256};
+
+#[path = "tags_table.rs"]
+mod table;
+
+/// Where torchvision's files lie; a tag's file name follows.
+pub const BASE_URL: &str = "https://download.pytorch.org/models/";
+
+/// One set of published weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tag {
+    /// The model's name in the registry.
+    pub model: &'static str,
+    /// torchvision's name, such as `IMAGENET1K_V1`.
+    pub tag: &'static str,
+    /// The file's name below [`BASE_URL`].
+    pub file: &'static str,
+    /// The first hex digits of the file's SHA-256; empty where the name has none.
+    pub sha256_prefix: &'static str,
+    /// How images are prepared for these weights.
+    pub preprocessing: Preprocessing,
+    /// Published accuracy on ImageNet's validation split, in per cent.
+    pub top1: f64,
+    /// Published share of images with the class among the best five, in per cent.
+    pub top5: f64,
+}
+
+/// How an image becomes a model's input, as torchvision's `ImageClassification` preset does it:
+/// resize the shorter side (with antialias), crop the centre, scale to 0..1, normalise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preprocessing {
+    /// Pixels of the shorter side after resizing.
+    pub resize: usize,
+    /// Side of the central crop in pixels.
+    pub crop: usize,
+    /// Filter of the resizing, with antialias.
+    pub interpolation: Interpolation,
+    /// Subtracted per RGB channel, on values from 0 to 1.
+    pub mean: [f32; 3],
+    /// Divided by per RGB channel.
+    pub std: [f32; 3],
+}
+
+/// The filter of a resizing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interpolation {
+    /// A triangle of two pixels.
+    Bilinear,
+    /// Keys' cubic with a = -0.5, as Pillow's and torchvision's antialiased one.
+    Bicubic,
+}
+
+impl Tag {
+    /// Where the file is published.
+    pub fn url(&self) -> String {
+        format!("{BASE_URL}{}", self.file)
+    }
+
+    /// Whether a file's content is the published one, as far as the published digits tell.
+    pub fn matches(&self, content: &[u8]) -> bool {
+        let digest = Sha256::digest(content);
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.starts_with(self.sha256_prefix)
+    }
+}
+
+/// The tags of a model, oldest first; none for a model that torchvision lacks.
+pub fn tags(model: &str) -> impl Iterator<Item = &'static Tag> + use<'_> {
+    table::TAGS.iter().filter(move |tag| tag.model == model)
+}
+
+/// One tag of a model. `DEFAULT` is the newest, as in torchvision.
+pub fn tag(model: &str, name: &str) -> Option<&'static Tag> {
+    match name {
+        "DEFAULT" => tags(model).last(),
+        _ => tags(model).find(|tag| tag.tag == name),
+    }
+}
+
+/// Multiply-adds of the convolutions and linear layers for one 224x224 RGB image and 1000 classes.
+/// `None` for a model that torchvision lacks.
+pub fn multiply_adds(model: &str) -> Option<u64> {
+    table::MULTIPLY_ADDS.iter().find(|(name, _)| *name == model).map(|(_, count)| *count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_tags_have_their_published_facts() {
+        let first = tag("resnet50", "IMAGENET1K_V1").unwrap();
+        assert_eq!(first.url(), "https://download.pytorch.org/models/resnet50-0676ba61.pth");
+        assert_eq!((first.preprocessing.resize, first.preprocessing.crop), (256, 224));
+        assert_eq!((first.top1, first.top5), (76.13, 92.862));
+        let newest = tag("resnet50", "DEFAULT").unwrap();
+        assert_eq!((newest.tag, newest.preprocessing.resize), ("IMAGENET1K_V2", 232));
+        assert!(tag("resnet50", "IMAGENET1K_V9").is_none() && tag("lenet", "DEFAULT").is_none());
+    }
+
+    #[test]
+    fn every_file_name_carries_its_digits() {
+        for tag in table::TAGS {
+            let digits = tag.sha256_prefix;
+            assert!(tag.file.ends_with(&format!("-{digits}.pth")), "{}", tag.file);
+            assert!(digits.len() >= 8 && digits.chars().all(|c| c.is_ascii_hexdigit()), "{}", tag.file);
+            assert!(tag.preprocessing.resize >= tag.preprocessing.crop, "{tag:?}");
+        }
+    }
+
+    #[test]
+    fn content_is_checked_against_the_digits() {
+        let mut tag = *tag("resnet18", "DEFAULT").unwrap();
+        tag.sha256_prefix = "ba7816bf"; // SHA-256 of "abc", FIPS 180-2
+        assert!(tag.matches(b"abc") && !tag.matches(b"abd"));
+    }
+
+    #[test]
+    fn resnet50_needs_4_1_billion_multiply_adds() {
+        assert_eq!(multiply_adds("resnet50"), Some(4_089_184_256));
+    }
+}

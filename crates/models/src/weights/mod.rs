@@ -1,0 +1,399 @@
+//! Weights in and out in PyTorch's names and layouts.
+//!
+//! [`state_dict`] and [`load_state_dict`] move a module's whole state (parameters and running
+//! statistics) to plain data and back, to the bit. [`load`] takes `.pth`, `.pt` and `.safetensors`
+//! files with torchvision's keys; [`save_safetensors`] writes one that PyTorch loads with
+//! `strict=True`. Reading a file executes nothing, whatever is in it.
+
+mod error;
+mod names;
+mod pickle;
+mod pth;
+mod zip;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Tensor, TensorData};
+
+pub use error::{Fault, WeightsError};
+pub use names::{ParameterInfo, TorchNames, parameter_count, parameters};
+use names::{Place, raw_parameters};
+
+/// Tensors by PyTorch key, in PyTorch's layouts.
+pub type StateDict = BTreeMap<String, TensorData>;
+
+/// How tolerant [`load`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Leaves tensors of the head as they are when the file's number of classes differs.
+    pub replace_head: bool,
+    /// Leaves tensors that the file lacks as they are, instead of refusing the file.
+    pub allow_missing: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            replace_head: true,
+            allow_missing: false,
+        }
+    }
+}
+
+/// What became of each tensor, by PyTorch key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Taken from the weights.
+    pub taken: Vec<String>,
+    /// Tensors of the head, left at their fresh values since the number of classes differs.
+    pub replaced: Vec<String>,
+    /// In the model and not in the weights: left at their fresh values.
+    pub missing: Vec<String>,
+    /// In the weights and not in the model. PyTorch's `num_batches_tracked` counters, which no
+    /// result depends on, are not listed.
+    pub unused: Vec<String>,
+}
+
+/// All parameters and running statistics of a module under PyTorch's names and in its layouts.
+///
+/// Burn synchronises running statistics lazily; they are brought up to date here.
+pub fn state_dict<M: TorchNames>(module: &M) -> StateDict {
+    struct Collector {
+        at: Place,
+        found: HashMap<String, TensorData>,
+    }
+    impl ModuleVisitor for Collector {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.at.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.at.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let data = param.val().into_data();
+            let data = if self.at.transposed() {
+                transpose(data)
+            } else {
+                data
+            };
+            self.found.insert(self.at.path(), data);
+        }
+    }
+    let mut collector = Collector {
+        at: Place::default(),
+        found: HashMap::new(),
+    };
+    module.valid().visit(&mut collector);
+    let found = collector.found.into_iter();
+    found
+        .map(|(path, data)| (module.torch_name(&path), data))
+        .collect()
+}
+
+/// Puts a whole state into a module of the same architecture: the inverse of [`state_dict`], to the
+/// bit. Clones that share running statistics with `module` see them change (Burn shares them).
+///
+/// # Errors
+/// [`WeightsError::Missing`], [`WeightsError::Unused`], [`WeightsError::Shape`] or
+/// [`WeightsError::Type`] when it is another architecture's; the module is not changed then.
+pub fn load_state_dict<M: TorchNames>(module: M, weights: &StateDict) -> Result<M, WeightsError> {
+    let options = LoadOptions {
+        replace_head: false,
+        allow_missing: false,
+    };
+    let (plan, report) = plan(&module, weights, &options)?;
+    if !report.unused.is_empty() {
+        return Err(WeightsError::Unused {
+            names: report.unused,
+        });
+    }
+    Ok(carry_out(module, plan))
+}
+
+/// Loads a weights file (`.pth`, `.pt`, `.safetensors`, told by content) into a module and says
+/// what became of each tensor. The head is left as it is when the number of classes differs.
+///
+/// # Errors
+/// [`WeightsError`] naming the file, or the tensor that does not fit; the module is not changed.
+pub fn load<M: TorchNames>(
+    module: M,
+    path: &Path,
+    options: &LoadOptions,
+) -> Result<(M, LoadReport), WeightsError> {
+    apply(module, &read(path)?, options)
+}
+
+/// [`load`] for weights that have been read already.
+///
+/// # Errors
+/// [`WeightsError`] naming the tensor that does not fit; the module is not changed.
+pub fn apply<M: TorchNames>(
+    module: M,
+    weights: &StateDict,
+    options: &LoadOptions,
+) -> Result<(M, LoadReport), WeightsError> {
+    let (plan, report) = plan(&module, weights, options)?;
+    Ok((carry_out(module, plan), report))
+}
+
+/// Reads the tensors of a weights file: safetensors, or PyTorch's (zip or the older kind without).
+/// A checkpoint's `state_dict` or `model` entry is found, and a `module.` prefix on every key taken
+/// off.
+///
+/// # Errors
+/// [`WeightsError::Read`] or [`WeightsError::File`]; a pickle that would call anything but
+/// PyTorch's tensor constructors is [`Fault::Refused`].
+pub fn read(path: &Path) -> Result<StateDict, WeightsError> {
+    let bytes = std::fs::read(path).map_err(|source| WeightsError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let tensors = if pth::recognises(&bytes) {
+        pth::read(&bytes)
+    } else {
+        read_safetensors(&bytes)
+    };
+    let tensors = tensors.map_err(|fault| WeightsError::File {
+        path: path.to_path_buf(),
+        fault,
+    })?;
+    let wrapped = !tensors.is_empty() && tensors.keys().all(|key| key.starts_with("module."));
+    Ok(match wrapped {
+        true => tensors
+            .into_iter()
+            .map(|(key, data)| (key["module.".len()..].to_string(), data))
+            .collect(),
+        false => tensors,
+    })
+}
+
+/// Writes a module's state as safetensors that PyTorch's model of the same name loads with
+/// `strict=True`. The file appears whole or not at all; `metadata` is free text by key.
+///
+/// # Errors
+/// [`WeightsError::Write`] naming the file.
+pub fn save_safetensors<M: TorchNames>(
+    module: &M,
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), WeightsError> {
+    write_safetensors(&state_dict(module), path, metadata)
+}
+
+/// Writes tensors as safetensors, whole or not at all.
+///
+/// # Errors
+/// [`WeightsError::Write`] naming the file.
+pub fn write_safetensors(
+    tensors: &StateDict,
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), WeightsError> {
+    let failed = |source| WeightsError::Write {
+        path: path.to_path_buf(),
+        source,
+    };
+    let other = |error: &dyn std::fmt::Display| failed(std::io::Error::other(error.to_string()));
+    let mut views = Vec::new();
+    for (name, data) in tensors {
+        let dtype = to_safetensors(data.dtype())
+            .ok_or_else(|| other(&format!("tensor `{name}` has type {:?}", data.dtype())))?;
+        let view =
+            safetensors::tensor::TensorView::new(dtype, data.shape().to_vec(), data.as_bytes());
+        views.push((name.as_str(), view.map_err(|error| other(&error))?));
+    }
+    let mut about: HashMap<String, String> = metadata.clone().into_iter().collect();
+    about.insert("format".to_string(), "pt".to_string());
+    let bytes = safetensors::serialize(views, Some(about)).map_err(|error| other(&error))?;
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let mut file = std::fs::File::create(&partial).map_err(failed)?;
+    file.write_all(&bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
+    std::fs::rename(&partial, path).map_err(failed)
+}
+
+/// Reads safetensors; the header is checked against the file by the safetensors crate.
+fn read_safetensors(bytes: &[u8]) -> Result<StateDict, Fault> {
+    let file = safetensors::SafeTensors::deserialize(bytes).map_err(|error| {
+        Fault::Damaged(format!("neither a PyTorch file nor safetensors ({error})"))
+    })?;
+    let mut tensors = StateDict::new();
+    for (name, view) in file.iter() {
+        let dtype = from_safetensors(view.dtype()).ok_or_else(|| {
+            Fault::Unsupported(format!("tensor `{name}` has type {:?}", view.dtype()))
+        })?;
+        tensors.insert(
+            name.to_string(),
+            tensor_data(view.data(), view.shape().to_vec(), dtype),
+        );
+    }
+    Ok(tensors)
+}
+
+fn tensor_data(bytes: &[u8], shape: Vec<usize>, dtype: DType) -> TensorData {
+    TensorData::from_bytes_vec(bytes.to_vec(), shape, dtype)
+}
+
+fn from_safetensors(dtype: safetensors::Dtype) -> Option<DType> {
+    use safetensors::Dtype;
+    Some(match dtype {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::I64 => DType::I64,
+        Dtype::I32 => DType::I32,
+        Dtype::I16 => DType::I16,
+        Dtype::I8 => DType::I8,
+        Dtype::U8 => DType::U8,
+        _ => return None,
+    })
+}
+
+fn to_safetensors(dtype: DType) -> Option<safetensors::Dtype> {
+    use safetensors::Dtype;
+    Some(match dtype {
+        DType::F64 => Dtype::F64,
+        DType::F32 | DType::Flex32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::I64 => Dtype::I64,
+        DType::I32 => Dtype::I32,
+        _ => return None,
+    })
+}
+
+/// Tensors to be put in by Burn path, in PyTorch's layout.
+type Plan = HashMap<String, TensorData>;
+
+fn plan<M: TorchNames>(
+    module: &M,
+    weights: &StateDict,
+    options: &LoadOptions,
+) -> Result<(Plan, LoadReport), WeightsError> {
+    let mut offered: BTreeMap<String, &TensorData> = weights
+        .iter()
+        .map(|(key, data)| (module.published_key(key), data))
+        .collect();
+    let (mut plan, mut report) = (Plan::new(), LoadReport::default());
+    for (path, info) in raw_parameters(module) {
+        let name = info.name;
+        let Some(data) = offered.remove(&name) else {
+            report.missing.push(name);
+            continue;
+        };
+        if data.shape().as_slice() != info.shape {
+            let head = module.head().iter().any(|prefix| name.starts_with(prefix));
+            if head && options.replace_head {
+                report.replaced.push(name);
+                continue;
+            }
+            let found = data.shape().to_vec();
+            return Err(WeightsError::Shape {
+                name,
+                expected: info.shape,
+                found,
+            });
+        }
+        if !data.dtype().is_float() {
+            return Err(WeightsError::Type {
+                name,
+                found: format!("{:?}", data.dtype()),
+            });
+        }
+        plan.insert(path, data.clone());
+        report.taken.push(name);
+    }
+    report.unused = offered
+        .into_keys()
+        .filter(|key| !key.ends_with("num_batches_tracked"))
+        .collect();
+    if !report.missing.is_empty() && !options.allow_missing {
+        let example = weights
+            .keys()
+            .next()
+            .map_or("no tensor".to_string(), |key| format!("`{key}`"));
+        return Err(WeightsError::Missing {
+            names: report.missing,
+            example,
+        });
+    }
+    Ok((plan, report))
+}
+
+fn carry_out<M: TorchNames>(module: M, plan: Plan) -> M {
+    struct Placer {
+        at: Place,
+        plan: Plan,
+    }
+    impl ModuleMapper for Placer {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.at.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.at.exit();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(data) = self.plan.remove(&self.at.path()) else {
+                return param;
+            };
+            let data = if self.at.transposed() {
+                transpose(data)
+            } else {
+                data
+            };
+            let dtype = match param.is_initialized() {
+                true => param.val().dtype(),
+                false => DType::F32,
+            };
+            let tensor = Tensor::from_data(data.convert_dtype(dtype), &param.lazy_device());
+            let id = param.id;
+            param.transform_for_load(tensor, id)
+        }
+    }
+    if all_initialised(&module) {
+        // A forward pass in training leaves updates of the running statistics pending, which would
+        // later overwrite what is loaded. Looking at the inference copy applies them now.
+        let _ = module.valid();
+    }
+    module.map(&mut Placer {
+        at: Place::default(),
+        plan,
+    })
+}
+
+/// False for a fresh module, which cannot have seen a batch; asking initialises nothing.
+fn all_initialised<M: Module>(module: &M) -> bool {
+    struct Look(bool);
+    impl ModuleVisitor for Look {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 &= param.is_initialized();
+        }
+    }
+    let mut look = Look(true);
+    module.visit(&mut look);
+    look.0
+}
+
+/// The transpose of a matrix, as bytes, whatever its type.
+fn transpose(data: TensorData) -> TensorData {
+    let (rows, columns, dtype) = (data.shape()[0], data.shape()[1], data.dtype());
+    let size = dtype.size();
+    let from = data.as_bytes();
+    let mut to = vec![0; from.len()];
+    for row in 0..rows {
+        for column in 0..columns {
+            let (source, target) = (
+                (row * columns + column) * size,
+                (column * rows + row) * size,
+            );
+            to[target..target + size].copy_from_slice(&from[source..source + size]);
+        }
+    }
+    TensorData::from_bytes_vec(to, vec![columns, rows], dtype)
+}

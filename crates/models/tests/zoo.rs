@@ -1,0 +1,354 @@
+//! One suite over every classifier of the registry: published parameter count, parity with PyTorch in
+//! evaluation mode, shapes of the feature maps, and for every family with a training reference also
+//! parity in training mode, gradients, the mutation test and overfitting one batch.
+//!
+//! There is no list of models here: what is registered is tested, and a model without a reference
+//! fails. References are made by `scripts/export_reference.py`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use firesight_models::classification::{Classifier, Entry, InputSpec, registry};
+use firesight_models::layers::without_dropout;
+use firesight_models::verify::{self, Comparison};
+use firesight_models::weights::{self, StateDict, load_state_dict, parameter_count, parameters};
+use firesight_models::{Backbone, formula};
+
+/// A reference file.
+struct Reference {
+    tensors: StateDict,
+    gain: f64,
+    side: usize,
+    classes: usize,
+    loss_scale: f64,
+}
+
+impl Reference {
+    fn open(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("tests/fixtures/zoo/{name}.safetensors"));
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}; run scripts/export_reference.py {name}",
+                path.display()
+            )
+        });
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let about = header.metadata().clone().unwrap();
+        let number = |key: &str| {
+            about
+                .get(key)
+                .map_or(1.0, |text| text.parse::<f64>().unwrap())
+        };
+        Self {
+            tensors: weights::read(&path).unwrap(),
+            gain: number("gain"),
+            side: number("side") as usize,
+            classes: number("classes") as usize,
+            loss_scale: number("loss_scale"),
+        }
+    }
+
+    fn trains(&self) -> bool {
+        self.tensors.contains_key("train.output")
+    }
+
+    fn input(&self, entry: &Entry) -> InputSpec {
+        let (height, width) = (self.side, self.side);
+        InputSpec {
+            channels: entry.input.channels,
+            height,
+            width,
+        }
+    }
+
+    fn images(&self, entry: &Entry, count: usize) -> TensorData {
+        formula::images([count, entry.input.channels, self.side, self.side])
+    }
+
+    /// The model with the formula's weights.
+    fn model(&self, entry: &Entry, device: &Device) -> Classifier {
+        let model = entry
+            .config
+            .init(self.input(entry), self.classes, device)
+            .unwrap();
+        let state = formula::state(&model, self.gain);
+        load_state_dict(model, &state).unwrap()
+    }
+
+    fn compare(&self, name: &str, actual: TensorData) -> Comparison {
+        verify::compare(name, &actual, &self.tensors[name]).unwrap()
+    }
+}
+
+/// Fails with all complaints at once, so that one run tells the state of the whole zoo.
+fn report(complaints: Vec<String>) {
+    assert!(
+        complaints.is_empty(),
+        "{} complaints:\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
+}
+
+fn complain(complaints: &mut Vec<String>, model: &str, comparison: Comparison) {
+    if comparison.outside > 0 {
+        complaints.push(format!("{model}: {comparison:?}"));
+    }
+}
+
+#[test]
+fn every_model_has_its_published_parameter_count_and_unique_keys() {
+    let device = Device::flex();
+    let mut complaints = Vec::new();
+    for entry in registry() {
+        let model = entry
+            .config
+            .init(entry.input, entry.classes, &device)
+            .unwrap();
+        let count = parameter_count(&model);
+        if count != entry.parameters {
+            complaints.push(format!(
+                "{}: {count} parameters, published {}",
+                entry.name, entry.parameters
+            ));
+        }
+        let mut names: Vec<String> = parameters(&model)
+            .into_iter()
+            .map(|info| info.name)
+            .collect();
+        let total = names.len();
+        names.sort();
+        names.dedup();
+        if names.len() != total {
+            complaints.push(format!(
+                "{}: {} keys for {total} tensors",
+                entry.name,
+                names.len()
+            ));
+        }
+    }
+    report(complaints);
+}
+
+#[test]
+fn every_model_gives_pytorchs_outputs() {
+    let device = Device::flex();
+    let mut complaints = Vec::new();
+    for entry in registry() {
+        let reference = Reference::open(entry.name);
+        let model = reference.model(&entry, &device);
+        let x = Tensor::from_data(reference.images(&entry, 2), &device);
+        let output = model.forward(x).into_data();
+        complain(
+            &mut complaints,
+            entry.name,
+            reference.compare("output", output),
+        );
+    }
+    report(complaints);
+}
+
+#[test]
+fn feature_maps_have_the_channels_and_strides_they_claim() {
+    let device = Device::flex();
+    let mut complaints = Vec::new();
+    for entry in registry()
+        .into_iter()
+        .filter(|entry| Reference::open(entry.name).trains())
+    {
+        let reference = Reference::open(entry.name);
+        let model = reference.model(&entry, &device);
+        let x = Tensor::from_data(reference.images(&entry, 1), &device);
+        let claimed = model.feature_channels();
+        let maps = model.feature_maps(x);
+        if claimed.is_empty() || claimed.len() != maps.len() {
+            complaints.push(format!(
+                "{}: {} of {} maps",
+                entry.name,
+                maps.len(),
+                claimed.len()
+            ));
+        }
+        for ((stride, channels), map) in claimed.into_iter().zip(&maps) {
+            let [_, c, h, w] = map.tensor.dims();
+            // Unpadded layers make a map smaller than the stride says, by two pixels at most.
+            let full = reference.side.div_ceil(stride);
+            if map.stride != stride || c != channels || h != w || h > full || h + 3 < full {
+                complaints.push(format!(
+                    "{}: stride {stride}, {channels} channels: {c}x{h}x{w}",
+                    entry.name
+                ));
+            }
+        }
+    }
+    report(complaints);
+}
+
+#[test]
+fn training_mode_and_gradients_equal_pytorchs() {
+    let device = Device::flex().autodiff();
+    let mut complaints = Vec::new();
+    for entry in registry() {
+        let reference = Reference::open(entry.name);
+        if !reference.trains() {
+            continue;
+        }
+        let model = without_dropout(reference.model(&entry, &device));
+        let x = Tensor::from_data(reference.images(&entry, 4), &device);
+        let output = model.forward_train(x);
+        let shape = output.logits.dims();
+        let pull = TensorData::new(formula::values("loss.weight", &shape, 1.0), shape);
+        let pull = Tensor::<2>::from_data(pull, &device);
+        let mut loss = (output.logits.clone() * pull.clone()).sum();
+        for (weight, logits) in output.aux {
+            loss = loss + (logits * pull.clone()).sum().mul_scalar(weight);
+        }
+        let logits = output.logits.into_data();
+        complain(
+            &mut complaints,
+            entry.name,
+            reference.compare("train.output", logits),
+        );
+        let gradients = weight_gradients(&model, loss.mul_scalar(reference.loss_scale).backward());
+        for (name, tensor) in [
+            ("train.grad.first", gradients.first()),
+            ("train.grad.last", gradients.last()),
+        ] {
+            complain(
+                &mut complaints,
+                entry.name,
+                reference.compare(name, tensor.unwrap().1.clone()),
+            );
+        }
+    }
+    report(complaints);
+}
+
+/// Gradients of the weights of rank 2 and above, auxiliary heads left out, in PyTorch's layout.
+fn weight_gradients(model: &Classifier, gradients: Gradients) -> Vec<(String, TensorData)> {
+    struct Look<'a> {
+        gradients: &'a Gradients,
+        found: HashMap<ParamId, TensorData>,
+    }
+    impl ModuleVisitor for Look<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = param.val().grad(self.gradients) {
+                let gradient = if D == 2 {
+                    gradient.transpose()
+                } else {
+                    gradient
+                };
+                self.found.insert(param.id, gradient.into_data());
+            }
+        }
+    }
+    let mut look = Look {
+        gradients: &gradients,
+        found: HashMap::new(),
+    };
+    model.visit(&mut look);
+    let infos = parameters(model)
+        .into_iter()
+        .filter(|info| !info.buffer && info.rank() >= 2);
+    infos
+        .filter(|info| !info.name.starts_with("aux") && !info.name.starts_with("AuxLogits"))
+        .map(|info| (info.name, look.found.remove(&info.id).expect("a gradient")))
+        .collect()
+}
+
+#[test]
+fn a_change_of_any_tensor_by_a_tenth_is_seen() {
+    let device = Device::flex();
+    let mut complaints = Vec::new();
+    for entry in registry() {
+        let reference = Reference::open(entry.name);
+        if !reference.trains() {
+            continue;
+        }
+        let mut model = reference.model(&entry, &device);
+        let state = weights::state_dict(&model);
+        let x = Tensor::<4>::from_data(reference.images(&entry, 2), &device);
+        for (name, original) in &state {
+            if name.starts_with("aux") || name.starts_with("AuxLogits") {
+                continue; // Heads that act in training only.
+            }
+            let changed: Vec<f32> = original
+                .try_to_vec::<f32>()
+                .unwrap()
+                .iter()
+                .map(|v| v * 1.1)
+                .collect();
+            let changed = TensorData::new(changed, original.shape().clone());
+            let only = StateDict::from([(name.clone(), changed)]);
+            let back = StateDict::from([(name.clone(), original.clone())]);
+            let some = weights::LoadOptions {
+                allow_missing: true,
+                ..Default::default()
+            };
+            model = weights::apply(model, &only, &some).unwrap().0;
+            let output = model.forward(x.clone()).into_data();
+            if reference.compare("output", output).outside == 0 {
+                complaints.push(format!("{}: a change of `{name}` is not seen", entry.name));
+            }
+            model = weights::apply(model, &back, &some).unwrap().0;
+        }
+        let output = model.forward(x).into_data();
+        complain(
+            &mut complaints,
+            entry.name,
+            reference.compare("output", output),
+        );
+    }
+    report(complaints);
+}
+
+#[test]
+fn the_smallest_variant_of_each_family_overfits_one_batch() {
+    let device = Device::flex().autodiff();
+    let mut complaints = Vec::new();
+    for entry in registry() {
+        let reference = Reference::open(entry.name);
+        if !reference.trains() {
+            continue;
+        }
+        device.seed(7);
+        let model = entry
+            .config
+            .init(reference.input(&entry), 4, &device)
+            .unwrap();
+        let mut model = without_dropout(model);
+        let x = Tensor::<4>::from_data(reference.images(&entry, 4), &device);
+        let target = Tensor::<2>::eye(4, &device);
+        let mut optimizer = SgdConfig::new()
+            .with_momentum(Some(burn::optim::momentum::MomentumConfig {
+                momentum: 0.9,
+                dampening: 0.0,
+                nesterov: false,
+            }))
+            .init();
+        let mut losses = Vec::new();
+        for _ in 0..60 {
+            let logits = model.forward_train(x.clone()).logits;
+            let scores = burn::tensor::activation::log_softmax(logits, 1);
+            let loss = (scores * target.clone()).sum().neg().div_scalar(4.0);
+            losses.push(loss.clone().into_scalar::<f32>());
+            if losses.last().is_some_and(|loss| *loss < 0.1) {
+                break;
+            }
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimizer.step(0.01, model, gradients);
+        }
+        let (first, last) = (losses[0], losses[losses.len() - 1]);
+        if !(last < 0.1 && first > 0.5) {
+            complaints.push(format!(
+                "{}: the loss went from {first} to {last}",
+                entry.name
+            ));
+        }
+    }
+    report(complaints);
+}

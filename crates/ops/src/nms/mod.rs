@@ -1,0 +1,355 @@
+//! Non-maximum suppression: the best box stays, the others that overlap it go.
+//!
+//! The core works on plain slices, so that it is the same on every backend and can be used after an asynchronous read;
+//! [`suppress`] and [`suppress_soft`] wrap it for tensors. Boxes of different classes never touch each
+//! other where classes are given ([`batched_nms`]); without, all do ([`nms`], class-agnostic). The result equals
+//! torchvision's, ties included: equal scores keep their order, a box goes where its IoU with one that stays is
+//! greater than the threshold (computed in `f32` as there), and boxes without area or inverted touch nothing.
+
+mod grid;
+mod soft;
+
+use burn::tensor::{Int, Tensor};
+
+pub use soft::{Decay, Kept, soft_nms};
+
+use grid::Grid;
+
+/// Input that suppression cannot take.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NmsError {
+    /// A score is NaN, so that there is no order.
+    #[error(
+        "score {index} is NaN: the model's output is broken, look for a diverged loss or bad weights"
+    )]
+    NanScore {
+        /// The box's index.
+        index: usize,
+    },
+    /// A coordinate is NaN or infinite.
+    #[error("box {index} has a coordinate that is NaN or infinite: {coordinates:?}")]
+    BadBox {
+        /// The box's index.
+        index: usize,
+        /// Its corners.
+        coordinates: [f32; 4],
+    },
+    /// The threshold is no share.
+    #[error("the IoU threshold {threshold} is outside 0..=1")]
+    Threshold {
+        /// What was given.
+        threshold: f32,
+    },
+    /// Lists of different length.
+    #[error("{boxes} boxes, but {got} {what}")]
+    Length {
+        /// The number of boxes.
+        boxes: usize,
+        /// What does not fit them.
+        what: &'static str,
+        /// How many of that there are.
+        got: usize,
+    },
+}
+
+/// The indices of the boxes that stay, best score first; every box can touch every other.
+///
+/// Boxes are `x1 y1 x2 y2`; `threshold` is from 0 to 1.
+pub fn nms(boxes: &[[f32; 4]], scores: &[f32], threshold: f32) -> Result<Vec<usize>, NmsError> {
+    check(boxes, scores, None, threshold)?;
+    Ok(greedy(boxes, scores, |_| 0, threshold))
+}
+
+/// The indices of the boxes that stay, best score first; a box touches only those of its class.
+///
+/// To treat the images of a batch apart in one call, let `classes` be `image * class_count + class`.
+pub fn batched_nms(
+    boxes: &[[f32; 4]],
+    scores: &[f32],
+    classes: &[usize],
+    threshold: f32,
+) -> Result<Vec<usize>, NmsError> {
+    check(boxes, scores, Some(classes), threshold)?;
+    Ok(greedy(boxes, scores, |i| classes[i], threshold))
+}
+
+/// [`nms`] or, with classes, [`batched_nms`] on tensors. Reads from the device.
+///
+/// # Shapes
+/// - `boxes`: `[N, 4]`
+/// - `scores`, `classes`: `[N]`
+/// - output: `[K]`, on the device of the boxes
+pub fn suppress(
+    boxes: Tensor<2>,
+    scores: Tensor<1>,
+    classes: Option<&[usize]>,
+    threshold: f32,
+) -> Result<Tensor<1, Int>, NmsError> {
+    let device = boxes.device();
+    let (boxes, scores) = (read_boxes(boxes), read(scores));
+    let keep = match classes {
+        Some(classes) => batched_nms(&boxes, &scores, classes, threshold)?,
+        None => nms(&boxes, &scores, threshold)?,
+    };
+    Ok(indices(&keep, &device))
+}
+
+/// [`soft_nms`] on tensors: the indices of the boxes that stay and their new scores. Reads from the device.
+///
+/// # Shapes
+/// - `boxes`: `[N, 4]`
+/// - `scores`, `classes`: `[N]`
+/// - outputs: `[K]` each, on the device of the boxes
+pub fn suppress_soft(
+    boxes: Tensor<2>,
+    scores: Tensor<1>,
+    classes: Option<&[usize]>,
+    decay: Decay,
+    least: f32,
+) -> Result<(Tensor<1, Int>, Tensor<1>), NmsError> {
+    let device = boxes.device();
+    let kept = soft_nms(&read_boxes(boxes), &read(scores), classes, decay, least)?;
+    let keep: Vec<usize> = kept.iter().map(|k| k.index).collect();
+    let scores: Vec<f32> = kept.iter().map(|k| k.score).collect();
+    Ok((
+        indices(&keep, &device),
+        Tensor::from_floats(scores.as_slice(), &device),
+    ))
+}
+
+/// The boxes of a tensor `[N, 4]`.
+pub(crate) fn read_boxes(boxes: Tensor<2>) -> Vec<[f32; 4]> {
+    read(boxes.flatten::<1>(0, 1)).as_chunks().0.to_vec()
+}
+
+fn read(x: Tensor<1>) -> Vec<f32> {
+    x.into_data_as::<f32>().iter::<f32>().collect()
+}
+
+fn indices(keep: &[usize], device: &burn::tensor::Device) -> Tensor<1, Int> {
+    let keep: Vec<i64> = keep.iter().map(|i| *i as i64).collect();
+    Tensor::from_ints(keep.as_slice(), device)
+}
+
+fn check(
+    boxes: &[[f32; 4]],
+    scores: &[f32],
+    classes: Option<&[usize]>,
+    threshold: f32,
+) -> Result<(), NmsError> {
+    let count = boxes.len();
+    let lengths = [
+        ("scores", scores.len()),
+        ("classes", classes.map_or(count, <[usize]>::len)),
+    ];
+    if let Some((what, got)) = lengths.into_iter().find(|(_, got)| *got != count) {
+        return Err(NmsError::Length {
+            boxes: count,
+            what,
+            got,
+        });
+    }
+    if !(0.0..=1.0).contains(&threshold) {
+        return Err(NmsError::Threshold { threshold });
+    }
+    if let Some(index) = scores.iter().position(|s| s.is_nan()) {
+        return Err(NmsError::NanScore { index });
+    }
+    match boxes.iter().position(|b| b.iter().any(|v| !v.is_finite())) {
+        Some(index) => Err(NmsError::BadBox {
+            index,
+            coordinates: boxes[index],
+        }),
+        None => Ok(()),
+    }
+}
+
+fn greedy(
+    boxes: &[[f32; 4]],
+    scores: &[f32],
+    class: impl Fn(usize) -> usize,
+    threshold: f32,
+) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..boxes.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    // The total order puts -0 below 0; scores of either kind are equal and keep their order.
+    order.sort_by(|a, b| {
+        scores[*b]
+            .partial_cmp(&scores[*a])
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let mut grid = Grid::new(threshold);
+    order.retain(|&i| {
+        let (b, class) = (&boxes[i], class(i));
+        // A box without area, or inverted, intersects nothing, itself included.
+        if b[2] <= b[0] || b[3] <= b[1] {
+            return true;
+        }
+        let stays = !grid.any(b, class, |other| iou(other, b) > threshold);
+        if stays {
+            grid.insert(b, class);
+        }
+        stays
+    });
+    order
+}
+
+/// IoU in `f32`, operation by operation as torchvision's kernel; NaN for two boxes without area.
+pub(crate) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let area = |b: &[f32; 4]| (b[2] - b[0]) * (b[3] - b[1]);
+    let w = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+    let h = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+    let intersection = w * h;
+    intersection / (area(a) + area(b) - intersection)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::testing::{cases, devices, float, integers, numbers};
+
+    fn stored_boxes(v: &Value) -> Vec<[f32; 4]> {
+        numbers(v).as_chunks().0.to_vec()
+    }
+
+    fn indices_of(v: &Value) -> Vec<usize> {
+        integers(v).iter().map(|i| *i as usize).collect()
+    }
+
+    #[test]
+    fn equals_torchvision_with_ties_and_degenerate_boxes() {
+        for (number, case) in cases("nms", "nms").iter().enumerate() {
+            let (boxes, scores) = (stored_boxes(&case["boxes"]), numbers(&case["scores"]));
+            let classes = indices_of(&case["classes"]);
+            let threshold = case["threshold"].as_f64().unwrap() as f32;
+            let keep = nms(&boxes, &scores, threshold).unwrap();
+            assert_eq!(
+                keep,
+                indices_of(&case["keep"]),
+                "case {number}, threshold {threshold}"
+            );
+            let batched = batched_nms(&boxes, &scores, &classes, threshold).unwrap();
+            assert_eq!(
+                batched,
+                indices_of(&case["batched"]),
+                "case {number}, batched, threshold {threshold}"
+            );
+        }
+    }
+
+    #[test]
+    fn tensors_give_the_same_on_every_device() {
+        for device in devices() {
+            for case in cases("nms", "nms") {
+                let classes = indices_of(&case["classes"]);
+                let threshold = case["threshold"].as_f64().unwrap() as f32;
+                let boxes = float(&case["boxes"], &device);
+                let keep = suppress(
+                    boxes,
+                    float(&case["scores"], &device),
+                    Some(&classes),
+                    threshold,
+                )
+                .unwrap();
+                let keep: Vec<i64> = keep.try_into_vec_as().unwrap();
+                assert_eq!(keep, integers(&case["batched"]));
+            }
+            let none = suppress(
+                Tensor::zeros([0, 4], &device),
+                Tensor::zeros([0], &device),
+                None,
+                0.5,
+            );
+            assert_eq!(none.unwrap().dims(), [0]);
+        }
+    }
+
+    #[test]
+    fn broken_input_is_an_error() {
+        let b = [[0.0, 0.0, 1.0, 1.0]; 2];
+        assert_eq!(
+            nms(&b, &[0.5, f32::NAN], 0.5),
+            Err(NmsError::NanScore { index: 1 })
+        );
+        assert!(matches!(nms(&b, &[0.5], 0.5), Err(NmsError::Length { .. })));
+        assert!(matches!(
+            batched_nms(&b, &[0.5, 0.4], &[1], 0.5),
+            Err(NmsError::Length { .. })
+        ));
+        for threshold in [-0.1, 1.1, f32::NAN] {
+            assert!(matches!(
+                nms(&b, &[0.5, 0.4], threshold),
+                Err(NmsError::Threshold { .. })
+            ));
+        }
+        let bad = [[0.0, 0.0, 1.0, 1.0], [0.0, f32::INFINITY, 1.0, 1.0]];
+        assert!(matches!(
+            nms(&bad, &[0.5, 0.4], 0.5),
+            Err(NmsError::BadBox { index: 1, .. })
+        ));
+        assert_eq!(nms(&[], &[], 0.5), Ok(vec![]));
+    }
+
+    /// Against every pair compared, on crowded boxes of very different sizes: pruning must change nothing.
+    #[test]
+    fn pruning_changes_nothing() {
+        let mut state = 7_u64;
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (state >> 40) as f32 / (1 << 24) as f32
+        };
+        for threshold in [0.0, 0.01, 0.1, 0.5, 0.9] {
+            let boxes: Vec<[f32; 4]> = (0..1500)
+                .map(|_| {
+                    let (x, y) = (draw() * 400.0 - 100.0, draw() * 400.0 - 100.0);
+                    [
+                        x,
+                        y,
+                        x + 300.0 * draw().powi(4) + 0.01,
+                        y + 300.0 * draw().powi(4) + 0.01,
+                    ]
+                })
+                .collect();
+            let scores: Vec<f32> = (0..1500).map(|_| (draw() * 50.0).floor()).collect();
+            let mut order: Vec<usize> = (0..1500).collect();
+            order.sort_by(|a, b| scores[*b].partial_cmp(&scores[*a]).unwrap());
+            let mut keep: Vec<usize> = Vec::new();
+            for i in order {
+                if keep.iter().all(|k| iou(&boxes[*k], &boxes[i]) <= threshold) {
+                    keep.push(i);
+                }
+            }
+            assert_eq!(
+                nms(&boxes, &scores, threshold).unwrap(),
+                keep,
+                "threshold {threshold}"
+            );
+        }
+    }
+
+    #[test]
+    fn ten_thousand_disjoint_boxes_are_fast() {
+        let boxes: Vec<[f32; 4]> = (0..10_000)
+            .map(|i| [(i % 100) as f32 * 10.0, (i / 100) as f32 * 10.0])
+            .map(|[x, y]| [x, y, x + 8.0, y + 9.0])
+            .collect();
+        let scores: Vec<f32> = (0..10_000).map(|i| ((i * 7919) % 10_007) as f32).collect();
+        // The best of several, since other programs share the machine.
+        let best = (0..5)
+            .map(|_| {
+                let start = Instant::now();
+                assert_eq!(nms(&boxes, &scores, 0.5).unwrap().len(), 10_000);
+                start.elapsed()
+            })
+            .min()
+            .unwrap();
+        println!("10,000 disjoint boxes: {best:?}");
+        assert!(best.as_millis() < 20, "10,000 disjoint boxes took {best:?}");
+    }
+}

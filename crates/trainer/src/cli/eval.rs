@@ -1,0 +1,142 @@
+//! `trainer eval`: measures a trained model on a split of its data.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use super::train::set_kernels;
+use super::{DeviceArgs, End, RecipeArgs, print_json, usage};
+use crate::device;
+use crate::engine::{self, Details, Engine};
+use crate::experiment::{Experiment, data_root};
+use crate::recipe;
+use crate::results;
+use crate::run_folder::{ModelPath, RECIPE_FILE};
+use crate::sinks::metric;
+
+/// Arguments of `trainer eval`.
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// A run folder (its best checkpoint, else its last) or a checkpoint folder
+    run: PathBuf,
+    /// The split to measure: test, validation or train
+    #[arg(long, default_value = "test")]
+    split: String,
+    #[command(flatten)]
+    overrides: RecipeArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Write each sample's prediction as a line of CSV
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Output {
+    task: String,
+    split: String,
+    samples: usize,
+    metrics: BTreeMap<String, f64>,
+    checkpoint: String,
+    weights: engine::Weights,
+}
+
+/// Measures.
+///
+/// # Errors
+/// A run without a checkpoint, a split that is not there, what the data reports.
+pub fn run(args: EvalArgs) -> anyhow::Result<End> {
+    let path = ModelPath::find(&args.run).map_err(usage)?;
+    let loaded = recipe::read(&path.checkpoint.join(RECIPE_FILE), &args.overrides.set)?;
+    let device = device::select(args.device.device.as_deref())?;
+    set_kernels(&loaded.value);
+    let root = data_root(args.overrides.data_root.as_deref());
+    let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
+    recipe::check_data(&loaded, &experiment.card)?;
+    let source = experiment.split(&args.split).map_err(usage)?;
+    let mut task = experiment.task(&device).map_err(usage)?;
+    let checkpoint = engine::load(&path.checkpoint)?;
+    let step = checkpoint.progress.step;
+    Engine::restore(task.as_mut(), &path.checkpoint, checkpoint)?;
+    let weights = results::weights_of(task.as_ref());
+
+    let bar = ProgressBar::new(source.len() as u64);
+    let mut watch = |samples: usize| {
+        bar.set_position(samples as u64);
+        true
+    };
+    let (evaluation, details) =
+        results::evaluate(&experiment, task.as_ref(), Arc::clone(&source), &mut watch)?;
+    bar.finish_and_clear();
+    if let Some(run) = &path.run
+        && args.overrides.set.is_empty()
+    {
+        // The run's report then shows these numbers too.
+        let split = (args.split.as_str(), Arc::clone(&source));
+        results::write(run, &experiment, task.as_ref(), split, (path.which, step), (&evaluation, &details))?;
+        firesight_report::write(run)?;
+    }
+    if let Some(file) = &args.predictions {
+        write_predictions(file, &experiment, source.as_ref(), &details)?;
+    }
+    let output = Output {
+        task: experiment.card.task.clone(),
+        split: args.split,
+        samples: evaluation.samples,
+        metrics: evaluation.metrics,
+        checkpoint: path.checkpoint.display().to_string(),
+        weights,
+    };
+    if args.json {
+        print_json(&output)?;
+        return Ok(End::Done);
+    }
+    let average = match weights {
+        engine::Weights::Ema => ", averaged weights",
+        engine::Weights::Current => "",
+    };
+    println!("{} ({}{average})", output.checkpoint, path.which);
+    println!("{} split, {} images", output.split, output.samples);
+    for (name, value) in &output.metrics {
+        println!("  {name:<16} {}", metric(name, *value));
+    }
+    Ok(End::Done)
+}
+
+fn write_predictions(
+    path: &std::path::Path,
+    experiment: &Experiment,
+    source: &dyn firesight_data::source::Source,
+    details: &Details,
+) -> anyhow::Result<()> {
+    use anyhow::Context;
+    let name = |class: usize| quoted(&experiment.card.classes[class]);
+    let write = || -> std::io::Result<()> {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        writeln!(file, "origin,truth,predicted,probability,loss")?;
+        for sample in &details.samples {
+            let origin = quoted(&source.origin(sample.index));
+            let truth = sample.truth.map_or_else(String::new, name);
+            let (class, probability) = sample.top[0];
+            writeln!(file, "{origin},{truth},{},{probability},{}", name(class), sample.loss)?;
+        }
+        file.flush()
+    };
+    write().with_context(|| format!("{}", path.display()))
+}
+
+/// A field of CSV, quoted where it must be (RFC 4180).
+pub(super) fn quoted(text: &str) -> String {
+    match text.contains(['"', ',', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}

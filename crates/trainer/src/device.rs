@@ -1,0 +1,273 @@
+//! From a device's name to a Burn device. This is the only file that names Burn backends.
+//!
+//! Which backends exist is decided by Cargo features; Burn's own `Device::default()` follows whatever
+//! feature unification compiled in, so a device is always constructed here, explicitly.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use burn::tensor::{Device, Tensor};
+
+/// A backend that was compiled in, in the order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// The name in `--device` and the Cargo feature.
+    pub name: &'static str,
+    /// Whether the name may be followed by `:<index>`.
+    pub indexed: bool,
+}
+
+/// Every backend that Firesight knows, compiled in or not, in the order of preference.
+pub const BACKENDS: [Backend; 10] = [
+    Backend::new("cuda", true),
+    Backend::new("rocm", true),
+    Backend::new("metal", true),
+    Backend::new("vulkan", true),
+    Backend::new("wgpu", true),
+    Backend::new("webgpu", true),
+    Backend::new("tch", true),
+    Backend::new("ndarray", false),
+    Backend::new("flex", false),
+    Backend::new("remote", false),
+];
+
+/// CPU backends, the best first: what `--device cpu` means.
+const CPU: [&str; 3] = ["flex", "tch", "ndarray"];
+
+impl Backend {
+    const fn new(name: &'static str, indexed: bool) -> Self {
+        Self { name, indexed }
+    }
+
+    /// Whether this build of the program has the backend.
+    pub fn is_compiled_in(&self) -> bool {
+        match self.name {
+            "cuda" => cfg!(feature = "cuda"),
+            "rocm" => cfg!(feature = "rocm"),
+            "metal" => cfg!(feature = "metal"),
+            "vulkan" => cfg!(feature = "vulkan"),
+            "wgpu" => cfg!(feature = "wgpu"),
+            "webgpu" => cfg!(feature = "webgpu"),
+            "tch" => cfg!(feature = "tch"),
+            "ndarray" => cfg!(feature = "ndarray") || cfg!(test),
+            "flex" => cfg!(feature = "flex") || cfg!(test),
+            "remote" => cfg!(feature = "remote"),
+            _ => false,
+        }
+    }
+}
+
+/// A device and how it was named.
+#[derive(Clone, Debug)]
+pub struct NamedDevice {
+    /// The device itself, without autodiff.
+    pub device: Device,
+    /// The backend's name, for example `flex`.
+    pub backend: &'static str,
+    /// The full name, for example `cuda:0`.
+    pub name: String,
+}
+
+impl NamedDevice {
+    /// Whether work on this device is done by the CPU, in the calling thread's time.
+    pub fn is_cpu(&self) -> bool {
+        CPU.contains(&self.backend) && !self.name.contains("cuda")
+    }
+}
+
+/// Why a device could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The name means nothing.
+    #[error("device `{name}`: there is no backend of that name; known are cpu, {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The backend exists but not in this build.
+    #[error(
+        "device `{name}`: the backend `{backend}` is not compiled in (compiled in: {compiled}); \
+         build with `cargo run --release -p trainer --features {backend}`"
+    )]
+    NotCompiledIn {
+        /// What was asked for.
+        name: String,
+        /// Its backend, which is also the Cargo feature.
+        backend: String,
+        /// The backends there are in this build.
+        compiled: String,
+    },
+    /// The part behind the colon is wrong.
+    #[error("device `{name}`: `{index}` is not a device index; write `{backend}` or `{backend}:0`")]
+    Index {
+        /// What was asked for.
+        name: String,
+        /// Its backend.
+        backend: &'static str,
+        /// The part behind the colon.
+        index: String,
+    },
+    /// The backend is there, the hardware or its driver is not.
+    #[error("device `{name}`: it could not be started: {reason}")]
+    Unavailable {
+        /// What was asked for.
+        name: String,
+        /// What the backend said.
+        reason: String,
+    },
+    /// A build without any backend.
+    #[error(
+        "no backend is compiled in; build with a backend's feature, for example `--features flex`"
+    )]
+    None,
+}
+
+/// The backends of this build, the preferred first.
+pub fn compiled_in() -> Vec<Backend> {
+    BACKENDS.into_iter().filter(Backend::is_compiled_in).collect()
+}
+
+/// The device of a name such as `cpu`, `flex`, `wgpu`, `cuda:1`; without a name the first backend that
+/// is compiled in of cuda, rocm, metal, vulkan, wgpu, webgpu, tch, ndarray, flex.
+///
+/// # Errors
+/// An unknown name, a backend that is not compiled in, a wrong index, a device that does not start.
+pub fn select(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
+    let compiled = compiled_in();
+    let names = |list: &[Backend]| list.iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
+    let name = match name {
+        Some("cpu") => CPU
+            .iter()
+            .find(|cpu| compiled.iter().any(|b| b.name == **cpu))
+            .ok_or_else(|| DeviceError::NotCompiledIn {
+                name: "cpu".into(),
+                backend: "flex".into(),
+                compiled: names(&compiled),
+            })?,
+        Some(name) => name,
+        None => compiled.first().ok_or(DeviceError::None)?.name,
+    };
+    let (backend_name, index) = match name.split_once(':') {
+        Some((backend, index)) => (backend, Some(index)),
+        None => (name, None),
+    };
+    let backend = BACKENDS
+        .into_iter()
+        .find(|b| b.name == backend_name)
+        .ok_or_else(|| DeviceError::Unknown { name: name.into(), known: names(&BACKENDS) })?;
+    if !backend.is_compiled_in() {
+        return Err(DeviceError::NotCompiledIn {
+            name: name.into(),
+            backend: backend.name.into(),
+            compiled: names(&compiled),
+        });
+    }
+    let index = match index {
+        None => None,
+        Some(text) => match text.parse::<usize>() {
+            Ok(index) if backend.indexed => Some(index),
+            _ => {
+                return Err(DeviceError::Index {
+                    name: name.into(),
+                    backend: backend.name,
+                    index: text.into(),
+                });
+            }
+        },
+    };
+    start(name, backend, index)
+}
+
+/// Constructs the device and runs one operation on it, so that a missing driver is an error here and
+/// not a panic in the middle of a run.
+fn start(
+    name: &str,
+    backend: Backend,
+    index: Option<usize>,
+) -> Result<NamedDevice, DeviceError> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let device = construct(backend.name, index);
+        let sum: f32 = Tensor::<1>::ones([8], &device).sum().into_scalar();
+        (device, sum)
+    }));
+    std::panic::set_hook(hook);
+    match result {
+        Ok((device, sum)) if sum == 8.0 => {
+            Ok(NamedDevice { device, backend: backend.name, name: name.into() })
+        }
+        Ok((_, sum)) => Err(DeviceError::Unavailable {
+            name: name.into(),
+            reason: format!("the sum of eight ones came back as {sum}"),
+        }),
+        Err(panic) => Err(DeviceError::Unavailable {
+            name: name.into(),
+            reason: panic_message(panic.as_ref()),
+        }),
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()))
+        .unwrap_or_else(|| "the backend gave no reason".into())
+}
+
+/// The constructor of each backend; called for backends that are compiled in only.
+#[allow(unused_variables, deprecated, reason = "which arms exist depends on the features")]
+fn construct(backend: &str, index: Option<usize>) -> Device {
+    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
+    use burn::tensor::DeviceKind;
+    // Without an index the graphics interface names its best adapter; a software adapter counts as a CPU.
+    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
+    let kind = index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu);
+    match backend {
+        #[cfg(feature = "cuda")]
+        "cuda" => Device::cuda(index.unwrap_or(0)),
+        #[cfg(feature = "rocm")]
+        "rocm" => Device::rocm(index.unwrap_or(0)),
+        #[cfg(feature = "metal")]
+        "metal" => Device::metal(kind),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Device::vulkan(kind),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Device::wgpu(kind),
+        #[cfg(feature = "webgpu")]
+        "webgpu" => Device::webgpu(kind),
+        #[cfg(feature = "tch")]
+        "tch" => index.map_or_else(Device::libtorch, Device::libtorch_cuda),
+        #[cfg(any(feature = "ndarray", test))]
+        "ndarray" => Device::ndarray(),
+        #[cfg(any(feature = "flex", test))]
+        "flex" => Device::flex(),
+        other => panic!("the backend {other} has no constructor in this build"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_is_flex_and_the_default_is_compiled_in() {
+        assert_eq!(select(Some("cpu")).unwrap().backend, "flex");
+        assert!(select(None).is_ok());
+        assert_eq!(select(Some("ndarray")).unwrap().backend, "ndarray");
+    }
+
+    #[test]
+    fn errors_name_the_mend() {
+        let unknown = select(Some("gpu")).unwrap_err().to_string();
+        assert!(unknown.contains("known are cpu, cuda"), "{unknown}");
+        if !cfg!(feature = "cuda") {
+            let missing = select(Some("cuda:0")).unwrap_err().to_string();
+            assert!(missing.contains("--features cuda"), "{missing}");
+        }
+        let index = select(Some("flex:1")).unwrap_err().to_string();
+        assert!(index.contains("not a device index"), "{index}");
+    }
+}

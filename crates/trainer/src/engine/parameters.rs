@@ -1,0 +1,104 @@
+//! The trainable parameters of a module by name, and what is done with all their gradients at once.
+//!
+//! Burn's parameter ids are random per construction, so nothing that is written to a file is keyed by
+//! them: a parameter goes by its PyTorch name.
+
+use std::collections::HashSet;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use firesight_models::weights::{self, ParameterInfo, TorchNames};
+
+/// The parameters that take gradients; running statistics and frozen parameters do not.
+pub fn trainable<M: TorchNames>(module: &M) -> Vec<ParameterInfo> {
+    struct Ids(HashSet<ParamId>);
+    impl ModuleVisitor for Ids {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0.insert(param.id);
+            }
+        }
+    }
+    let mut ids = Ids(HashSet::new());
+    module.visit(&mut ids);
+    let all = weights::parameters(module).into_iter();
+    all.filter(|info| !info.buffer && ids.0.contains(&info.id)).collect()
+}
+
+/// The largest tensor that is summed in one call; larger ones are summed in chunks of this size, since
+/// Flex sums 4 Mi elements and more in an order that depends on work stealing.
+const SUM_CHUNK: usize = 1 << 20;
+
+/// The sum of squares of all elements, in an order that never varies.
+pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let flat: Tensor<1> = tensor.flatten(0, D.saturating_sub(1));
+    let [elements] = flat.dims();
+    if elements <= SUM_CHUNK {
+        return flat.square().sum();
+    }
+    let chunks = (0..elements).step_by(SUM_CHUNK).map(|start| {
+        let end = (start + SUM_CHUNK).min(elements);
+        flat.clone().slice([start..end]).square().sum()
+    });
+    chunks.reduce(|total, chunk| total + chunk).expect("a tensor over the chunk size has chunks")
+}
+
+/// The global Euclidean norm of the gradients of a module's parameters; 0 without any gradient.
+pub fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams, device: &Device) -> f64 {
+    struct Norm<'a> {
+        gradients: &'a GradientsParams,
+        squares: Vec<Tensor<1>>,
+    }
+    impl ModuleVisitor for Norm<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                self.squares.push(sum_of_squares(gradient));
+            }
+        }
+    }
+    let mut norm = Norm { gradients, squares: Vec::new() };
+    module.visit(&mut norm);
+    if norm.squares.is_empty() {
+        return 0.0;
+    }
+    let squares = Tensor::cat(norm.squares, 0).to_device(device);
+    let values: Vec<f32> = squares.into_data().iter::<f32>().collect();
+    values.into_iter().map(f64::from).sum::<f64>().sqrt()
+}
+
+/// Applies `change` to every gradient of a module's parameters.
+pub fn map_gradients<M: Module>(
+    module: &M,
+    gradients: GradientsParams,
+    change: GradientChange,
+) -> GradientsParams {
+    struct Map {
+        from: GradientsParams,
+        to: GradientsParams,
+        change: GradientChange,
+    }
+    impl ModuleVisitor for Map {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.from.remove::<D>(param.id) {
+                let changed = match self.change {
+                    GradientChange::Scale(factor) => gradient.mul_scalar(factor),
+                    GradientChange::Clamp(limit) => gradient.clamp(-limit, limit),
+                };
+                self.to.register(param.id, changed);
+            }
+        }
+    }
+    let mut map = Map { from: gradients, to: GradientsParams::new(), change };
+    module.visit(&mut map);
+    map.to
+}
+
+/// What [`map_gradients`] does to each gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GradientChange {
+    /// Multiplies it.
+    Scale(f64),
+    /// Limits each element to `-limit..=limit`.
+    Clamp(f64),
+}

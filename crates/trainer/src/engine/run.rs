@@ -1,0 +1,528 @@
+//! The loop itself.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use firesight_data::DataError;
+use firesight_data::loader::{Batch, Loader};
+
+use super::{
+    BestScore, Checkpoint, CheckpointError, CheckpointStore, Evaluation, Event, Finish,
+    NonFiniteGradient, Progress, Signal, Sink, Step, StopSignal, Task, Weights,
+};
+use crate::recipe::{CheckpointConfig, EarlyStopping, EvaluateConfig, Goal, Schedule};
+
+/// What the loop itself is told by the recipe.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Every random draw follows from it.
+    pub seed: u64,
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// Ends the run early.
+    pub max_steps: Option<u64>,
+    /// Batches per optimizer step.
+    pub accumulate: usize,
+    /// The base learning rate.
+    pub learning_rate: f64,
+    /// When to evaluate.
+    pub evaluate: EvaluateConfig,
+    /// When to save.
+    pub checkpoint: CheckpointConfig,
+    /// When to give up.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Files that are stored in each checkpoint: the resolved recipe, the model's card.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// A run in progress.
+pub struct Engine<'a> {
+    /// What the recipe says.
+    pub config: EngineConfig,
+    /// The training batches.
+    pub train: &'a Loader,
+    /// The validation batches, if there is such a split.
+    pub validation: Option<&'a Loader>,
+    /// The course of the learning rate.
+    pub schedule: Schedule,
+    /// The device whose random numbers are seeded before each step.
+    pub device: Device,
+    /// Where checkpoints go.
+    pub checkpoints: &'a CheckpointStore,
+    /// Where a stop is heard of.
+    pub stop: StopSignal,
+}
+
+/// How a run came to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Where it stands.
+    pub progress: Progress,
+    /// The signal that stopped it, or none when it is complete.
+    pub stopped: Option<Signal>,
+    /// The last evaluation of this session.
+    pub evaluation: Option<Evaluation>,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The loss is infinite or not a number.
+    #[error(
+        "step {step}: the {part} is {value} at a learning rate of {rate}; nothing of this step was \
+         saved. A lower learning rate, a warm-up or `clip = {{ norm = 1.0 }}` often helps"
+    )]
+    NonFiniteLoss {
+        /// The optimizer step, from 1.
+        step: u64,
+        /// The loss or which part of it.
+        part: String,
+        /// Its value.
+        value: f64,
+        /// The learning rate of the step.
+        rate: f64,
+    },
+    /// A gradient is infinite or not a number.
+    #[error(
+        "step {step}: {source} at a learning rate of {rate}; the weights were not changed. \
+         A lower learning rate or a warm-up often helps"
+    )]
+    NonFiniteGradient {
+        /// The optimizer step, from 1.
+        step: u64,
+        /// The learning rate of the step.
+        rate: f64,
+        /// Which network, which norm.
+        source: NonFiniteGradient,
+    },
+    /// An image could not be had.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A checkpoint does not fit the model.
+    #[error("{path}: network `{network}`: {reason}", path = path.display())]
+    Mismatch {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Which network.
+        network: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The recipe's metric does not exist.
+    #[error(
+        "checkpoint.best.metric = \"{metric}\": the evaluation has no such metric; there are {known}"
+    )]
+    UnknownMetric {
+        /// The name in the recipe.
+        metric: String,
+        /// The metrics there are.
+        known: String,
+    },
+    /// What happened could not be shown or written.
+    #[error("{0:#}")]
+    Sink(anyhow::Error),
+}
+
+impl Engine<'_> {
+    /// Optimizer steps of one epoch.
+    pub fn steps_per_epoch(batches: usize, accumulate: usize) -> u64 {
+        batches.div_ceil(accumulate.max(1)) as u64
+    }
+
+    /// Restores a task from a checkpoint and gives the position to go on from.
+    ///
+    /// # Errors
+    /// [`EngineError::Mismatch`] where the checkpoint is of another model.
+    pub fn restore(
+        task: &mut dyn Task,
+        path: &std::path::Path,
+        mut checkpoint: Checkpoint,
+    ) -> Result<Progress, EngineError> {
+        for network in task.networks_mut() {
+            let mismatch = |reason: String| EngineError::Mismatch {
+                path: path.to_owned(),
+                network: network.name().to_owned(),
+                reason,
+            };
+            let state = checkpoint
+                .networks
+                .remove(network.name())
+                .ok_or_else(|| mismatch("it is not in the checkpoint".into()))?;
+            let name = network.name().to_owned();
+            network.load_state(state).map_err(|reason| EngineError::Mismatch {
+                path: path.to_owned(),
+                network: name,
+                reason,
+            })?;
+        }
+        Ok(checkpoint.progress)
+    }
+
+    /// Trains from `progress` to the end, or until a signal comes.
+    ///
+    /// # Errors
+    /// See [`EngineError`]; the last checkpoint stays as it is.
+    pub fn run(
+        &mut self,
+        task: &mut dyn Task,
+        progress: Progress,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome, EngineError> {
+        let session = Session::new(self, task, progress, sink);
+        session.run()
+    }
+}
+
+/// One session of a run: from the start or a checkpoint to the end or a signal.
+struct Session<'a, 'b> {
+    engine: &'b mut Engine<'a>,
+    task: &'b mut dyn Task,
+    sink: &'b mut dyn Sink,
+    progress: Progress,
+    started: Instant,
+    seconds_before: f64,
+    metric: String,
+    goal: Goal,
+    last_evaluation: Option<Evaluation>,
+    saved_at: Option<(u64, u64, usize)>,
+}
+
+impl<'a, 'b> Session<'a, 'b> {
+    fn new(
+        engine: &'b mut Engine<'a>,
+        task: &'b mut dyn Task,
+        progress: Progress,
+        sink: &'b mut dyn Sink,
+    ) -> Self {
+        let best = &engine.config.checkpoint.best;
+        let (main, main_goal) = task.main_metric();
+        let metric = best.metric.clone().unwrap_or_else(|| main.to_owned());
+        let goal = best.goal.or_else(|| task.goal(&metric)).unwrap_or(main_goal);
+        if let Some(plateau) = &progress.plateau {
+            engine.schedule.load_state(plateau.clone());
+        }
+        let seconds_before = progress.seconds;
+        Self {
+            engine,
+            task,
+            sink,
+            progress,
+            started: Instant::now(),
+            seconds_before,
+            metric,
+            goal,
+            last_evaluation: None,
+            saved_at: None,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
+    fn emit(&mut self, event: &Event<'_>) -> Result<(), EngineError> {
+        self.sink.event(event).map_err(EngineError::Sink)
+    }
+
+    fn stopped(&self) -> Option<Signal> {
+        self.engine.stop.received()
+    }
+
+    fn run(mut self) -> Result<Outcome, EngineError> {
+        let config = &self.engine.config;
+        let batches = self.engine.train.batches_per_epoch();
+        let per_epoch = Engine::steps_per_epoch(batches, config.accumulate);
+        let total = (per_epoch * config.epochs).min(config.max_steps.unwrap_or(u64::MAX));
+        let epochs = config.epochs;
+        let progress = self.progress.clone();
+        self.emit(&Event::Started {
+            epochs,
+            batches_per_epoch: batches,
+            total_steps: total,
+            progress: &progress,
+        })?;
+        // A finished run whose recipe now asks for more epochs goes on.
+        self.progress.finished = None;
+        // An evaluation in the middle of an epoch that a signal cut short is made now.
+        if self.progress.batch > 0
+            && self.progress.batch < batches
+            && self.progress.evaluated_at != Some(self.progress.step)
+        {
+            self.progress.finished = self.after_step(batches)?;
+        }
+        if self.progress.finished.is_some() {
+            self.save(false, true)?;
+            let (progress, evaluation) = (self.progress, self.last_evaluation);
+            return Ok(Outcome { progress, stopped: None, evaluation });
+        }
+        while self.progress.epoch < epochs {
+            if let Some(finish) = self.epoch(batches)? {
+                self.progress.finished = Some(finish);
+                break;
+            }
+            if self.stopped().is_some() {
+                break;
+            }
+        }
+        let stopped = match self.progress.finished {
+            None if self.progress.epoch >= epochs => {
+                self.progress.finished = Some(Finish::Epochs);
+                None
+            }
+            None => self.stopped(),
+            Some(_) => None,
+        };
+        self.save(false, true)?;
+        Ok(Outcome { progress: self.progress, stopped, evaluation: self.last_evaluation })
+    }
+
+    /// Trains to the end of the present epoch; gives the reason where the whole run ends in it.
+    fn epoch(&mut self, batches: usize) -> Result<Option<Finish>, EngineError> {
+        let accumulate = self.engine.config.accumulate.max(1);
+        let started = Instant::now();
+        let mut images = 0;
+        let log_every = log_interval(batches, accumulate);
+        let mut window_started = Instant::now();
+        let mut window_images = 0;
+        let mut rate = self.rate();
+        let loader = self.engine.train;
+        let mut stream = loader.epoch(self.progress.epoch, self.progress.batch).peekable();
+        while let Some(batch) = stream.next() {
+            let batch = batch?;
+            let last = stream.peek().is_none();
+            let number = self.progress.batch;
+            let update = (number + 1).is_multiple_of(accumulate) || last;
+            rate = self.rate();
+            let report = self.batch(batch, Step { rate, update })?;
+            images += report.samples;
+            window_images += report.samples;
+            self.progress.add(report.loss, report.samples);
+            let mean_loss = self.progress.loss_sum / self.progress.loss_samples.max(1) as f64;
+            let epoch = self.progress.epoch;
+            self.emit(&Event::Batch { epoch, batch: number, report: &report, mean_loss })?;
+            if !update {
+                continue;
+            }
+            self.progress.step += 1;
+            let step = self.progress.step;
+            if last || step.is_multiple_of(log_every) {
+                let loss = self.progress.take_window();
+                let seconds = self.seconds();
+                let images_per_second =
+                    window_images as f64 / window_started.elapsed().as_secs_f64();
+                (window_images, window_started) = (0, Instant::now());
+                self.emit(&Event::Step {
+                    step,
+                    epoch,
+                    loss,
+                    rate,
+                    gradient_norm: report.gradient_norm.unwrap_or(0.0),
+                    images_per_second,
+                    seconds,
+                })?;
+            }
+            if last {
+                break;
+            }
+            if let Some(finish) = self.after_step(batches)? {
+                return Ok(Some(finish));
+            }
+            if self.stopped().is_some() {
+                return Ok(None);
+            }
+        }
+        drop(stream);
+        self.end_epoch(rate, images as f64 / started.elapsed().as_secs_f64())
+    }
+
+    fn rate(&self) -> f64 {
+        self.engine.config.learning_rate * self.engine.schedule.factor(self.progress.step)
+    }
+
+    fn batch(&mut self, batch: Batch, step: Step) -> Result<super::StepReport, EngineError> {
+        let number = self.progress.step + 1;
+        // Every draw on the device follows from the run's seed and the batch's place alone, so that a
+        // resumed run draws what an unstopped one does.
+        let place = (self.progress.epoch << 32) | self.progress.batch as u64;
+        self.engine.device.seed(mix(self.engine.config.seed, place));
+        let report = self.task.train_batch(batch, &step).map_err(|source| {
+            EngineError::NonFiniteGradient { step: number, rate: step.rate, source }
+        })?;
+        let parts = report.parts.iter().map(|(name, value)| (*name, *value));
+        let bad = parts.chain([("loss", report.loss)]).find(|(_, value)| !value.is_finite());
+        match bad {
+            None => Ok(report),
+            Some((part, value)) => Err(EngineError::NonFiniteLoss {
+                step: number,
+                part: part.to_owned(),
+                value,
+                rate: step.rate,
+            }),
+        }
+    }
+
+    /// What the recipe asks for after a step that does not end an epoch.
+    fn after_step(&mut self, batches: usize) -> Result<Option<Finish>, EngineError> {
+        let step = self.progress.step;
+        let due = |every: Option<u64>| every.is_some_and(|n| n > 0 && step.is_multiple_of(n));
+        let done = self.engine.config.max_steps.is_some_and(|max| step >= max);
+        let mut best = false;
+        if due(self.engine.config.evaluate.every_steps) || done {
+            let epoch =
+                self.progress.epoch as f64 + self.progress.batch as f64 / batches.max(1) as f64;
+            best = self.evaluate(epoch)?;
+        }
+        if due(self.engine.config.checkpoint.every_steps) || best {
+            self.save(best, false)?;
+        }
+        Ok(match done {
+            true => Some(Finish::MaxSteps),
+            false => self.exhausted(),
+        })
+    }
+
+    fn end_epoch(
+        &mut self,
+        rate: f64,
+        images_per_second: f64,
+    ) -> Result<Option<Finish>, EngineError> {
+        let loss = self.progress.loss_sum / self.progress.loss_samples.max(1) as f64;
+        let (epoch, step) = (self.progress.epoch + 1, self.progress.step);
+        let config = &self.engine.config;
+        let done = config.max_steps.is_some_and(|max| step >= max);
+        let last = epoch >= config.epochs || done;
+        let due = |every: u64| every > 0 && (epoch.is_multiple_of(every) || last);
+        let (evaluates, saves) =
+            (due(config.evaluate.every_epochs), due(config.checkpoint.every_epochs));
+        let mut best = false;
+        let mut evaluated = false;
+        if evaluates && self.engine.validation.is_some() {
+            if self.stopped().is_none() {
+                best = self.evaluate(epoch as f64)?;
+            }
+            evaluated = self.progress.evaluated_at == Some(step);
+            if !evaluated {
+                // A signal came first: the epoch stays open, and a resumed run begins with this
+                // evaluation, as an unstopped one would have made it.
+                return Ok(None);
+            }
+        }
+        self.progress.epoch = epoch;
+        self.progress.batch = 0;
+        self.progress.loss_sum = 0.0;
+        self.progress.loss_samples = 0;
+        let evaluation = self.last_evaluation.clone().filter(|_| evaluated);
+        self.emit(&Event::EpochEnded {
+            epoch,
+            step,
+            loss,
+            rate,
+            images_per_second,
+            evaluation: evaluation.as_ref(),
+            best,
+            seconds: self.seconds(),
+        })?;
+        if saves || best {
+            self.save(best, false)?;
+        }
+        Ok(match done {
+            true => Some(Finish::MaxSteps),
+            false => self.exhausted(),
+        })
+    }
+
+    /// Evaluates on the validation split, if there is one; whether the score is the best so far.
+    fn evaluate(&mut self, epoch: f64) -> Result<bool, EngineError> {
+        let Some(loader) = self.engine.validation else { return Ok(false) };
+        let total = loader.source().len();
+        let weights = match self.task.networks().iter().any(|network| network.has_ema()) {
+            true => Weights::Ema,
+            false => Weights::Current,
+        };
+        let stop = self.engine.stop.clone();
+        let sink = &mut *self.sink;
+        let mut failed = None;
+        let mut watch = |samples: usize| {
+            if let Err(error) = sink.event(&Event::Evaluating { samples, total }) {
+                failed = Some(error);
+            }
+            failed.is_none() && stop.received().is_none()
+        };
+        let evaluation =
+            self.task.evaluate(weights, &mut loader.epoch(0, 0), &mut watch, None)?;
+        if let Some(error) = failed {
+            return Err(EngineError::Sink(error));
+        }
+        if evaluation.interrupted {
+            return Ok(false);
+        }
+        let Some(&score) = evaluation.metrics.get(&self.metric) else {
+            let known = evaluation.metrics.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(EngineError::UnknownMetric { metric: self.metric.clone(), known });
+        };
+        let step = self.progress.step;
+        self.progress.evaluated_at = Some(step);
+        let old = self.progress.best.as_ref().map(|best| best.value);
+        let best = self.goal.better(score, old);
+        let min_delta = self.engine.config.early_stopping.map_or(0.0, |stop| stop.min_delta);
+        let enough = old.is_none_or(|old| (score - old).abs() > min_delta);
+        if best {
+            self.progress.best =
+                Some(BestScore { metric: self.metric.clone(), value: score, step });
+        }
+        match best && enough {
+            true => self.progress.evaluations_since_best = 0,
+            false => self.progress.evaluations_since_best += 1,
+        }
+        if let Some(factor) = self.engine.schedule.observe(score) {
+            let rate = self.engine.config.learning_rate * factor;
+            self.emit(&Event::Note(format!("plateau: the learning rate is {rate:.3e} from now on")))?;
+        }
+        let seconds = self.seconds();
+        self.emit(&Event::Evaluated { step, epoch, evaluation: &evaluation, best, seconds })?;
+        self.last_evaluation = Some(evaluation);
+        Ok(best)
+    }
+
+    /// Whether early stopping says that it is enough.
+    fn exhausted(&self) -> Option<Finish> {
+        let stop = self.engine.config.early_stopping?;
+        (self.progress.evaluations_since_best > stop.patience).then_some(Finish::EarlyStopping)
+    }
+
+    fn save(&mut self, best: bool, last: bool) -> Result<(), EngineError> {
+        let position = (self.progress.step, self.progress.epoch, self.progress.batch);
+        // The end of a run writes once more only to say that it is finished.
+        if self.saved_at == Some(position) && last && self.progress.finished.is_none() {
+            return Ok(());
+        }
+        self.progress.seconds = self.seconds();
+        self.progress.plateau = Some(self.engine.schedule.state());
+        let networks = self.task.networks();
+        let networks =
+            networks.into_iter().map(|network| (network.name().to_owned(), network.state()));
+        let checkpoint =
+            Checkpoint { progress: self.progress.clone(), networks: networks.collect() };
+        let path = self.engine.checkpoints.save(&checkpoint, &self.engine.config.files, best)?;
+        self.saved_at = Some(position);
+        let step = self.progress.step;
+        self.emit(&Event::Saved { path: &path, step })
+    }
+}
+
+/// Optimizer steps between two logged ones: about twenty an epoch, and no rarer than every hundred.
+fn log_interval(batches: usize, accumulate: usize) -> u64 {
+    (Engine::steps_per_epoch(batches, accumulate) / 20).clamp(1, 100)
+}
+
+/// A well-mixed seed of a run's seed and a place in it (the finaliser of SplitMix64).
+pub(super) fn mix(seed: u64, place: u64) -> u64 {
+    let mut z = seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

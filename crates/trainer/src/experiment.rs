@@ -1,0 +1,192 @@
+//! A recipe brought to life: its data opened, its model built. What `train`, `eval`, `check` and
+//! `lr-find` have in common.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use firesight_data::augment::Pipeline;
+use firesight_data::loader::{Loader, LoaderConfig};
+use firesight_data::cached::Cached;
+use firesight_data::normalize::Normalize;
+use firesight_data::random::{Domain, stream};
+use firesight_data::sample::Label;
+use firesight_data::source::{Source, Splits, fingerprint};
+
+use crate::card::ModelCard;
+use crate::device::NamedDevice;
+use crate::engine::Task;
+use crate::recipe::{Recipe, TaskConfig};
+use crate::task;
+
+/// Decoded images of a split that `cache = true` keeps at most, in bytes; the rest is read anew.
+const CACHE_LIMIT: usize = 4 << 30;
+
+/// A recipe with its data opened.
+pub struct Experiment {
+    /// The recipe as resolved.
+    pub recipe: Recipe,
+    /// The splits of its dataset.
+    pub splits: Splits,
+    /// What the data tells the model.
+    pub card: ModelCard,
+}
+
+impl Experiment {
+    /// Opens the data of a recipe and finds out what the model is fed with.
+    ///
+    /// # Errors
+    /// Whatever the dataset reports, and an empty training split.
+    pub fn open(recipe: Recipe, data_root: &Path) -> anyhow::Result<Self> {
+        let mut splits = recipe.data.source.open(data_root, &recipe.data.split, recipe.seed)?;
+        if recipe.data.cache {
+            let cached = |source| Arc::new(Cached::new(source, CACHE_LIMIT)) as Arc<dyn Source>;
+            splits.train = cached(splits.train);
+            splits.validation = splits.validation.map(cached);
+        }
+        if splits.train.is_empty() {
+            bail!("data.source: the training split has no images");
+        }
+        let card = card(&recipe, &splits)?;
+        Ok(Self { recipe, splits, card })
+    }
+
+    /// The split of a name.
+    ///
+    /// # Errors
+    /// A name that is none of `train`, `validation`, `test`, or a split that the dataset lacks.
+    pub fn split(&self, name: &str) -> anyhow::Result<Arc<dyn Source>> {
+        let found = match name {
+            "train" => Some(Arc::clone(&self.splits.train)),
+            "validation" | "val" => self.splits.validation.clone(),
+            "test" => self.splits.test.clone(),
+            other => bail!("--split {other}: there are train, validation and test"),
+        };
+        found.with_context(|| {
+            let there: Vec<&str> = self.splits.named().into_iter().map(|(name, _)| name).collect();
+            format!("--split {name}: this dataset has no such split (it has {})", there.join(", "))
+        })
+    }
+
+    /// The loader of the training split.
+    pub fn train_loader(&self) -> anyhow::Result<Loader> {
+        let data = &self.recipe.data;
+        let steps: Vec<_> = data.prepare.iter().chain(&data.augment).cloned().collect();
+        let config = LoaderConfig {
+            batch_size: data.batch_size,
+            shuffle: true,
+            drop_last: data.drop_last,
+            workers: data.workers,
+            prefetch: data.prefetch,
+            seed: self.recipe.seed,
+            max_bad: data.max_bad,
+            sampling: data.sampling.clone(),
+            mixing: data.mix.clone(),
+        };
+        self.loader(Arc::clone(&self.splits.train), Pipeline::new(steps), config)
+    }
+
+    /// A loader that gives a split in order, prepared but not augmented.
+    pub fn evaluation_loader(&self, source: Arc<dyn Source>) -> anyhow::Result<Loader> {
+        let data = &self.recipe.data;
+        let config = LoaderConfig {
+            batch_size: self.recipe.evaluate.batch_size.unwrap_or(data.batch_size),
+            shuffle: false,
+            drop_last: false,
+            workers: data.workers,
+            prefetch: data.prefetch,
+            seed: self.recipe.seed,
+            max_bad: data.max_bad,
+            ..LoaderConfig::default()
+        };
+        self.loader(source, Pipeline::new(data.prepare.clone()), config)
+    }
+
+    fn loader(
+        &self,
+        source: Arc<dyn Source>,
+        pipeline: Pipeline,
+        config: LoaderConfig,
+    ) -> anyhow::Result<Loader> {
+        let normalize = normalize(&self.recipe, self.card.channels);
+        Ok(Loader::new(source, Arc::new(pipeline), normalize, config)?)
+    }
+
+    /// Builds the task with freshly initialised networks on the device.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    pub fn task(&self, device: &NamedDevice) -> anyhow::Result<Box<dyn Task>> {
+        device.device.seed(self.recipe.seed);
+        let training_device = device.device.clone().autodiff();
+        task::build(&self.recipe, self.card.input(), self.card.classes.len(), &training_device)
+    }
+
+    /// The dataset's splits by name and size.
+    pub fn sizes(&self) -> Vec<(&'static str, usize)> {
+        self.splits.named().into_iter().map(|(name, source)| (name, source.len())).collect()
+    }
+
+    /// What identifies the content of the training data.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.splits.train.as_ref())
+    }
+}
+
+/// Normalisation for a number of channels: a single value of the recipe counts for all.
+pub fn normalize(recipe: &Recipe, channels: usize) -> Normalize {
+    let spread = |values: &[f32]| match values {
+        [one] => vec![*one; channels],
+        several => several.to_vec(),
+    };
+    Normalize { mean: spread(&recipe.data.mean), std: spread(&recipe.data.std) }
+}
+
+/// Reads the first training sample and sends it through the pipeline, to learn the input's shape.
+fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
+    let data = &recipe.data;
+    let steps: Vec<_> = data.prepare.iter().chain(&data.augment).cloned().collect();
+    let source = &splits.train;
+    let mut first = None;
+    for index in 0..source.len().min(data.max_bad + 1) {
+        match source.read(index) {
+            Ok(sample) => {
+                first = Some(sample);
+                break;
+            }
+            Err(error) if error.is_bad_sample() && index < data.max_bad => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let sample = first.context("data.source: no image of the training split can be read")?;
+    match (&recipe.task, &sample.label) {
+        (TaskConfig::Classification(_), Label::Class(_)) => {}
+        (TaskConfig::Classification(_), _) => {
+            bail!(
+                "task.classification needs a dataset with one class per image; {} has none",
+                source.origin(0)
+            )
+        }
+    }
+    let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
+    let image = Pipeline::new(steps).apply(sample, &mut rng)?.image;
+    for (key, values) in [("data.mean", &data.mean), ("data.std", &data.std)] {
+        if values.len() != 1 && values.len() != image.channels {
+            let (found, channels) = (values.len(), image.channels);
+            bail!("{key}: {found} values for images of {channels} channels; give 1 or {channels}");
+        }
+    }
+    Ok(ModelCard {
+        task: recipe.task.name().to_owned(),
+        model: recipe.task.model_name(),
+        classes: source.classes().to_vec(),
+        channels: image.channels,
+        height: image.height,
+        width: image.width,
+    })
+}
+
+/// The folder that data paths are relative to.
+pub fn data_root(given: Option<&Path>) -> PathBuf {
+    given.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

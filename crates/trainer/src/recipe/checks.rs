@@ -1,0 +1,259 @@
+//! What serde cannot know: ranges of values, and settings that contradict each other.
+
+use firesight_data::augment::Augmentation;
+use firesight_recipe::{Checks, Diagnostics, Loaded};
+
+use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig, TaskConfig};
+use crate::card::ModelCard;
+
+/// Checks a recipe by itself; every finding points at the key that is wrong.
+pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
+    run(recipe, checks);
+    data(recipe, checks);
+    task(recipe, checks);
+    optimizer(recipe, checks);
+    schedule(recipe, checks);
+}
+
+fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
+    if recipe.epochs == 0 {
+        checks.error("epochs", "0 epochs train nothing", Some("give 1 or more"));
+    }
+    if recipe.accumulate == 0 {
+        checks.error("accumulate", "no batch would ever be used", Some("1 updates after each batch"));
+    }
+    if recipe.max_steps == Some(0) {
+        checks.error("max-steps", "0 steps train nothing", Some("leave it out for no limit"));
+    }
+    match recipe.clip {
+        Some(Clip::Norm(limit)) => positive(checks, "clip.norm", limit),
+        Some(Clip::Value(limit)) => positive(checks, "clip.value", limit),
+        None => {}
+    }
+    if let Some(ema) = &recipe.ema {
+        share(checks, "ema.decay", ema.decay);
+    }
+    if recipe.evaluate.batch_size == Some(0) {
+        checks.error("evaluate.batch-size", "a batch of 0 images", Some("give 1 or more"));
+    }
+    if recipe.checkpoint.keep == 0 {
+        checks.error("checkpoint.keep", "no checkpoint would be kept", Some("give 1 or more"));
+    }
+    if let Some(stop) = &recipe.early_stopping
+        && stop.min_delta < 0.0
+    {
+        checks.error("early-stopping.min-delta", "a difference cannot be negative", None);
+    }
+    if recipe.early_stopping.is_some() && recipe.evaluate.every_epochs == 0 {
+        let help = Some("set `evaluate.every-epochs` to 1");
+        checks.error("early-stopping", "there are no evaluations to watch", help);
+    }
+}
+
+fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
+    let data = &recipe.data;
+    if data.batch_size == 0 {
+        checks.error("data.batch-size", "a batch of 0 images", Some("give 1 or more"));
+    }
+    checks.errors("data.source", data.source.problems());
+    checks.errors("data.split", data.split.problems());
+    for (list, name) in [(&data.prepare, "prepare"), (&data.augment, "augment")] {
+        for (index, step) in list.iter().enumerate() {
+            checks.errors(&format!("data.{name}[{index}]"), step.problems());
+        }
+    }
+    for (index, mixing) in data.mix.iter().enumerate() {
+        checks.errors(&format!("data.mix[{index}]"), mixing.problems());
+    }
+    if data.mean.is_empty() {
+        checks.error("data.mean", "no value", Some("give one value, or one for each channel"));
+    }
+    if data.std.is_empty() {
+        checks.error("data.std", "no value", Some("give one value, or one for each channel"));
+    }
+    for (index, std) in data.std.iter().enumerate() {
+        if !(*std > 0.0 && std.is_finite()) {
+            let path = format!("data.std[{index}]");
+            checks.error(&path, format!("{std} is not above 0"), None);
+        }
+    }
+}
+
+fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
+    let TaskConfig::Classification(config) = &recipe.task;
+    let table = "task.classification";
+    share(checks, &format!("{table}.label-smoothing"), config.label_smoothing);
+    let name = config.model.name();
+    checks.errors(&format!("{table}.model.{name}"), config.model.problems());
+    for (index, weight) in config.class_weights.iter().enumerate() {
+        if !(*weight >= 0.0 && weight.is_finite()) {
+            let path = format!("{table}.class-weights[{index}]");
+            checks.error(&path, format!("{weight} is no weight"), Some("give 0 or more"));
+        }
+    }
+    for (index, pattern) in config.freeze.iter().enumerate() {
+        regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+    }
+    for (index, group) in recipe.parameter_groups.iter().enumerate() {
+        let path = format!("parameter-groups[{index}]");
+        regular_expression(checks, &format!("{path}.pattern"), &group.pattern);
+        not_negative(checks, &format!("{path}.rate-factor"), group.rate_factor);
+        if let Some(decay) = group.weight_decay {
+            not_negative(checks, &format!("{path}.weight-decay"), decay);
+        }
+    }
+}
+
+fn optimizer(recipe: &Recipe, checks: &mut Checks<'_>) {
+    let optimizer = &recipe.optimizer;
+    let table = format!("optimizer.{}", optimizer.name());
+    let rate = optimizer.learning_rate();
+    if !(rate > 0.0 && rate.is_finite()) {
+        let path = format!("{table}.learning-rate");
+        checks.error(&path, format!("{rate} is not above 0"), Some("0.1 and 0.001 are usual"));
+    }
+    not_negative(checks, &format!("{table}.weight-decay"), optimizer.weight_decay());
+    match optimizer {
+        OptimizerConfig::Sgd(sgd) => {
+            share(checks, &format!("{table}.momentum"), sgd.momentum);
+            if sgd.nesterov && (sgd.momentum == 0.0 || sgd.dampening != 0.0) {
+                checks.error(
+                    &format!("{table}.nesterov"),
+                    "Nesterov's look-ahead needs `momentum` above 0 and `dampening` 0",
+                    Some("set `momentum = 0.9`"),
+                );
+            }
+        }
+        OptimizerConfig::Adam(adam) => betas(checks, &table, adam.betas),
+        OptimizerConfig::Adamw(adam) | OptimizerConfig::Lamb(adam) => {
+            betas(checks, &table, adam.betas);
+        }
+        OptimizerConfig::Lion(lion) => betas(checks, &table, lion.betas),
+        OptimizerConfig::Rmsprop(rms) => {
+            share(checks, &format!("{table}.alpha"), rms.alpha);
+            share(checks, &format!("{table}.momentum"), rms.momentum);
+        }
+        OptimizerConfig::Muon(muon) => share(checks, &format!("{table}.momentum"), muon.momentum),
+        OptimizerConfig::Adagrad(_) => {}
+    }
+}
+
+fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
+    if let Some(warmup) = &recipe.warmup {
+        not_negative(checks, "warmup.epochs", warmup.epochs);
+        if !(0.0..=1.0).contains(&warmup.start_factor) {
+            let message = format!("{} is no share from 0 to 1", warmup.start_factor);
+            checks.error("warmup.start-factor", message, None);
+        }
+        if warmup.steps.is_none() && warmup.epochs >= recipe.epochs as f64 && recipe.epochs > 0 {
+            let message =
+                format!("a warm-up of {} epochs in a run of {}", warmup.epochs, recipe.epochs);
+            checks.error("warmup.epochs", message, Some("it must be shorter than the run"));
+        }
+    }
+    match &recipe.schedule {
+        ScheduleConfig::Constant {} | ScheduleConfig::Polynomial(_) => {}
+        ScheduleConfig::Step(c) => positive(checks, "schedule.step.every-epochs", c.every_epochs),
+        ScheduleConfig::MultiStep(c) => {
+            if !c.milestones.is_sorted() {
+                let path = "schedule.multi-step.milestones";
+                checks.error(path, "the milestones do not rise", None);
+            }
+        }
+        ScheduleConfig::Exponential(c) => positive(checks, "schedule.exponential.factor", c.factor),
+        ScheduleConfig::Cosine(c) => {
+            if let Some(length) = c.restart_epochs {
+                positive(checks, "schedule.cosine.restart-epochs", length);
+            }
+        }
+        ScheduleConfig::OneCycle(c) => {
+            if recipe.warmup.is_some() {
+                let message = "the one-cycle schedule rises by itself";
+                checks.error("warmup", message, Some("leave out `[warmup]`"));
+            }
+            if !(c.rise > 0.0 && c.rise < 1.0) {
+                let message = format!("{} is no share between 0 and 1", c.rise);
+                checks.error("schedule.one-cycle.rise", message, None);
+            }
+        }
+        ScheduleConfig::Plateau(c) => {
+            if !(c.factor > 0.0 && c.factor < 1.0) {
+                let message = format!("{} would not lower the rate", c.factor);
+                checks.error("schedule.plateau.factor", message, Some("give a share below 1"));
+            }
+            if recipe.evaluate.every_epochs == 0 && recipe.evaluate.every_steps.is_none() {
+                let help = Some("set `evaluate.every-epochs` to 1");
+                checks.error("schedule.plateau", "there are no evaluations to watch", help);
+            }
+        }
+    }
+}
+
+fn betas(checks: &mut Checks<'_>, table: &str, betas: [f64; 2]) {
+    for (index, beta) in betas.into_iter().enumerate() {
+        share(checks, &format!("{table}.betas[{index}]"), beta);
+    }
+}
+
+fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
+    if !(0.0..1.0).contains(&value) {
+        checks.error(path, format!("{value} is out of range"), Some("give 0 or more, below 1"));
+    }
+}
+
+fn positive(checks: &mut Checks<'_>, path: &str, value: f64) {
+    if !(value > 0.0 && value.is_finite()) {
+        checks.error(path, format!("{value} is not above 0"), None);
+    }
+}
+
+fn not_negative(checks: &mut Checks<'_>, path: &str, value: f64) {
+    if !(value >= 0.0 && value.is_finite()) {
+        checks.error(path, format!("{value} is out of range"), Some("give 0 or more"));
+    }
+}
+
+fn regular_expression(checks: &mut Checks<'_>, path: &str, pattern: &str) {
+    if let Err(error) = regex::Regex::new(pattern) {
+        let reason = error.to_string();
+        let last = reason.lines().last().unwrap_or_default().trim().to_owned();
+        checks.error(path, format!("this is no regular expression: {last}"), None);
+    }
+}
+
+/// Checks a recipe against the data it names: class weights against classes, images against the model.
+///
+/// # Errors
+/// Every contradiction, with the place of the key.
+pub fn check_data(loaded: &Loaded<Recipe>, card: &ModelCard) -> Result<(), Diagnostics> {
+    let TaskConfig::Classification(config) = &loaded.value.task;
+    let mut checks = loaded.diagnostics();
+    let (weights, classes) = (config.class_weights.len(), card.classes.len());
+    if weights != 0 && weights != classes {
+        let message = format!("{weights} weights for the {classes} classes of the dataset");
+        let help = format!("the classes are {}", some(&card.classes));
+        checks.error("task.classification.class-weights", message, Some(&help));
+    }
+    if classes < 2 {
+        let message = format!("the dataset has {classes} class; there is nothing to tell apart");
+        checks.error("data.source", message, None);
+    }
+    let least = config.model.minimum();
+    if card.height.min(card.width) < least {
+        let (name, width, height) = (config.model.name(), card.width, card.height);
+        let message =
+            format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+        let help = "enlarge the images in `data.prepare`, or take another model";
+        checks.error("task.classification.model", message, Some(help));
+    }
+    checks.finish().map(|_| ())
+}
+
+/// The first few of a list of names.
+fn some(names: &[String]) -> String {
+    let shown = names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
+    match names.len() > 12 {
+        true => format!("{shown}, ..."),
+        false => shown,
+    }
+}

@@ -1,0 +1,196 @@
+//! The recipe: every key that a user may write, as plain serde types.
+//!
+//! Types that belong to another crate's subject (datasets, augmentations, models) live there; the
+//! settings of training live here. Defaults stand once, in each type's `Default`.
+
+mod checks;
+mod optimizer;
+mod schedule;
+mod training;
+
+use std::path::Path;
+
+use firesight_data::augment::Augment;
+use firesight_data::batch::Mixing;
+use firesight_data::sampling::Sampling;
+use firesight_data::source::{SourceConfig, SplitConfig};
+use firesight_models::classification::ClassifierConfig;
+use firesight_recipe::{Diagnostics, Loaded};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use checks::{check, check_data};
+pub use optimizer::{OptimizerConfig, ParameterGroup};
+pub use schedule::{PlateauState, Schedule, ScheduleConfig, Warmup};
+pub use training::{
+    Best, CheckpointConfig, Clip, EarlyStopping, EmaConfig, EvaluateConfig, Goal, KernelChoice,
+};
+
+/// A training recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    /// Every random draw of the run follows from it.
+    #[serde(default)]
+    pub seed: u64,
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// Stops after this many optimizer steps, if that comes before the last epoch's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Batches whose gradients are averaged into one optimizer step.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// `fast` takes this project's CPU kernels where there are any, `burn` Burn's operators everywhere.
+    #[serde(default)]
+    pub kernels: KernelChoice,
+    /// The images: where from, how augmented, how batched.
+    pub data: DataConfig,
+    /// What is learned, by which model.
+    pub task: TaskConfig,
+    /// How the weights are updated.
+    pub optimizer: OptimizerConfig,
+    /// Parameters that differ from the optimizer's settings; the first whose pattern matches counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameter_groups: Vec<ParameterGroup>,
+    /// Gradient clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
+    /// A rise of the learning rate before the schedule begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<Warmup>,
+    /// The course of the learning rate.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// A moving average of the weights; evaluation and prediction then use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaConfig>,
+    /// When the model is evaluated on the validation split.
+    #[serde(default)]
+    pub evaluate: EvaluateConfig,
+    /// Ends the run when the validation score has stopped rising.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// When checkpoints are written and which are kept.
+    #[serde(default)]
+    pub checkpoint: CheckpointConfig,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// The images of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DataConfig {
+    /// The dataset.
+    pub source: SourceConfig,
+    /// How validation and test images are set apart where the dataset does not say.
+    #[serde(default)]
+    pub split: SplitConfig,
+    /// Images per batch.
+    pub batch_size: usize,
+    /// Changes to each training image, in order.
+    #[serde(default)]
+    pub augment: Vec<Augment>,
+    /// Mixing of the images of a training batch; one of the list is drawn for each batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Mixing>,
+    /// How often each training image is drawn.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Changes to each image in training and evaluation alike, before `augment`: resizing, cropping.
+    #[serde(default)]
+    pub prepare: Vec<Augment>,
+    /// Mean of each channel, on values from 0 to 1; one value counts for all channels.
+    #[serde(default = "half")]
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, on values from 0 to 1; one value counts for all channels.
+    #[serde(default = "half")]
+    pub std: Vec<f32>,
+    /// Threads that read and augment; 0 does it in the training thread. Never changes a result.
+    #[serde(default = "one")]
+    pub workers: usize,
+    /// Batches read ahead.
+    #[serde(default = "prefetch")]
+    pub prefetch: usize,
+    /// Leaves out an epoch's last batch when it is not full.
+    #[serde(default)]
+    pub drop_last: bool,
+    /// Keeps decoded images in memory.
+    #[serde(default)]
+    pub cache: bool,
+    /// Unreadable images that are skipped, and reported, before the run fails.
+    #[serde(default)]
+    pub max_bad: usize,
+}
+
+fn half() -> Vec<f32> {
+    vec![0.5]
+}
+
+fn prefetch() -> usize {
+    4
+}
+
+/// What is learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TaskConfig {
+    /// One class for each image.
+    Classification(ClassificationConfig),
+}
+
+impl TaskConfig {
+    /// The task's name in the recipe.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Classification(_) => "classification",
+        }
+    }
+
+    /// The model's name in the recipe.
+    pub fn model_name(&self) -> String {
+        match self {
+            Self::Classification(config) => config.model.name().to_owned(),
+        }
+    }
+}
+
+/// Classification: cross-entropy over one class per image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClassificationConfig {
+    /// The network.
+    pub model: ClassifierConfig,
+    /// The share of the target that is spread evenly over all classes, 0 to below 1.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// A weight of each class in the loss; empty for equal weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f64>,
+    /// Weights to start from instead of random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Patterns of parameter names that are not trained; their layers' running statistics and dropout
+    /// stand still too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+}
+
+/// Weights to start from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InitConfig {
+    /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
+    Weights(String),
+}
+
+/// Reads a recipe file with `--set` overrides and checks all that can be known from it alone.
+///
+/// # Errors
+/// Every problem of the recipe, each with its place.
+pub fn read(path: &Path, overrides: &[String]) -> Result<Loaded<Recipe>, Diagnostics> {
+    firesight_recipe::read_checked(path, overrides, check)
+}

@@ -1,0 +1,178 @@
+//! What a run reached, written for the report: numbers, confusion, worst and best examples, previews.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use firesight_data::loader::Loader;
+use firesight_data::sample::Image;
+use firesight_data::source::Source;
+use firesight_report::results::{
+    Confusion, Evaluation as Numbers, Example, Guess, Results, Weights as Measured,
+};
+
+use crate::engine::{Details, Evaluation, SampleDetail, Task, Weights};
+use crate::experiment::Experiment;
+
+/// How many worst and best examples a report shows.
+const EXAMPLES: usize = 12;
+
+/// The weights that a task is measured with: the average where one is kept.
+pub fn weights_of(task: &dyn Task) -> Weights {
+    match task.networks().iter().any(|network| network.has_ema()) {
+        true => Weights::Ema,
+        false => Weights::Current,
+    }
+}
+
+/// Measures a task on a split, in full detail.
+///
+/// # Errors
+/// What the data reports.
+pub fn evaluate(
+    experiment: &Experiment,
+    task: &dyn Task,
+    source: Arc<dyn Source>,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> anyhow::Result<(Evaluation, Details)> {
+    let loader = experiment.evaluation_loader(source)?;
+    let mut details = Details::default();
+    let weights = weights_of(task);
+    let evaluation =
+        task.evaluate(weights, &mut loader.epoch(0, 0), watch, Some(&mut details))?;
+    Ok((evaluation, details))
+}
+
+/// Measures a task on a named split and writes what the report needs into the run folder.
+///
+/// # Errors
+/// What the data reports, and files that cannot be written.
+pub fn evaluate_and_write(
+    run: &Path,
+    experiment: &Experiment,
+    task: &dyn Task,
+    (split, source): (&str, Arc<dyn Source>),
+    checkpoint: (&str, u64),
+) -> anyhow::Result<Evaluation> {
+    let (evaluation, details) = evaluate(experiment, task, Arc::clone(&source), &mut |_| true)?;
+    write(run, experiment, task, (split, source), checkpoint, (&evaluation, &details))?;
+    Ok(evaluation)
+}
+
+/// Writes what an evaluation gave into the run folder: `results.json` and the examples' pictures.
+///
+/// # Errors
+/// What the data reports, and files that cannot be written.
+pub fn write(
+    run: &Path,
+    experiment: &Experiment,
+    task: &dyn Task,
+    (split, source): (&str, Arc<dyn Source>),
+    (which, step): (&str, u64),
+    (evaluation, details): (&Evaluation, &Details),
+) -> anyhow::Result<()> {
+    let weights = Measured {
+        checkpoint: which.to_owned(),
+        step: Some(step),
+        ema: weights_of(task) == Weights::Ema,
+        ..Measured::default()
+    };
+    let mut results = Results::read(run)?.unwrap_or_default();
+    results.task = experiment.card.task.clone();
+    results.classes = experiment.card.classes.clone();
+    results.primary = Some(task.main_metric().0.to_owned());
+    results.evaluations.retain(|old| old.split != split);
+    results.evaluations.push(Numbers {
+        split: split.to_owned(),
+        samples: Some(evaluation.samples),
+        weights: Some(weights.clone()),
+        metrics: evaluation.metrics.clone(),
+    });
+    results.split = split.to_owned();
+    results.weights = Some(weights);
+    let confusion = details.confusion.clone();
+    results.confusion = confusion.map(|counts| Confusion { counts });
+    results.per_class.clear();
+    results.most_confused.clear();
+    results.sections = details.sections.clone();
+    let mut samples: Vec<&SampleDetail> = details.samples.iter().collect();
+    samples.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.index.cmp(&b.index)));
+    let folder = run.join("examples").join(split);
+    std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    let worst = samples.iter().copied().take(EXAMPLES);
+    results.worst = pictures(run, &folder, "worst", source.as_ref(), worst)?;
+    let best = samples.iter().copied().rev().take(EXAMPLES);
+    results.best = pictures(run, &folder, "best", source.as_ref(), best)?;
+    results.write(run)?;
+    Ok(())
+}
+
+fn pictures<'a>(
+    run: &Path,
+    folder: &Path,
+    kind: &str,
+    source: &dyn Source,
+    samples: impl Iterator<Item = &'a SampleDetail>,
+) -> anyhow::Result<Vec<Example>> {
+    let mut examples = Vec::new();
+    for (rank, sample) in samples.enumerate() {
+        let image = source.read(sample.index)?.image;
+        let path: PathBuf = folder.join(format!("{kind}-{:02}.png", rank + 1));
+        write_png(&path, &enlarged(&image, 96))?;
+        let top = sample.top.iter();
+        examples.push(Example {
+            picture: path.strip_prefix(run).unwrap_or(&path).to_path_buf(),
+            truth: sample.truth,
+            top: top.map(|&(class, probability)| Guess { class, probability }).collect(),
+            loss: sample.loss,
+            origin: source.origin(sample.index),
+        });
+    }
+    Ok(examples)
+}
+
+/// Repeats each pixel of a small image, so that it can be seen.
+fn enlarged(image: &Image, least: usize) -> Image {
+    let factor = least.div_ceil(image.width.max(image.height)).max(1);
+    let (width, height) = (image.width * factor, image.height * factor);
+    let mut pixels = Vec::with_capacity(width * height * image.channels);
+    for y in 0..height {
+        for x in 0..width {
+            let at = (y / factor * image.width + x / factor) * image.channels;
+            pixels.extend_from_slice(&image.pixels[at..at + image.channels]);
+        }
+    }
+    Image { width, height, channels: image.channels, pixels }
+}
+
+/// Writes an image as PNG.
+///
+/// # Errors
+/// A file that cannot be written, named.
+pub fn write_png(path: &Path, image: &Image) -> anyhow::Result<()> {
+    let color = match image.channels {
+        1 => image::ExtendedColorType::L8,
+        _ => image::ExtendedColorType::Rgb8,
+    };
+    let (width, height) = (image.width as u32, image.height as u32);
+    image::save_buffer_with_format(
+        path,
+        &image.pixels,
+        width,
+        height,
+        color,
+        image::ImageFormat::Png,
+    )
+    .with_context(|| format!("{}", path.display()))
+}
+
+/// Writes a mosaic of the first augmented training batch into the run folder's `preview/`.
+///
+/// # Errors
+/// What the data reports, and a file that cannot be written.
+pub fn write_previews(run: &Path, experiment: &Experiment, train: &Loader) -> anyhow::Result<()> {
+    let folder = run.join("preview");
+    std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    let _ = (experiment, train);
+    Ok(())
+}

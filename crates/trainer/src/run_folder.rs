@@ -1,0 +1,166 @@
+//! The folder of a run: where it is, and which checkpoint of it is meant.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::engine::CheckpointStore;
+
+/// The resolved recipe's file name.
+pub const RECIPE_FILE: &str = "recipe.toml";
+
+/// A run folder.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    /// Its path.
+    pub path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run: `out` if given, else `runs/<recipe name>-<n>` with the next free
+    /// number.
+    ///
+    /// # Errors
+    /// A folder that holds a run already: a run is never overwritten.
+    pub fn create(out: Option<&Path>, recipe: &Path) -> anyhow::Result<Self> {
+        let path = match out {
+            Some(out) => {
+                if out.join(RECIPE_FILE).exists() {
+                    bail!(
+                        "{}: there is a run here already; add --resume to go on with it, or give \
+                         another folder with --out",
+                        out.display()
+                    );
+                }
+                out.to_path_buf()
+            }
+            None => next_free(Path::new("runs"), &name_of(recipe)),
+        };
+        let checkpoints = path.join("checkpoints");
+        fs::create_dir_all(&checkpoints).with_context(|| format!("{}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// The run to go on with: the folder `out` if given, else the newest run of the recipe.
+    ///
+    /// # Errors
+    /// No such run.
+    pub fn find(out: Option<&Path>, recipe: &Path) -> anyhow::Result<Self> {
+        match out {
+            Some(out) if out.join(RECIPE_FILE).exists() => Ok(Self { path: out.to_path_buf() }),
+            Some(out) => bail!("{}: there is no run here to resume", out.display()),
+            None => {
+                let name = name_of(recipe);
+                let path = newest(Path::new("runs"), &name).with_context(|| {
+                    format!("runs/: there is no run of {} to resume", recipe.display())
+                })?;
+                Ok(Self { path })
+            }
+        }
+    }
+
+    /// The checkpoints of this run.
+    pub fn checkpoints(&self, keep: usize) -> CheckpointStore {
+        CheckpointStore::new(self.path.join("checkpoints"), keep)
+    }
+
+    /// The run's name.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// A model on disk: a run folder's best (else last) checkpoint, or a checkpoint folder itself.
+#[derive(Clone, Debug)]
+pub struct ModelPath {
+    /// The checkpoint's folder.
+    pub checkpoint: PathBuf,
+    /// The run's folder, where the checkpoint stands in one.
+    pub run: Option<PathBuf>,
+    /// How the checkpoint was found: `best`, `last` or `given`.
+    pub which: &'static str,
+}
+
+impl ModelPath {
+    /// Finds the checkpoint of a path that a user gave as `RUN`.
+    ///
+    /// # Errors
+    /// A path that is neither; says what would be.
+    pub fn find(path: &Path) -> anyhow::Result<Self> {
+        if path.join("manifest.json").exists() {
+            let run = path.parent().and_then(Path::parent);
+            let run = run.filter(|run| run.join(RECIPE_FILE).exists()).map(Path::to_path_buf);
+            return Ok(Self { checkpoint: path.to_path_buf(), run, which: "given" });
+        }
+        let store = CheckpointStore::new(path.join("checkpoints"), 1);
+        for which in ["best", "last"] {
+            if let Some(checkpoint) = store.pointed(which) {
+                return Ok(Self { checkpoint, run: Some(path.to_path_buf()), which });
+            }
+        }
+        if !path.exists() {
+            bail!("{}: there is no such folder; give a run folder (runs/...)", path.display());
+        }
+        bail!(
+            "{}: neither a run folder with a checkpoint nor a checkpoint folder",
+            path.display()
+        )
+    }
+}
+
+fn name_of(recipe: &Path) -> String {
+    recipe.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The runs of a name in a folder, with their numbers.
+fn numbered(folder: &Path, name: &str) -> Vec<(u64, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut runs: Vec<(u64, PathBuf)> = entries
+        .filter_map(|entry| {
+            let file = entry.file_name().into_string().ok()?;
+            let number = file.strip_prefix(name)?.strip_prefix('-')?.parse().ok()?;
+            Some((number, entry.path()))
+        })
+        .collect();
+    runs.sort();
+    runs
+}
+
+fn next_free(folder: &Path, name: &str) -> PathBuf {
+    let number = numbered(folder, name).last().map_or(1, |(number, _)| number + 1);
+    folder.join(format!("{name}-{number}"))
+}
+
+fn newest(folder: &Path, name: &str) -> Option<PathBuf> {
+    let runs = numbered(folder, name).into_iter().rev();
+    runs.map(|(_, path)| path).find(|path| path.join(RECIPE_FILE).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_count_up_and_are_never_reused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert_eq!(next_free(root, "digits"), root.join("digits-1"));
+        for number in [1, 2, 10] {
+            fs::create_dir_all(root.join(format!("digits-{number}"))).unwrap();
+        }
+        fs::create_dir_all(root.join("digits-wide-11")).unwrap();
+        assert_eq!(next_free(root, "digits"), root.join("digits-11"));
+    }
+
+    #[test]
+    fn a_run_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        RunFolder::create(Some(&out), Path::new("a.toml")).unwrap();
+        fs::write(out.join(RECIPE_FILE), "").unwrap();
+        let error = RunFolder::create(Some(&out), Path::new("a.toml")).unwrap_err();
+        assert!(error.to_string().contains("--resume"), "{error}");
+        assert!(ModelPath::find(&out).is_err());
+    }
+}

@@ -1,0 +1,255 @@
+//! Classification: one class per image, trained with cross-entropy.
+//!
+//! The training loss is the recipe's (label smoothing, class weights, auxiliary heads). The `loss` of
+//! an evaluation is plain cross-entropy, the mean of `-ln p(true class)`, so that runs with different
+//! settings can be compared.
+
+use burn::module::{Module, ParamGroup};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use firesight_data::loader::Batch;
+use firesight_data::sample::Label;
+use firesight_data::DataError;
+use firesight_metrics::{ConfusionMatrix, TopK, softmax};
+use firesight_models::classification::{Classifier, InputSpec};
+use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
+
+use crate::engine::{
+    Batches, Details, Evaluation, Network, NetworkConfig, NonFiniteGradient, SampleDetail, Step,
+    StepReport, Task, TrainedNetwork, Weights,
+};
+use crate::recipe::{ClassificationConfig, Goal};
+
+/// A classifier under training.
+pub struct ClassificationTask {
+    network: Network<Classifier>,
+    loss: CrossEntropyOptions,
+    classes: usize,
+    device: Device,
+}
+
+impl ClassificationTask {
+    /// Builds the network of a recipe on a device with autodiff.
+    ///
+    /// # Errors
+    /// An input that the model cannot take, or weights that do not fit it.
+    pub fn new(
+        config: &ClassificationConfig,
+        network: &NetworkConfig,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> anyhow::Result<Self> {
+        let mut module = config.model.init(input, classes, device)?;
+        if let Some(init) = &config.init {
+            let (loaded, report) = crate::init::apply(module, init)?;
+            module = loaded;
+            eprintln!("{}", crate::init::describe(&report));
+        }
+        for pattern in &config.freeze {
+            module = module.freeze_group(ParamGroup::from_regex(pattern)?);
+        }
+        let class_weights = (!config.class_weights.is_empty())
+            .then(|| config.class_weights.iter().map(|weight| *weight as f32).collect());
+        Ok(Self {
+            network: Network::new("model", module, network, device),
+            loss: CrossEntropyOptions {
+                label_smoothing: config.label_smoothing,
+                class_weights,
+                ..CrossEntropyOptions::default()
+            },
+            classes,
+            device: device.clone(),
+        })
+    }
+
+    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
+        match targets {
+            Targets::Hard(classes) => cross_entropy(logits, classes.clone(), &self.loss),
+            Targets::Soft(shares) => cross_entropy_soft(logits, shares.clone(), &self.loss),
+        }
+    }
+}
+
+/// What a batch is to be predicted as.
+enum Targets {
+    /// `[N]` class indices.
+    Hard(Tensor<1, Int>),
+    /// `[N, classes]` shares, as mixup and cutmix make them.
+    Soft(Tensor<2>),
+}
+
+impl Targets {
+    fn new(batch: &Batch, classes: usize, device: &Device) -> Self {
+        match batch.soft_targets(classes) {
+            Some(shares) => {
+                let shape = [batch.shape[0], classes];
+                Self::Soft(Tensor::from_data(TensorData::new(shares, shape), device))
+            }
+            None => {
+                let indices: Vec<i32> = batch.labels.iter().map(|l| class_of(l) as i32).collect();
+                let shape = [indices.len()];
+                Self::Hard(Tensor::from_data(TensorData::new(indices, shape), device))
+            }
+        }
+    }
+}
+
+/// The class of a sample; datasets without classes are refused before training.
+fn class_of(label: &Label) -> usize {
+    match label {
+        Label::Class(class) => *class,
+        other => unreachable!("a classification dataset gave the label {other:?}"),
+    }
+}
+
+fn images(batch: &mut Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(std::mem::take(&mut batch.images), batch.shape), device)
+}
+
+impl Task for ClassificationTask {
+    fn main_metric(&self) -> (&'static str, Goal) {
+        ("top1", Goal::Max)
+    }
+
+    fn goal(&self, metric: &str) -> Option<Goal> {
+        match metric {
+            "loss" => Some(Goal::Min),
+            "top1" | "top5" => Some(Goal::Max),
+            _ => None,
+        }
+    }
+
+    fn networks(&self) -> Vec<&dyn TrainedNetwork> {
+        vec![&self.network]
+    }
+
+    fn networks_mut(&mut self) -> Vec<&mut dyn TrainedNetwork> {
+        vec![&mut self.network]
+    }
+
+    fn train_batch(
+        &mut self,
+        mut batch: Batch,
+        step: &Step,
+    ) -> Result<StepReport, NonFiniteGradient> {
+        let samples = batch.shape[0];
+        let targets = Targets::new(&batch, self.classes, &self.device);
+        let output = self.network.module().forward_train(images(&mut batch, &self.device));
+        let main = self.loss(output.logits, &targets);
+        let mut parts = Vec::new();
+        let mut loss = main.clone();
+        for (weight, logits) in output.aux {
+            loss = loss + self.loss(logits, &targets).mul_scalar(weight);
+        }
+        let value: f32 = loss.clone().into_scalar();
+        let value = f64::from(value);
+        if !value.is_finite() {
+            parts.push(("classification loss", f64::from(main.into_scalar::<f32>())));
+            let gradient_norm = None;
+            return Ok(StepReport { loss: value, parts, samples, gradient_norm });
+        }
+        self.network.backward(loss, samples as f64);
+        let gradient_norm = match step.update {
+            true => Some(self.network.update(step.rate)?),
+            false => None,
+        };
+        Ok(StepReport { loss: value, parts, samples, gradient_norm })
+    }
+
+    fn evaluate(
+        &self,
+        weights: Weights,
+        batches: &mut Batches<'_>,
+        watch: &mut dyn FnMut(usize) -> bool,
+        mut details: Option<&mut Details>,
+    ) -> Result<Evaluation, DataError> {
+        let model = self.network.inference(weights);
+        let device = self.device.clone().inner();
+        let mut score = Score::new(self.classes);
+        for batch in batches {
+            let mut batch = batch?;
+            let truths: Vec<usize> = batch.labels.iter().map(class_of).collect();
+            let logits = model.forward(images(&mut batch, &device));
+            let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            score.add(&logits, &truths, &batch.indices, details.as_deref_mut());
+            if !watch(score.samples) {
+                return Ok(Evaluation { interrupted: true, ..Evaluation::default() });
+            }
+        }
+        if let Some(details) = details {
+            let rows = (0..self.classes).map(|class| score.confusion.row(class).to_vec());
+            details.confusion = Some(rows.collect());
+        }
+        Ok(score.evaluation())
+    }
+}
+
+/// The measures of a classifier over a split.
+struct Score {
+    classes: usize,
+    top: TopK,
+    confusion: ConfusionMatrix,
+    loss_sum: f64,
+    samples: usize,
+}
+
+impl Score {
+    fn new(classes: usize) -> Self {
+        Self {
+            classes,
+            top: TopK::new(&[1, 5]),
+            confusion: ConfusionMatrix::new(classes),
+            loss_sum: 0.0,
+            samples: 0,
+        }
+    }
+
+    /// Adds a batch: `logits` is `[N, classes]` row by row.
+    fn add(
+        &mut self,
+        logits: &[f32],
+        truths: &[usize],
+        indices: &[usize],
+        mut details: Option<&mut Details>,
+    ) {
+        let probabilities = softmax(logits, self.classes);
+        let rows = logits.chunks_exact(self.classes).zip(probabilities.chunks_exact(self.classes));
+        for (((row, probabilities), &truth), &index) in rows.zip(truths).zip(indices) {
+            // From the logits, so that a probability that rounds to 0 has a finite loss.
+            let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|x| f64::from(x - highest).exp()).sum();
+            let loss = sum.ln() - f64::from(row[truth] - highest);
+            self.loss_sum += loss;
+            let top = best(probabilities, 5);
+            self.confusion
+                .add(&[truth as i64], &[top[0].0 as i64], None)
+                .expect("classes are checked before training");
+            if let Some(details) = details.as_deref_mut() {
+                details.samples.push(SampleDetail { index, truth: Some(truth), top, loss });
+            }
+        }
+        self.top.add(logits, self.classes, truths).expect("classes are checked before training");
+        self.samples += truths.len();
+    }
+
+    fn evaluation(&self) -> Evaluation {
+        let mut metrics = std::collections::BTreeMap::new();
+        if self.samples > 0 {
+            metrics.insert("loss".to_owned(), self.loss_sum / self.samples as f64);
+        }
+        for k in [1, 5] {
+            if let Some(share) = self.top.accuracy(k) {
+                metrics.insert(format!("top{k}"), share);
+            }
+        }
+        Evaluation { metrics, samples: self.samples, interrupted: false }
+    }
+}
+
+/// The `k` classes of the highest probability, the best first; of equals the lower index.
+pub(crate) fn best(probabilities: &[f64], k: usize) -> Vec<(usize, f64)> {
+    let mut classes: Vec<(usize, f64)> = probabilities.iter().copied().enumerate().collect();
+    classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    classes.truncate(k);
+    classes
+}

@@ -1,0 +1,106 @@
+//! The program as a user meets it: train, evaluate, predict, export, and the exit codes.
+
+mod common;
+
+use common::{SMALL, recipe, run, succeed};
+use serde_json::Value;
+
+fn train_and_use(device: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    recipe(folder, SMALL);
+    succeed(folder, &["train", "recipe.toml", "--out", "run", "--device", device]);
+    for file in ["recipe.toml", "environment.json", "metrics.jsonl", "log.txt", "report.html", "results.json"] {
+        assert!(folder.join("run").join(file).is_file(), "{file} is missing");
+    }
+
+    let eval = succeed(folder, &["eval", "run", "--device", device, "--json", "--predictions", "p.csv"]);
+    let eval: Value = serde_json::from_str(&eval).expect("nothing but JSON on standard output");
+    assert_eq!(eval["task"], "classification");
+    assert_eq!(eval["split"], "test");
+    assert_eq!(eval["samples"], 360);
+    let top1 = eval["metrics"]["top1"].as_f64().unwrap();
+    assert!(top1 > 0.8, "three epochs give more than {top1}");
+    assert!(eval["metrics"]["top5"].as_f64().unwrap() >= top1);
+    assert!(eval["metrics"]["loss"].as_f64().unwrap() < 1.0);
+    let predictions = std::fs::read_to_string(folder.join("p.csv")).unwrap();
+    assert_eq!(predictions.lines().count(), 361);
+
+    // A validation example, drawn for the report, is an image that can be predicted again.
+    let example = "run/examples/test/best-01.png";
+    let predicted = succeed(folder, &["predict", "run", example, "--device", device, "--json", "--top", "3"]);
+    let predicted: Value = serde_json::from_str(&predicted).unwrap();
+    assert_eq!(predicted[0]["file"], example);
+    let scores: Vec<f64> =
+        predicted[0]["scores"].as_array().unwrap().iter().map(|s| s.as_f64().unwrap()).collect();
+    assert_eq!(scores.len(), 3);
+    assert!(scores.is_sorted_by(|a, b| a >= b) && scores[0] > 0.5, "{scores:?}");
+
+    succeed(folder, &["export", "run", "--out", "model.safetensors", "--device", device]);
+    let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert!(tensors.names().iter().any(|name| name.ends_with(".weight")));
+    let sidecar = std::fs::read(folder.join("model.safetensors.json")).unwrap();
+    let sidecar: Value = serde_json::from_slice(&sidecar).unwrap();
+    assert_eq!(sidecar["classes"].as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn the_way_from_recipe_to_prediction_on_flex() {
+    train_and_use("flex");
+}
+
+#[test]
+fn the_way_from_recipe_to_prediction_on_ndarray() {
+    train_and_use("ndarray");
+}
+
+#[test]
+fn what_the_user_got_wrong_ends_with_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    recipe(folder, &SMALL.replace("batch-size", "batch-sice"));
+    std::fs::write(folder.join("right.toml"), SMALL).unwrap();
+    for (arguments, expected) in [
+        (&["train", "recipe.toml"][..], "did you mean `batch-size`?"),
+        (&["train", "missing.toml"], "missing.toml"),
+        (&["train", "right.toml", "--device", "gpu"], "no backend of that name"),
+        (&["train", "right.toml", "--set", "epoch=3"], "epochs"),
+        (&["train", "right.toml", "--resume"], "no run"),
+        (&["eval", "nowhere"], "no such folder"),
+        (&["check", "recipe.toml", "right.toml"], "1 of 2 recipes"),
+        (&["train"], "RECIPE"),
+    ] {
+        let output = run(folder, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains(expected), "{arguments:?}: {errors}");
+        assert!(!errors.contains("panicked"), "{errors}");
+    }
+}
+
+#[test]
+fn unreadable_images_are_reported_and_the_rest_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    recipe(folder, &SMALL.replace("epochs = 3", "epochs = 1"));
+    succeed(folder, &["train", "recipe.toml", "--out", "run"]);
+    let good = "run/examples/validation/best-01.png";
+    std::fs::write(folder.join("bad.png"), b"this is no image").unwrap();
+    let output = run(folder, &["predict", "run", "bad.png", good, "missing.jpg", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let predicted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(predicted.as_array().unwrap().len(), 1);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("bad.png") && errors.contains("missing.jpg"), "{errors}");
+}
+
+#[test]
+fn the_listings_are_json_where_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let models: Value = serde_json::from_str(&succeed(folder.path(), &["models", "--json"])).unwrap();
+    assert!(models.as_array().unwrap().iter().any(|model| model["name"] == "resnet18"));
+    let devices: Value =
+        serde_json::from_str(&succeed(folder.path(), &["devices", "--json"])).unwrap();
+    assert!(devices["default"].is_string());
+}
