@@ -78,8 +78,7 @@ mod fast {
     impl Gradient<1> for Relu {
         fn gradients(self, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
             let dx = pointwise::relu_gradient(slice(&self.y), slice(&contiguous(dy)));
-            let like = self.y.shape();
-            [Some(FlexTensor::from_data(burn::tensor::TensorData::new(dx, like)))]
+            [Some(tensor(dx, self.y.shape()))]
         }
     }
 }

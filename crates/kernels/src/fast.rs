@@ -1,5 +1,6 @@
 //! The fast paths: kernels on `f32` slices, and the bridge from Burn's Flex tensors to them.
 
+pub mod buffer;
 pub mod conv;
 pub(crate) mod norm;
 pub(crate) mod parallel;

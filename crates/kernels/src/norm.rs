@@ -50,11 +50,14 @@ pub fn batch_norm_add_act(
 
 #[cfg(feature = "flex")]
 mod fast {
+    use std::sync::Arc;
+
     use burn::module::RunningState;
     use burn::nn::BatchNorm;
     use burn::tensor::Tensor;
 
     use crate::Activation;
+    use crate::fast::buffer::Buffer;
     use crate::fast::norm::{self, Clip, Planes};
     use crate::fast::tensor::{
         self as bridge, FlexTensor, Gradient, apply, contiguous, dims, inner, open, plain, slice,
@@ -103,6 +106,13 @@ mod fast {
         }
     }
 
+    fn own(values: Tensor<1>) -> Buffer {
+        let values = contiguous(inner(values));
+        let mut own = Buffer::zeros(slice(&values).len());
+        own.copy_from_slice(slice(&values));
+        own
+    }
+
     struct Layer<'a> {
         norm: &'a BatchNorm,
         clip: Clip,
@@ -138,8 +148,8 @@ mod fast {
                 self.update(&self.norm.running_var, &variance);
                 (y, mean, variance)
             } else {
-                let mean = slice(&contiguous(inner(self.norm.running_mean.value()))).to_vec();
-                let variance = slice(&contiguous(inner(self.norm.running_var.value()))).to_vec();
+                let mean = own(self.norm.running_mean.value());
+                let variance = own(self.norm.running_var.value());
                 let y = norm::forward(
                     planes,
                     slice(&x),
@@ -159,8 +169,8 @@ mod fast {
                 y: (self.clip != Clip::None).then(|| y.clone()),
                 x,
                 gamma,
-                mean,
-                variance,
+                mean: Arc::new(mean),
+                variance: Arc::new(variance),
                 epsilon,
                 clip: self.clip,
                 training: self.training,
@@ -175,9 +185,10 @@ mod fast {
             let momentum = self.norm.momentum as f32;
             let keep = (1.0 - self.norm.momentum) as f32;
             let values = contiguous(inner(before));
-            let after: Vec<f32> = std::iter::zip(slice(&values), batch)
-                .map(|(running, batch)| running * keep + batch * momentum)
-                .collect();
+            let mut after = Buffer::zeros(batch.len());
+            for ((after, running), batch) in after.iter_mut().zip(slice(&values)).zip(batch) {
+                *after = running * keep + batch * momentum;
+            }
             let after = plain::<1>(tensor(after, [batch.len()]));
             running.update(if autodiff { Tensor::from_inner(after) } else { after });
         }
@@ -191,8 +202,8 @@ mod fast {
         /// The output, where it was clipped.
         y: Option<FlexTensor>,
         gamma: FlexTensor,
-        mean: Vec<f32>,
-        variance: Vec<f32>,
+        mean: Arc<Buffer>,
+        variance: Arc<Buffer>,
         epsilon: f32,
         clip: Clip,
         training: bool,

@@ -8,6 +8,7 @@ mod product;
 mod weight;
 mod window;
 
+use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each, with_scratch};
 use product::{Target, WeightLayout, product};
 use window::Window;
@@ -130,7 +131,7 @@ pub fn forward(
     weights: &[f32],
     bias: Option<&[f32]>,
     relu: bool,
-) -> Vec<f32> {
+) -> Buffer {
     let [_, weight_count, outputs] = shape.lengths();
     shape.check(x, weights, outputs);
     if shape.is_depthwise() {
@@ -179,7 +180,7 @@ pub fn input_gradient(
     dy: &[f32],
     weights: &[f32],
     bias: Option<&[f32]>,
-) -> Vec<f32> {
+) -> Buffer {
     let [inputs, weight_count, outputs] = shape.lengths();
     assert_eq!([weights.len(), dy.len()], [weight_count, outputs], "{shape:?}");
     if shape.is_depthwise() {
@@ -305,7 +306,7 @@ fn fill_phase(
 ///
 /// # Panics
 /// Where a slice's length is not what `shape` says.
-pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f32> {
+pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffer {
     let [inputs, weight_count, outputs] = shape.lengths();
     assert_eq!([x.len(), dy.len()], [inputs, outputs], "{shape:?}");
     if shape.is_depthwise() {
@@ -313,7 +314,7 @@ pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f32> {
     }
     let window = shape.window();
     let group_weights = weight_count / shape.groups;
-    let mut dw = vec![0.0; weight_count];
+    let mut dw = Buffer::zeros(weight_count);
     for (group, dw) in dw.chunks_exact_mut(group_weights).enumerate() {
         let x = &x[group * shape.group_in() * shape.plane_in()..];
         let dy = &dy[group * shape.group_out() * shape.plane_out()..];
@@ -323,9 +324,9 @@ pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f32> {
 }
 
 /// The gradient of the bias: `dy`, `[images, channels, places]`, summed over images and places.
-pub fn bias_gradient(images: usize, channels: usize, dy: &[f32]) -> Vec<f32> {
+pub fn bias_gradient(images: usize, channels: usize, dy: &[f32]) -> Buffer {
     let places = dy.len() / (images * channels);
-    let mut sums = vec![0.0; channels];
+    let mut sums = Buffer::zeros(channels);
     let shared = Shared::from(&mut sums[..]);
     for_each(channels, dy.len(), |c| {
         let total: f64 = (0..images)

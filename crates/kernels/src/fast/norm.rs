@@ -4,6 +4,7 @@
 //! A task takes a channel: its statistics, then its outputs while they are still in the cache. Sums run
 //! over each image's plane in vectors, over planes in `f64`, so no bits depend on the threads.
 
+use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each};
 use super::simd::{Simd, simd_dispatch};
 
@@ -46,10 +47,10 @@ pub(crate) fn train_forward(
     beta: &[f32],
     epsilon: f32,
     clip: Clip,
-) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+) -> (Buffer, Buffer, Buffer) {
     check(planes, x, residual, &[gamma, beta]);
     let mut output = Output::new(planes.len());
-    let (mut means, mut variances) = (vec![0.0; planes.channels], vec![0.0; planes.channels]);
+    let (mut means, mut variances) = (Buffer::zeros(planes.channels), Buffer::zeros(planes.channels));
     let y = output.shared();
     let (mean_out, variance_out) = (Shared::from(&mut means[..]), Shared::from(&mut variances[..]));
     for_each(planes.channels, planes.len(), |c| {
@@ -78,7 +79,7 @@ pub(crate) fn forward(
     variance: &[f32],
     epsilon: f32,
     clip: Clip,
-) -> Vec<f32> {
+) -> Buffer {
     check(planes, x, residual, &[gamma, beta, mean, variance]);
     let mut output = Output::new(planes.len());
     let y = output.shared();
@@ -93,11 +94,11 @@ pub(crate) fn forward(
 
 /// What [`backward`] gives.
 pub(crate) struct NormGradients {
-    pub x: Vec<f32>,
-    pub gamma: Vec<f32>,
-    pub beta: Vec<f32>,
+    pub x: Buffer,
+    pub gamma: Buffer,
+    pub beta: Buffer,
     /// Of the residual, where it was asked for.
-    pub residual: Option<Vec<f32>>,
+    pub residual: Option<Buffer>,
 }
 
 /// The gradients of [`train_forward`] (`batch_statistics`) or [`forward`]. `y` is the output, read only
@@ -120,7 +121,7 @@ pub(crate) fn backward(
     assert!(clip == Clip::None || y.len() == x.len());
     let mut dx = Output::new(planes.len());
     let mut residual = with_residual.then(|| Output::new(planes.len()));
-    let (mut dgamma, mut dbeta) = (vec![0.0; planes.channels], vec![0.0; planes.channels]);
+    let (mut dgamma, mut dbeta) = (Buffer::zeros(planes.channels), Buffer::zeros(planes.channels));
     let dx_out = dx.shared();
     let residual_out = residual.as_mut().map(Output::shared);
     let (dgamma_out, dbeta_out) = (Shared::from(&mut dgamma[..]), Shared::from(&mut dbeta[..]));

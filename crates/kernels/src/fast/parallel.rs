@@ -5,9 +5,10 @@
 //! of threads, whatever thread takes which task.
 
 use std::cell::RefCell;
-use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
+
+use super::buffer::Buffer;
 
 /// Threads that will share the work.
 pub(crate) fn threads() -> usize {
@@ -55,32 +56,26 @@ impl From<&mut [f32]> for Shared {
 }
 
 /// The buffer of a result: allocated, not yet written.
-pub(crate) struct Output(Vec<MaybeUninit<f32>>);
+pub(crate) struct Output(Buffer);
 
 impl Output {
     /// Room for `len` elements.
     pub(crate) fn new(len: usize) -> Self {
-        let mut buffer = Vec::with_capacity(len);
-        // SAFETY: the capacity is there, and `MaybeUninit` needs no initialisation.
-        unsafe { buffer.set_len(len) };
-        Output(buffer)
+        // SAFETY: nothing reads the elements before `finish`, whose contract is that they are written.
+        Output(unsafe { Buffer::new(len) })
     }
 
     /// Where to write.
     pub(crate) fn shared(&mut self) -> Shared {
-        Shared(self.0.as_mut_ptr().cast())
+        Shared(self.0.pointer())
     }
 
     /// The finished buffer.
     ///
     /// # Safety
     /// Every element has been written.
-    pub(crate) unsafe fn finish(self) -> Vec<f32> {
-        let mut buffer = std::mem::ManuallyDrop::new(self.0);
-        let (pointer, length, capacity) = (buffer.as_mut_ptr(), buffer.len(), buffer.capacity());
-        // SAFETY: `MaybeUninit<f32>` has the layout of `f32`, all elements are initialised by this
-        // function's contract, and the vector given up above is not used again.
-        unsafe { Vec::from_raw_parts(pointer.cast(), length, capacity) }
+    pub(crate) unsafe fn finish(self) -> Buffer {
+        self.0
     }
 }
 

@@ -1,5 +1,6 @@
 //! Element-wise kernels over whole buffers, on several threads.
 
+use super::buffer::Buffer;
 use super::norm::vectors;
 use super::parallel::{Output, Shared, for_each};
 use super::simd::{Simd, simd_dispatch};
@@ -13,7 +14,7 @@ fn chunks(len: usize, task: impl Fn(usize, usize) + Sync + Send) {
 }
 
 /// `max(x, 0)`, NaN where `x` is.
-pub(crate) fn relu(x: &[f32]) -> Vec<f32> {
+pub(crate) fn relu(x: &[f32]) -> Buffer {
     let mut output = Output::new(x.len());
     let y = output.shared();
     // SAFETY: chunks do not overlap and lie within both buffers.
@@ -23,7 +24,7 @@ pub(crate) fn relu(x: &[f32]) -> Vec<f32> {
 }
 
 /// `dy` where the output `y` is positive or NaN, else 0.
-pub(crate) fn relu_gradient(y: &[f32], dy: &[f32]) -> Vec<f32> {
+pub(crate) fn relu_gradient(y: &[f32], dy: &[f32]) -> Buffer {
     assert_eq!(y.len(), dy.len());
     let mut output = Output::new(y.len());
     let dx = output.shared();
@@ -36,7 +37,7 @@ pub(crate) fn relu_gradient(y: &[f32], dy: &[f32]) -> Vec<f32> {
 }
 
 /// `a + b`, then negative sums become zero if `relu`.
-pub(crate) fn add(a: &[f32], b: &[f32], relu: bool) -> Vec<f32> {
+pub(crate) fn add(a: &[f32], b: &[f32], relu: bool) -> Buffer {
     assert_eq!(a.len(), b.len());
     let mut output = Output::new(a.len());
     let y = output.shared();

@@ -1,5 +1,6 @@
 //! Max pooling and the mean over a plane.
 
+use super::buffer::Buffer;
 use super::norm::Planes;
 use super::parallel::{Output, Shared, for_each};
 
@@ -32,7 +33,7 @@ impl PoolShape {
 
 /// The maximum of each window and, if `with_places`, its place in the plane: the first of equal ones,
 /// the last NaN where there is any, as in Burn.
-pub(crate) fn max_forward(shape: &PoolShape, x: &[f32], with_places: bool) -> (Vec<f32>, Vec<u32>) {
+pub(crate) fn max_forward(shape: &PoolShape, x: &[f32], with_places: bool) -> (Buffer, Vec<u32>) {
     let (plane_in, plane_out) = (shape.size[0] * shape.size[1], shape.out[0] * shape.out[1]);
     assert_eq!(x.len(), shape.planes * plane_in);
     let mut output = Output::new(shape.planes * plane_out);
@@ -74,7 +75,7 @@ pub(crate) fn max_forward(shape: &PoolShape, x: &[f32], with_places: bool) -> (V
 }
 
 /// The gradient of [`max_forward`]'s input.
-pub(crate) fn max_backward(shape: &PoolShape, places: &[u32], dy: &[f32]) -> Vec<f32> {
+pub(crate) fn max_backward(shape: &PoolShape, places: &[u32], dy: &[f32]) -> Buffer {
     let (plane_in, plane_out) = (shape.size[0] * shape.size[1], shape.out[0] * shape.out[1]);
     assert_eq!([places.len(), dy.len()], [shape.planes * plane_out; 2]);
     let mut output = Output::new(shape.planes * plane_in);
@@ -98,10 +99,10 @@ pub(crate) fn max_backward(shape: &PoolShape, places: &[u32], dy: &[f32]) -> Vec
 }
 
 /// The mean of each plane.
-pub(crate) fn mean_forward(planes: Planes, x: &[f32]) -> Vec<f32> {
+pub(crate) fn mean_forward(planes: Planes, x: &[f32]) -> Buffer {
     assert_eq!(x.len(), planes.len());
     let count = planes.images * planes.channels;
-    let mut means = vec![0.0; count];
+    let mut means = Buffer::zeros(count);
     let out = Shared::from(&mut means[..]);
     const GROUP: usize = 32;
     for_each(count.div_ceil(GROUP), x.len(), |group| {
@@ -115,7 +116,7 @@ pub(crate) fn mean_forward(planes: Planes, x: &[f32]) -> Vec<f32> {
 }
 
 /// The gradient of [`mean_forward`]'s input.
-pub(crate) fn mean_backward(planes: Planes, dy: &[f32]) -> Vec<f32> {
+pub(crate) fn mean_backward(planes: Planes, dy: &[f32]) -> Buffer {
     let mut output = Output::new(planes.len());
     let dx = output.shared();
     for_each(dy.len(), planes.len(), |p| {

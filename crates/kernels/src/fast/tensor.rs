@@ -6,6 +6,7 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -16,8 +17,10 @@ use burn::backend::{
     Autodiff, AutodiffBackend, BackendTensor, DispatchAutodiffContext, DispatchDevice,
     DispatchTensor, DispatchTensorKind, Flex, TensorMetadata,
 };
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{Bytes, DType, Shape, Tensor, TensorData};
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty};
 
+use super::buffer::{ALIGN, Buffer};
 use crate::{Mode, mode};
 
 /// A tensor of the Flex backend.
@@ -142,8 +145,45 @@ pub(crate) fn slice(x: &FlexTensor) -> &[f32] {
 }
 
 /// A tensor over a finished buffer.
-pub(crate) fn tensor<const D: usize>(data: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(data, shape))
+pub(crate) fn tensor(data: Buffer, shape: impl Into<Shape>) -> FlexTensor {
+    let bytes = data.len() * size_of::<f32>();
+    // SAFETY: the controller holds that many bytes, all of them written.
+    let bytes = unsafe { Bytes::from_controller(Box::new(Kept(data)), bytes) };
+    FlexTensor::from_data(TensorData::from_bytes(bytes, shape.into(), DType::F32))
+}
+
+/// A [`Buffer`] behind Burn's interface for memory.
+struct Kept(Buffer);
+
+impl Kept {
+    fn bytes(&self) -> &[MaybeUninit<u8>] {
+        let bytes = self.0.len() * size_of::<f32>();
+        // SAFETY: the buffer's elements, as bytes.
+        unsafe { std::slice::from_raw_parts(self.0.pointer().cast(), bytes) }
+    }
+}
+
+impl AllocationController for Kept {
+    fn alloc_align(&self) -> usize {
+        ALIGN
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(
+        &mut self,
+        _: AccessPolicy,
+    ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+        let bytes = self.0.len() * size_of::<f32>();
+        // SAFETY: the buffer's elements, as bytes, which the caller keeps initialised by contract.
+        Ok(unsafe { std::slice::from_raw_parts_mut(self.0.pointer().cast(), bytes) })
+    }
+
+    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
+        Ok(self.bytes())
+    }
 }
 
 /// The extents of a tensor of rank `D`.

@@ -5,6 +5,7 @@
 //! the stride, and a plane of outputs is one pass over memory per tap. The outputs between the rows'
 //! ends and the pitch are computed too, and dropped.
 
+use super::super::buffer::Buffer;
 use super::super::parallel::{Output, Shared, for_each, with_scratch};
 use super::super::simd::{MAX_LANES, Simd, simd_dispatch};
 use super::{ConvShape, phases};
@@ -97,7 +98,7 @@ pub(super) fn forward(
     weights: &[f32],
     bias: Option<&[f32]>,
     relu: bool,
-) -> Vec<f32> {
+) -> Buffer {
     let (planes, offsets) = forward_planes(shape);
     let (plane_in, plane_out, taps) = (shape.plane_in(), shape.plane_out(), shape.taps());
     let multiple = shape.group_out();
@@ -140,7 +141,7 @@ pub(super) fn input_gradient(
     dy: &[f32],
     weights: &[f32],
     bias: Option<&[f32]>,
-) -> Vec<f32> {
+) -> Buffer {
     let (plane_in, plane_out, taps) = (shape.plane_in(), shape.plane_out(), shape.taps());
     let multiple = shape.group_out();
     let [phases_y, phases_x] = [0, 1].map(|axis| phases(shape, axis));
@@ -234,11 +235,11 @@ unsafe fn spread(row: &[f32], to: *mut f32, stride: usize) {
 }
 
 /// The gradient of the weights.
-pub(super) fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f32> {
+pub(super) fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffer {
     let (planes, offsets) = forward_planes(shape);
     let (plane_in, plane_out, taps) = (shape.plane_in(), shape.plane_out(), shape.taps());
     let multiple = shape.group_out();
-    let mut dw = vec![0.0; shape.channels_out * taps];
+    let mut dw = Buffer::zeros(shape.channels_out * taps);
     let out = Shared::from(&mut dw[..]);
     for_each(shape.channels_in, shape.images * plane_out * multiple * taps, |channel| {
         // Image by image, the sums of images in `f64`.

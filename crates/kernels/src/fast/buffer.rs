@@ -1,0 +1,204 @@
+//! The memory of results, kept between steps.
+//!
+//! A training step asks for the same few sizes again and again. Taken from the system each time, every
+//! large buffer costs its page faults anew, which for an operation bound by memory is as much as the
+//! operation. So a buffer that is dropped waits here for the next request of its size class; what waits
+//! never exceeds what was once in use at the same time.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard};
+
+/// Bytes to which buffers are aligned: a cache line, and the widest vector.
+pub(crate) const ALIGN: usize = 64;
+/// Elements below which the system's allocator serves as well.
+const SMALL: usize = 1 << 13;
+
+/// A block of memory.
+struct Block {
+    pointer: NonNull<f32>,
+    /// Elements.
+    capacity: usize,
+}
+
+// SAFETY: a block owns its memory and has no ties to a thread.
+unsafe impl Send for Block {}
+// SAFETY: as above; shared access only reads.
+unsafe impl Sync for Block {}
+
+impl Block {
+    fn layout(capacity: usize) -> Layout {
+        Layout::array::<f32>(capacity)
+            .and_then(|layout| layout.align_to(ALIGN))
+            .expect("a tensor fits into the address space")
+    }
+
+    fn new(capacity: usize) -> Self {
+        let layout = Self::layout(capacity);
+        // SAFETY: the capacity, and so the layout, is not of size zero.
+        let pointer = unsafe { alloc(layout) };
+        match NonNull::new(pointer.cast()) {
+            Some(pointer) => Block { pointer, capacity },
+            None => handle_alloc_error(layout),
+        }
+    }
+
+    fn free(self) {
+        // SAFETY: the block was allocated with this layout, and is given up here.
+        unsafe { dealloc(self.pointer.as_ptr().cast(), Self::layout(self.capacity)) };
+    }
+}
+
+/// Blocks that wait, by capacity, and how much is in use.
+struct Store {
+    waiting: BTreeMap<usize, Vec<Block>>,
+    waiting_total: usize,
+    used: usize,
+    most_used: usize,
+}
+
+static STORE: Mutex<Store> =
+    Mutex::new(Store { waiting: BTreeMap::new(), waiting_total: 0, used: 0, most_used: 0 });
+
+fn store() -> MutexGuard<'static, Store> {
+    // Nothing in here panics half-way.
+    STORE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The capacity that serves `len` elements: rounded up to an eighth of the next power of two.
+fn class(len: usize) -> usize {
+    if len < SMALL {
+        return len.max(1);
+    }
+    let step = len.next_power_of_two() / 16;
+    len.next_multiple_of(step)
+}
+
+/// Elements of unspecified content, until written.
+pub struct Buffer {
+    block: Option<Block>,
+    len: usize,
+}
+
+impl Buffer {
+    /// Room for `len` elements. Their content is unspecified, and reading it before writing is a
+    /// mistake of the caller.
+    ///
+    /// # Safety
+    /// The elements are written before they are read.
+    pub(crate) unsafe fn new(len: usize) -> Self {
+        let capacity = class(len);
+        if len < SMALL {
+            return Buffer { block: Some(Block::new(capacity)), len };
+        }
+        let waiting = {
+            let mut store = store();
+            store.used += capacity;
+            store.most_used = store.most_used.max(store.used);
+            let block = store.waiting.get_mut(&capacity).and_then(Vec::pop);
+            store.waiting_total -= block.as_ref().map_or(0, |b| b.capacity);
+            block
+        };
+        Buffer { block: Some(waiting.unwrap_or_else(|| Block::new(capacity))), len }
+    }
+
+    /// Zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        // SAFETY: filled at once.
+        let mut buffer = unsafe { Buffer::new(len) };
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// The address of the first element.
+    pub(crate) fn pointer(&self) -> *mut f32 {
+        self.block.as_ref().map_or(std::ptr::null_mut(), |block| block.pointer.as_ptr())
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} elements)", self.len)
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: the block holds at least `len` elements, which have been written (`new`).
+        unsafe { std::slice::from_raw_parts(self.pointer(), self.len) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and the block is this buffer's alone.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer(), self.len) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let Some(block) = self.block.take() else { return };
+        if self.len < SMALL {
+            return block.free();
+        }
+        let mut freed = Vec::new();
+        {
+            let mut store = store();
+            store.used -= block.capacity;
+            store.waiting_total += block.capacity;
+            store.waiting.entry(block.capacity).or_default().push(block);
+            // Never more in all than was once in use: the largest that wait go first.
+            while store.used + store.waiting_total > store.most_used {
+                let Some(mut class) = store.waiting.last_entry() else { break };
+                match class.get_mut().pop() {
+                    Some(block) => {
+                        store.waiting_total -= block.capacity;
+                        freed.push(block);
+                    }
+                    None => drop(class.remove()),
+                }
+            }
+        }
+        freed.into_iter().for_each(Block::free);
+    }
+}
+
+/// Gives all waiting memory back to the system, for instance between training and a long evaluation.
+pub fn release_memory() {
+    let waiting = {
+        let mut store = store();
+        store.waiting_total = 0;
+        store.most_used = store.used;
+        std::mem::take(&mut store.waiting)
+    };
+    waiting.into_values().flatten().for_each(Block::free);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_used_again_and_aligned() {
+        let first = Buffer::zeros(100_000);
+        let address = first.pointer();
+        assert_eq!(address as usize % ALIGN, 0);
+        drop(first);
+        let again = Buffer::zeros(99_999);
+        assert!(again.iter().all(|v| *v == 0.0) && again.len() == 99_999);
+        drop(again);
+        release_memory();
+    }
+
+    #[test]
+    fn classes_waste_little() {
+        for len in [1, 100, SMALL, SMALL + 1, 100_000, 1 << 20, (1 << 20) + 1] {
+            assert!(class(len) >= len && class(len) as f64 <= len as f64 * 1.13);
+        }
+    }
+}
