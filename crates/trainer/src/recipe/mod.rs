@@ -186,6 +186,9 @@ pub struct ClassificationConfig {
 pub enum InitConfig {
     /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
     Weights(String),
+    /// A published set of weights, for example `IMAGENET1K_V1`, from a file that was fetched before: the
+    /// folder `weights/` or the one that `FIRESIGHT_WEIGHTS` names is looked into for the published name.
+    Tag(String),
 }
 
 /// Reads a recipe file with `--set` overrides and checks all that can be known from it alone.

@@ -41,7 +41,7 @@ impl ClassificationTask {
     ) -> anyhow::Result<Self> {
         let mut module = config.model.init(input, classes, device)?;
         if let Some(init) = &config.init {
-            let (loaded, report) = crate::init::apply(module, init)?;
+            let (loaded, report) = crate::init::apply(module, config.model.name(), init)?;
             module = loaded;
             eprintln!("{}", crate::init::describe(&report));
         }
