@@ -16,10 +16,12 @@
 #![warn(missing_docs)]
 
 pub mod backbone;
+mod blocks;
 pub mod classification;
 mod error;
 pub mod formula;
 pub mod layers;
+pub mod sequential;
 pub mod tags;
 pub mod verify;
 pub mod weights;

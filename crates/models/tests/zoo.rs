@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::optim::{GradientsParams, SgdConfig};
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use firesight_models::classification::{Classifier, Entry, InputSpec, registry};
 use firesight_models::layers::without_dropout;
@@ -24,6 +24,9 @@ struct Reference {
     side: usize,
     classes: usize,
     loss_scale: f64,
+    /// Size and number of the images of the training reference.
+    train_side: usize,
+    train_images: usize,
 }
 
 impl Reference {
@@ -38,17 +41,16 @@ impl Reference {
         })?;
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
         let about = header.metadata().clone().unwrap();
-        let number = |key: &str| {
-            about
-                .get(key)
-                .map_or(1.0, |text| text.parse::<f64>().unwrap())
-        };
+        let number = |key: &str| about.get(key).map(|text| text.parse::<f64>().unwrap());
+        let side = number("side").unwrap() as usize;
         Ok(Self {
             tensors: weights::read(&path).unwrap(),
-            gain: number("gain"),
-            side: number("side") as usize,
-            classes: number("classes") as usize,
-            loss_scale: number("loss_scale"),
+            gain: number("gain").unwrap(),
+            side,
+            classes: number("classes").unwrap() as usize,
+            loss_scale: number("loss_scale").unwrap_or(1.0),
+            train_side: number("train_side").map_or(side, |side| side as usize),
+            train_images: number("train_images").map_or(4, |images| images as usize),
         })
     }
 
@@ -186,11 +188,7 @@ fn every_family_has_a_reference_for_training() {
 fn feature_maps_have_the_channels_and_strides_they_claim() {
     let device = Device::flex();
     let mut complaints = Vec::new();
-    for entry in registry()
-        .into_iter()
-        .filter(|entry| Reference::open(entry.name).trains())
-    {
-        let reference = Reference::open(entry.name);
+    for (entry, reference) in with_training() {
         let model = reference.model(&entry, &device);
         let x = Tensor::from_data(reference.images(&entry, 1), &device);
         let claimed = model.feature_channels();
@@ -224,8 +222,9 @@ fn training_mode_and_gradients_equal_pytorchs() {
     let mut complaints = Vec::new();
     for (entry, reference) in with_training() {
         let model = without_dropout(reference.model(&entry, &device));
-        let x = Tensor::from_data(reference.images(&entry, 4), &device);
-        let output = model.forward_train(x);
+        let (channels, side) = (entry.input.channels, reference.train_side);
+        let images = formula::images([reference.train_images, channels, side, side]);
+        let output = model.forward_train(Tensor::from_data(images, &device));
         let shape = output.logits.dims();
         let pull = TensorData::new(formula::values("loss.weight", &shape, 1.0), shape);
         let pull = Tensor::<2>::from_data(pull, &device);
@@ -341,13 +340,7 @@ fn the_smallest_variant_of_each_family_overfits_one_batch() {
         let mut model = without_dropout(model);
         let x = Tensor::<4>::from_data(reference.images(&entry, 4), &device);
         let target = Tensor::<2>::eye(4, &device);
-        let mut optimizer = SgdConfig::new()
-            .with_momentum(Some(burn::optim::momentum::MomentumConfig {
-                momentum: 0.9,
-                dampening: 0.0,
-                nesterov: false,
-            }))
-            .init();
+        let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
         let mut losses = Vec::new();
         for _ in 0..60 {
             let logits = model.forward_train(x.clone()).logits;
@@ -358,7 +351,7 @@ fn the_smallest_variant_of_each_family_overfits_one_batch() {
                 break;
             }
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            model = optimizer.step(0.01, model, gradients);
+            model = optimizer.step(3e-4, model, gradients);
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         if !(last < 0.1 && first > 0.5) {

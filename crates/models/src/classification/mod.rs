@@ -4,10 +4,23 @@
 //! the recipe's names, the registry, [`Classifier`] and every suite that runs "over all models"
 //! follow from that line. Variant names are torchvision's, and so are the state-dict keys.
 
+pub mod alexnet;
 pub mod cnn;
+pub mod convnext;
+pub mod densenet;
+pub mod efficientnet;
+pub mod googlenet;
+pub mod inception_v3;
 pub mod lenet;
+pub mod mnasnet;
+pub mod mobilenet_v2;
+pub mod mobilenet_v3;
+pub mod regnet;
 pub mod resnet;
 pub mod resnet20;
+pub mod shufflenet_v2;
+pub mod squeezenet;
+pub mod vgg;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -248,6 +261,94 @@ zoo! {
         WideResnet50_2 "wide_resnet50_2" WIDE_RESNET50_2,
         WideResnet101_2 "wide_resnet101_2" WIDE_RESNET101_2,
     }
+    /// AlexNet.
+    alexnet::AlexNet { Alexnet "alexnet" ALEXNET }
+    /// VGG, with and without batch normalisation.
+    vgg::Vgg {
+        Vgg11 "vgg11" VGG11,
+        Vgg11Bn "vgg11_bn" VGG11_BN,
+        Vgg13 "vgg13" VGG13,
+        Vgg13Bn "vgg13_bn" VGG13_BN,
+        Vgg16 "vgg16" VGG16,
+        Vgg16Bn "vgg16_bn" VGG16_BN,
+        Vgg19 "vgg19" VGG19,
+        Vgg19Bn "vgg19_bn" VGG19_BN,
+    }
+    /// DenseNet.
+    densenet::DenseNet {
+        Densenet121 "densenet121" DENSENET121,
+        Densenet161 "densenet161" DENSENET161,
+        Densenet169 "densenet169" DENSENET169,
+        Densenet201 "densenet201" DENSENET201,
+    }
+    /// SqueezeNet.
+    squeezenet::SqueezeNet {
+        Squeezenet1_0 "squeezenet1_0" SQUEEZENET1_0,
+        Squeezenet1_1 "squeezenet1_1" SQUEEZENET1_1,
+    }
+    /// MobileNet V2.
+    mobilenet_v2::MobileNetV2 { MobilenetV2 "mobilenet_v2" MOBILENET_V2 }
+    /// EfficientNet and EfficientNet V2.
+    efficientnet::EfficientNet {
+        EfficientnetB0 "efficientnet_b0" EFFICIENTNET_B0,
+        EfficientnetB1 "efficientnet_b1" EFFICIENTNET_B1,
+        EfficientnetB2 "efficientnet_b2" EFFICIENTNET_B2,
+        EfficientnetB3 "efficientnet_b3" EFFICIENTNET_B3,
+        EfficientnetB4 "efficientnet_b4" EFFICIENTNET_B4,
+        EfficientnetB5 "efficientnet_b5" EFFICIENTNET_B5,
+        EfficientnetB6 "efficientnet_b6" EFFICIENTNET_B6,
+        EfficientnetB7 "efficientnet_b7" EFFICIENTNET_B7,
+        EfficientnetV2S "efficientnet_v2_s" EFFICIENTNET_V2_S,
+        EfficientnetV2M "efficientnet_v2_m" EFFICIENTNET_V2_M,
+        EfficientnetV2L "efficientnet_v2_l" EFFICIENTNET_V2_L,
+    }
+    /// GoogLeNet, with its auxiliary heads.
+    googlenet::GoogLeNet { Googlenet "googlenet" GOOGLENET }
+    /// Inception v3, with its auxiliary head.
+    inception_v3::InceptionV3 { InceptionV3 "inception_v3" INCEPTION_V3 }
+    /// MobileNet V3.
+    mobilenet_v3::MobileNetV3 {
+        MobilenetV3Large "mobilenet_v3_large" MOBILENET_V3_LARGE,
+        MobilenetV3Small "mobilenet_v3_small" MOBILENET_V3_SMALL,
+    }
+    /// MNASNet.
+    mnasnet::MnasNet {
+        Mnasnet0_5 "mnasnet0_5" MNASNET0_5,
+        Mnasnet0_75 "mnasnet0_75" MNASNET0_75,
+        Mnasnet1_0 "mnasnet1_0" MNASNET1_0,
+        Mnasnet1_3 "mnasnet1_3" MNASNET1_3,
+    }
+    /// ShuffleNet V2.
+    shufflenet_v2::ShuffleNetV2 {
+        ShufflenetV2X0_5 "shufflenet_v2_x0_5" SHUFFLENET_V2_X0_5,
+        ShufflenetV2X1_0 "shufflenet_v2_x1_0" SHUFFLENET_V2_X1_0,
+        ShufflenetV2X1_5 "shufflenet_v2_x1_5" SHUFFLENET_V2_X1_5,
+        ShufflenetV2X2_0 "shufflenet_v2_x2_0" SHUFFLENET_V2_X2_0,
+    }
+    /// RegNet X and Y.
+    regnet::RegNet {
+        RegnetX400mf "regnet_x_400mf" REGNET_X_400MF,
+        RegnetX800mf "regnet_x_800mf" REGNET_X_800MF,
+        RegnetX1_6gf "regnet_x_1_6gf" REGNET_X_1_6GF,
+        RegnetX3_2gf "regnet_x_3_2gf" REGNET_X_3_2GF,
+        RegnetX8gf "regnet_x_8gf" REGNET_X_8GF,
+        RegnetX16gf "regnet_x_16gf" REGNET_X_16GF,
+        RegnetX32gf "regnet_x_32gf" REGNET_X_32GF,
+        RegnetY400mf "regnet_y_400mf" REGNET_Y_400MF,
+        RegnetY800mf "regnet_y_800mf" REGNET_Y_800MF,
+        RegnetY1_6gf "regnet_y_1_6gf" REGNET_Y_1_6GF,
+        RegnetY3_2gf "regnet_y_3_2gf" REGNET_Y_3_2GF,
+        RegnetY8gf "regnet_y_8gf" REGNET_Y_8GF,
+        RegnetY16gf "regnet_y_16gf" REGNET_Y_16GF,
+        RegnetY32gf "regnet_y_32gf" REGNET_Y_32GF,
+    }
+    /// ConvNeXt.
+    convnext::ConvNext {
+        ConvnextTiny "convnext_tiny" CONVNEXT_TINY,
+        ConvnextSmall "convnext_small" CONVNEXT_SMALL,
+        ConvnextBase "convnext_base" CONVNEXT_BASE,
+        ConvnextLarge "convnext_large" CONVNEXT_LARGE,
+    }
 }
 
 impl ClassifierConfig {
@@ -356,6 +457,25 @@ impl TorchNames for Classifier {
     fn head(&self) -> &'static [&'static str] {
         each!(self, model => model.head())
     }
+
+    fn published_key(&self, key: &str) -> String {
+        each!(self, model => model.published_key(key))
+    }
+}
+
+/// Whether the input has the three channels that an option of ImageNet's normalisation is about.
+fn check_transform_input(model: &str, asked: bool, input: InputSpec) -> Result<(), ModelError> {
+    if !asked || input.channels == 3 {
+        return Ok(());
+    }
+    Err(ModelError::Option {
+        model: model.to_string(),
+        key: "transform-input".to_string(),
+        message: format!(
+            "needs RGB images, the input has {} channels",
+            input.channels
+        ),
+    })
 }
 
 /// Levenshtein's distance, for "did you mean".

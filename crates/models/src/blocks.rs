@@ -1,0 +1,231 @@
+//! What several architectures are made of: convolution with normalisation and activation, squeeze and excitation,
+//! pooling.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::{
+    AdaptiveAvgPool2dConfig, AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig,
+};
+use burn::nn::{BatchNorm, LayerNorm, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
+use firesight_kernels::{Activation, activation, adaptive_avg_pool2d, batch_norm_act, conv2d};
+
+use crate::layers::{self, ConvSpec, Init, StochasticDepth};
+use crate::sequential::{Act, Block, HeadLayer, Layer, Sequential};
+
+/// How an architecture draws and normalises its convolutions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    /// How the weights are drawn.
+    pub draw: Init,
+    /// What batch normalisation adds to the variance.
+    pub epsilon: f64,
+    /// The share of the new batch in the running statistics.
+    pub momentum: f64,
+}
+
+impl Style {
+    /// PyTorch's batch normalisation.
+    pub const fn new(draw: Init) -> Self {
+        Self {
+            draw,
+            epsilon: 1e-5,
+            momentum: 0.1,
+        }
+    }
+
+    /// A convolution as `spec` says, with bias.
+    pub fn conv<B: Block>(&self, spec: ConvSpec, device: &Device) -> Layer<B> {
+        Layer::Conv(spec.draw(self.draw).init(device))
+    }
+
+    /// A convolution without bias and the batch normalisation after it.
+    pub fn conv_norm<B: Block>(&self, spec: ConvSpec, device: &Device) -> [Layer<B>; 2] {
+        let conv = spec.no_bias().draw(self.draw).init(device);
+        let norm = self.norm(conv.weight.lazy_shape()[0], device);
+        [Layer::Conv(conv), norm]
+    }
+
+    /// Torchvision's `Conv2dNormActivation`: convolution, batch normalisation and, unless it is
+    /// [`Activation::Identity`], an activation, numbered 0, 1, 2.
+    pub fn sequential<B: Block>(
+        &self,
+        spec: ConvSpec,
+        act: Activation,
+        device: &Device,
+    ) -> Sequential<B> {
+        let mut layers = Vec::from(self.conv_norm(spec, device));
+        if act != Activation::Identity {
+            layers.push(Layer::Act(Act::new(act)));
+        }
+        Sequential::numbered(layers)
+    }
+
+    /// [`Style::sequential`] as an entry of another.
+    pub fn conv_norm_act<B: Block>(
+        &self,
+        spec: ConvSpec,
+        act: Activation,
+        device: &Device,
+    ) -> Layer<B> {
+        Layer::Sequential(self.sequential(spec, act, device))
+    }
+
+    /// Batch normalisation.
+    pub fn norm<B: Block>(&self, channels: usize, device: &Device) -> Layer<B> {
+        let norm = layers::batch_norm_with(channels, self.epsilon, self.momentum, device);
+        Layer::Norm(norm)
+    }
+}
+
+/// A convolution without bias, batch normalisation and ReLU, as the inception networks name and normalise them.
+#[derive(Module, Debug)]
+pub struct ConvBlock {
+    conv: Conv2d,
+    bn: BatchNorm,
+}
+
+impl ConvBlock {
+    pub(crate) fn new(spec: ConvSpec, device: &Device) -> Self {
+        let conv = spec.no_bias().init(device);
+        let bn = layers::batch_norm_with(conv.weight.lazy_shape()[0], 1e-3, 0.1, device);
+        Self { conv, bn }
+    }
+
+    /// # Shapes
+    /// - `x`: `[N, C_in, H, W]`
+    /// - output: `[N, C_out, H_out, W_out]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        batch_norm_act(&self.bn, conv2d(&self.conv, x), Activation::Relu)
+    }
+}
+
+/// Squeeze and excitation (Hu et al., <https://arxiv.org/abs/1709.01507>, figure 1): each channel is scaled by a
+/// gate computed from the means of all channels.
+#[derive(Module, Debug)]
+pub struct SqueezeExcitation {
+    fc1: Conv2d,
+    fc2: Conv2d,
+    #[module(skip)]
+    inner: Activation,
+    #[module(skip)]
+    gate: Activation,
+}
+
+impl SqueezeExcitation {
+    /// A block for `channels` feature maps with `squeezed` in the middle; activations and initialisations of the
+    /// first and the second layer.
+    pub(crate) fn new(
+        channels: usize,
+        squeezed: usize,
+        [inner, gate]: [Activation; 2],
+        draws: [Init; 2],
+        device: &Device,
+    ) -> Self {
+        Self {
+            fc1: layers::conv(channels, squeezed, 1)
+                .draw(draws[0])
+                .init(device),
+            fc2: layers::conv(squeezed, channels, 1)
+                .draw(draws[1])
+                .init(device),
+            inner,
+            gate,
+        }
+    }
+
+    /// Scales each channel.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[N, C, H, W]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let pool = AdaptiveAvgPool2dConfig::new([1, 1]).init();
+        let means = adaptive_avg_pool2d(&pool, x.clone()); // [N, C, 1, 1]
+        let squeezed = activation(self.inner, conv2d(&self.fc1, means));
+        x * activation(self.gate, conv2d(&self.fc2, squeezed))
+    }
+}
+
+/// `block(x) + x`, the branch dropped for some samples in training.
+///
+/// # Shapes
+/// - `x` and output: `[N, C, H, W]`
+pub(crate) fn residual<B: Block>(
+    block: &Sequential<B>,
+    drop: &StochasticDepth,
+    x: Tensor<4>,
+) -> Tensor<4> {
+    match drop.prob == 0.0 || !x.device().is_autodiff() {
+        true => block.forward_residual(x.clone(), x, Activation::Identity),
+        false => drop.forward(block.forward(x.clone())) + x,
+    }
+}
+
+/// Layer normalisation over the channels of each position.
+///
+/// # Shapes
+/// - `x` and output: `[N, C, H, W]`
+pub(crate) fn layer_norm_2d(norm: &LayerNorm, x: Tensor<4>) -> Tensor<4> {
+    norm.forward(x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2])
+}
+
+/// The means of the cells of a grid of `[height, width]`, flattened; `[1, 1]` for the mean of each map.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`
+/// - output: `[N, C * height * width]`
+pub(crate) fn pooled(grid: [usize; 2], x: Tensor<4>) -> Tensor<2> {
+    adaptive_avg_pool2d(&AdaptiveAvgPool2dConfig::new(grid).init(), x).flatten(1, 3)
+}
+
+/// Images normalised by ImageNet's mean and deviation, as if they had been normalised by a mean and a deviation of
+/// 0.5: what the weights that were trained with TensorFlow expect.
+///
+/// # Shapes
+/// - `x` and output: `[N, 3, H, W]`
+pub(crate) fn imagenet_to_unit(x: Tensor<4>) -> Tensor<4> {
+    let device = x.device();
+    let row = |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+    let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    x * row(std.map(|s| s / 0.5)) + row(mean.map(|m| (m - 0.5) / 0.5))
+}
+
+/// Max pooling with a square window; `ceil` rounds the output's size up.
+pub(crate) fn max_pool(kernel: usize, stride: usize, padding: usize, ceil: bool) -> MaxPool2d {
+    MaxPool2dConfig::new([kernel, kernel])
+        .with_strides([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(
+            padding, padding, padding, padding,
+        ))
+        .with_ceil_mode(ceil)
+        .init()
+}
+
+/// Average pooling with a square window; padding counts in the mean, as PyTorch's does.
+pub(crate) fn avg_pool(kernel: usize, stride: usize, padding: usize) -> AvgPool2d {
+    AvgPool2dConfig::new([kernel, kernel])
+        .with_strides([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(
+            padding, padding, padding, padding,
+        ))
+        .init()
+}
+
+/// A fully connected layer of a head.
+pub(crate) fn head_linear(input: usize, output: usize, draw: Init, device: &Device) -> HeadLayer {
+    HeadLayer::Linear(layers::linear(input, output, draw, device))
+}
+
+/// A dropout layer of a head.
+pub(crate) fn head_dropout(rate: f64) -> HeadLayer {
+    HeadLayer::Dropout(layers::dropout(rate))
+}
+
+/// `value` rounded to a multiple of `divisor`, but not below 90 % of itself: how the mobile networks scale widths.
+pub(crate) fn make_divisible(value: f64, divisor: usize) -> usize {
+    let rounded = ((value + divisor as f64 / 2.0) as usize / divisor * divisor).max(divisor);
+    match (rounded as f64) < 0.9 * value {
+        true => rounded + divisor,
+        false => rounded,
+    }
+}
