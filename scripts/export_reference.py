@@ -39,10 +39,13 @@ BISECTIONS = 10
 OUT = Path(__file__).parent.parent / "crates/models/tests/fixtures/zoo"
 # torchvision's modules that hold the classifiers of the zoo; its transformers are not part of it.
 FAMILIES = "alexnet convnext densenet efficientnet googlenet inception mnasnet mobilenetv2 mobilenetv3 regnet resnet shufflenetv2 squeezenet vgg".split()
-# Which numbers of images are tried for the gradients, how often their steadiness is, and within how many tolerances.
+# Which sizes and numbers of images are tried for the gradients, how often their steadiness is, and within how many tolerances.
+TRAIN_SIDES = [33, 40, 48]
 TRAIN_IMAGES = range(4, 12)
-JITTERS = 2
+JITTERS = 3
 STEADY = 0.5
+# Trained instead of its family's smallest: that one has biases so far inside that no output shows 10 % of them.
+INSTEAD = {"regnet_y_400mf": "regnet_x_400mf"}
 AUX = {"googlenet": 0.3, "inception_v3": 0.4}
 
 
@@ -131,9 +134,9 @@ def gradients(name, model, x):
 
 def unsteadiness(name, model, x, exact, scale):
     """How far, in tolerances, rounding moves the gradients: single precision, and double precision with
-    weights and images changed by about the last place of single precision."""
+    weights and images changed by two or three units in the last place of single precision."""
     generator = torch.Generator().manual_seed(1)
-    jitter = lambda t: t.double() * (1 + 6e-8 * torch.randn(t.shape, generator=generator, dtype=torch.float64))
+    jitter = lambda t: t.double() * (1 + 2e-7 * torch.randn(t.shape, generator=generator, dtype=torch.float64))
     worst = 0.0
     for again in range(1 + JITTERS):
         other, image = copy.deepcopy(model), x
@@ -150,15 +153,24 @@ def unsteadiness(name, model, x, exact, scale):
     return worst
 
 
+def smallest_side(name):
+    """The smallest image that torchvision lists for a model; none below the reference's for our own."""
+    if name in OWN:
+        return 1 << 30
+    return max(weights.meta["min_size"][0] for weights in torchvision.models.get_model_weights(name))
+
+
 def training(name, build, channels, side, gain):
     """Outputs and gradients in training mode, for the first number of images and size at which no rectifier
     or maximum is so close to its kink that rounding decides it: such a one moves the gradient of the first
     layer by more than the tolerance, in PyTorch as well."""
-    sizes = [299] if name == "inception_v3" else [side, *[s for s in (48, 40, 33) if s < side and side == 64]]
+    sizes = [s for s in TRAIN_SIDES if smallest_side(name) <= s < side] + [side]
     steadiest = None
     for size, images in itertools.product(sizes, TRAIN_IMAGES):
         model = without_dropout(build(CLASSES))
         formula.fill(model, gain)
+        if name == "inception_v3":  # Its auxiliary head sees nothing below 299 pixels.
+            model.AuxLogits = None
         x = torch.from_numpy(formula.images((images, channels, size, size)))
         main, first, last = gradients(name, copy.deepcopy(model).double(), x.double())
         scale = float(np.float32(1.0 / max(first.abs().max(), last.abs().max())))
@@ -232,6 +244,7 @@ def main():
         else:
             sizes[name] = min(w.meta["num_params"] for w in torchvision.models.get_model_weights(name))
     smallest = {min((n for n in models if models[n][3] == f), key=sizes.get) for f in {m[3] for m in models.values()}}
+    smallest = {INSTEAD.get(name, name) for name in smallest}
     chosen = sys.argv[1:] or sorted(models, key=sizes.get)
     failed = []
     for name in chosen:

@@ -50,6 +50,10 @@ pub trait Block: Module + ModuleDisplay {
 
 /// One entry of a [`Sequential`].
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one value per layer; Module is not implemented for Box"
+)]
 pub enum Layer<B = NoBlock> {
     /// Convolution.
     Conv(Conv2d),
@@ -105,7 +109,7 @@ impl<T> Named<T> {
     }
 
     /// Entries under the given names.
-    pub fn named<S: Into<String>>(entries: Vec<(S, T)>) -> Self {
+    pub fn new<S: Into<String>>(entries: Vec<(S, T)>) -> Self {
         Self(entries.into_iter().map(|(n, e)| (n.into(), e)).collect())
     }
 
@@ -510,7 +514,7 @@ mod tests {
             }
         }
         let device = Device::flex();
-        let inner = Sequential::named(vec![("block1-0", STYLE.conv(conv(2, 2, 1), &device))]);
+        let inner = Sequential::new(vec![("block1-0", STYLE.conv(conv(2, 2, 1), &device))]);
         let outer: Sequential = Sequential::numbered(vec![
             relu(),
             Layer::Sequential(inner),

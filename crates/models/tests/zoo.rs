@@ -188,11 +188,7 @@ fn every_family_has_a_reference_for_training() {
 fn feature_maps_have_the_channels_and_strides_they_claim() {
     let device = Device::flex();
     let mut complaints = Vec::new();
-    for entry in registry()
-        .into_iter()
-        .filter(|entry| Reference::open(entry.name).trains())
-    {
-        let reference = Reference::open(entry.name);
+    for (entry, reference) in with_training() {
         let model = reference.model(&entry, &device);
         let x = Tensor::from_data(reference.images(&entry, 1), &device);
         let claimed = model.feature_channels();
@@ -355,7 +351,7 @@ fn the_smallest_variant_of_each_family_overfits_one_batch() {
                 break;
             }
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            model = optimizer.step(1e-3, model, gradients);
+            model = optimizer.step(3e-4, model, gradients);
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         if !(last < 0.1 && first > 0.5) {

@@ -124,11 +124,11 @@ impl Architecture for DenseNet {
             });
             add(
                 &format!("denseblock{i}"),
-                Layer::Block(Named::named(block.collect())),
+                Layer::Block(Named::new(block.collect())),
             );
             width += count * growth;
             if i < blocks.len() {
-                let transition = Sequential::named(vec![
+                let transition = Sequential::new(vec![
                     ("norm", STYLE.norm(width, device)),
                     ("relu", relu()),
                     (
@@ -146,7 +146,7 @@ impl Architecture for DenseNet {
         let mut classifier = linear(width, classes, Init::Default, device);
         classifier.bias = Some(Initializer::Zeros.init([classes], device));
         Ok(Self {
-            features: Sequential::named(layers),
+            features: Sequential::new(layers),
             classifier,
         })
     }

@@ -195,12 +195,12 @@ impl Architecture for RegNet {
             }
             trunk.push((
                 format!("block{at}"),
-                Layer::Sequential(Sequential::named(blocks)),
+                Layer::Sequential(Sequential::new(blocks)),
             ));
         }
         Ok(Self {
             stem: STYLE.sequential(stem, Activation::Relu, device),
-            trunk_output: Sequential::named(trunk),
+            trunk_output: Sequential::new(trunk),
             dropout: layers::dropout(config.dropout),
             fc: layers::linear(width, classes, Init::Normal(0.01), device),
         })
@@ -244,7 +244,7 @@ impl Bottleneck {
                 let spec = conv(width, out, 1).stride(stride);
                 STYLE.sequential(spec, Activation::Identity, device)
             }),
-            f: Sequential::named(f),
+            f: Sequential::new(f),
         }
     }
 }

@@ -115,7 +115,7 @@ impl Architecture for ShuffleNetV2 {
             STYLE.conv_norm_act(conv(width, shape.last, 1), relu, device),
         ));
         Ok(Self {
-            trunk: Sequential::named(trunk),
+            trunk: Sequential::new(trunk),
             dropout: layers::dropout(config.dropout),
             fc: layers::linear(shape.last, classes, Init::Default, device),
         })

@@ -478,7 +478,6 @@ mod tests {
             bad[at..at + bytes.len()].copy_from_slice(bytes);
             read(&bad).unwrap_err().to_string()
         };
-        let max = u32::MAX.to_le_bytes();
         assert!(lie(directory + 24, &[0x10, 0x27, 0, 0]).contains("sizes differ"));
         assert!(
             lie(directory + 42, &[0xf0, 0xff, 0xff, 0x7f]).contains("more bytes than the file")
@@ -486,8 +485,18 @@ mod tests {
         assert!(lie(directory + 10, &[8, 0]).contains("compressed"));
         assert!(lie(directory + 8, &[1, 0]).contains("encrypted"));
         assert!(lie(directory + 16, &[0, 1, 2, 3]).contains("checksum"));
-        assert!(lie(end + 16, &max).contains("outside the file"));
-        assert!(lie(end + 10, &[0xff, 0xff]).contains("claims"));
+        assert!(lie(end + 16, &[1, 2, 3, 4]).contains("contradict"));
+        // The zip64 record: 56 bytes, then its locator of 20, then the end.
+        let record = end - 76;
+        assert!(lie(record + 48, &[0xff; 8]).contains("contradict"));
+        let both = |field: usize, narrow: usize, width: usize| {
+            let mut bad = good.clone();
+            bad[record + field..record + field + 8].fill(0x7f);
+            bad[end + narrow..end + narrow + width].fill(0xff);
+            read(&bad).unwrap_err().to_string()
+        };
+        assert!(both(48, 16, 4).contains("outside the file"));
+        assert!(both(32, 10, 2).contains("claims"));
         assert!(lie(0, b"PK\x01\x02").contains("no local header"));
         assert!(lie(30, b"x").contains("another story"));
         let first = lie_about_overlap(&good, directory);

@@ -75,9 +75,22 @@ fn directory(file: &[u8]) -> Result<(u64, usize, usize), Fault> {
                 "the zip64 locator points to no zip64 record".to_string(),
             ));
         }
-        count = need(u64_at(file, at + 32))?;
-        size = need(u64_at(file, at + 40))?;
-        start = need(u64_at(file, at + 48))?;
+        let wide = [
+            need(u64_at(file, at + 32))?,
+            need(u64_at(file, at + 40))?,
+            need(u64_at(file, at + 48))?,
+        ];
+        let narrow = [(count, 0xffff), (size, 0xffff_ffff), (start, 0xffff_ffff)];
+        if narrow
+            .iter()
+            .zip(wide)
+            .any(|(&(value, elsewhere), wide)| value != elsewhere && value != wide)
+        {
+            return Err(damaged(
+                "the two ends of the zip archive contradict each other".to_string(),
+            ));
+        }
+        [count, size, start] = wide;
         limit = at;
     }
     let stop = start.checked_add(size).filter(|&stop| stop <= limit as u64);
