@@ -1,6 +1,6 @@
 //! Adam and AdamW, as `torch.optim.Adam` and `torch.optim.AdamW` (without AMSGrad).
 
-use burn::optim::{LearningRate, Optimizer, RecordState};
+use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 
 /// `torch.optim.Adam`: the decay is an L2 penalty, added to the gradient.
@@ -42,7 +42,7 @@ impl Default for AdamW {
 }
 
 /// State of [`Adam`] and [`AdamW`] for one parameter.
-#[derive(RecordState, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub struct AdamState<const D: usize> {
     /// Steps taken.
     pub time: usize,
@@ -50,6 +50,22 @@ pub struct AdamState<const D: usize> {
     pub mean: Tensor<D>,
     /// Mean of squared gradients, PyTorch's `exp_avg_sq`.
     pub square: Tensor<D>,
+}
+
+// By hand: Burn's derive works inside of its own crate only.
+impl<const D: usize> RecordState for AdamState<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_scalar(prefix, "time", self.time.into());
+        out.push_tensor(prefix, "mean", self.mean.to_data());
+        out.push_tensor(prefix, "square", self.square.to_data());
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let time = src.take_scalar(prefix, "time")?.try_into().ok()?;
+        let mean = Tensor::from_data(src.take_tensor(prefix, "mean")?, device);
+        let square = Tensor::from_data(src.take_tensor(prefix, "square")?, device);
+        Some(AdamState { time, mean, square })
+    }
 }
 
 /// The numbers of one step.

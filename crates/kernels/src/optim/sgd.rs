@@ -1,6 +1,6 @@
 //! Stochastic gradient descent, as `torch.optim.SGD`.
 
-use burn::optim::{LearningRate, Optimizer, RecordState};
+use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 
 /// `torch.optim.SGD`: with `d = gradient + weight_decay * parameter` and, if there is momentum,
@@ -19,10 +19,22 @@ pub struct Sgd {
 }
 
 /// State of [`Sgd`] for one parameter.
-#[derive(RecordState, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub struct SgdState<const D: usize> {
     /// The velocity, PyTorch's `momentum_buffer`.
     pub velocity: Tensor<D>,
+}
+
+// By hand: Burn's derive works inside of its own crate only.
+impl<const D: usize> RecordState for SgdState<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_tensor(prefix, "velocity", self.velocity.to_data());
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let velocity = Tensor::from_data(src.take_tensor(prefix, "velocity")?, device);
+        Some(SgdState { velocity })
+    }
 }
 
 impl Optimizer for Sgd {
