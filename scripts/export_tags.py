@@ -41,6 +41,10 @@ def multiply_adds(name):
     return total
 
 
+def option(value):
+    return "None" if value != value else f"Some({float(value)})"
+
+
 def main():
     tags, counts = [], []
     for name in sorted(torchvision.models.list_models(module=torchvision.models)):
@@ -67,7 +71,7 @@ def main():
                 f"preprocessing: Preprocessing {{ resize: {look.resize_size[0]}, crop: {look.crop_size[0]}, "
                 f"interpolation: Interpolation::{look.interpolation.value.capitalize()}, "
                 f"mean: {list(look.mean)}, std: {list(look.std)} }}, "
-                f"top1: {float(accuracy['acc@1'])}, top5: {float(accuracy['acc@5'])} }},"
+                f"top1: {option(accuracy['acc@1'])}, top5: {option(accuracy['acc@5'])} }},"
             )
     lines = [
         "//! Written by `scripts/export_tags.py` from torchvision's metadata; not edited by hand.",

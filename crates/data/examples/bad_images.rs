@@ -1,7 +1,10 @@
 //! Sends every file of a folder of odd and malformed images through the decoder and writes the table of the
 //! README: how many were read, how many refused, and why.
 //!
-//! `cargo run --release -p firesight-data --example bad_images -- ../shared/data/bad-images [--list]`
+//! `cargo run --release -p firesight-data --example bad_images -- ../shared/data/bad-images [--list] [--dump DIR]`
+//!
+//! `--list` prints the verdict on every file, `--dump` writes what was read as PPM files, which
+//! `scripts/compare_decoding.py` compares with Pillow's.
 //!
 //! The folder's `manifest.csv` says what Pillow does with each file; where the two differ, the file is listed.
 
@@ -24,9 +27,14 @@ struct Row {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let root = PathBuf::from(arguments.next().ok_or("give the folder of images")?);
-    let list = arguments
-        .next()
-        .is_some_and(|argument| argument == "--list");
+    let (mut list, mut dump) = (false, None);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--list" => list = true,
+            "--dump" => dump = arguments.next().map(PathBuf::from),
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
     let pillow = pillow(&root)?;
     let limits = DecodeLimits::default();
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
@@ -41,6 +49,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .entry(name.split('/').next().unwrap_or_default().into())
             .or_default();
         row.files += 1;
+        if let (Some(folder), Ok(image)) = (&dump, &result) {
+            let head = format!("P6\n{} {}\n255\n", image.width, image.height);
+            let file = folder.join(name.replace('/', "__") + ".ppm");
+            std::fs::write(file, [head.as_bytes(), &image.pixels].concat())?;
+        }
         match &result {
             Ok(_) => row.read += 1,
             Err(DataError::OverLimit { .. }) => row.over_limit += 1,

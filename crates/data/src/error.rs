@@ -67,7 +67,7 @@ pub enum DataError {
     },
 
     /// More samples could not be read than `max-bad` allows.
-    #[error("{found} samples could not be read and `max-bad` is {allowed}; the last one: {last}")]
+    #[error("{found} samples could not be read and `max-bad` is {allowed}; one of them: {last}")]
     TooManyBad {
         /// How many there were, the last one included.
         found: usize,

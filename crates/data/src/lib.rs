@@ -9,6 +9,7 @@ pub mod download;
 pub mod error;
 pub mod geometry;
 pub mod loader;
+pub mod mosaic;
 pub mod normalize;
 pub mod random;
 pub mod sample;

@@ -71,7 +71,13 @@ impl Normalize {
     pub(crate) fn tables(&self, channels: usize) -> Vec<[f32; 256]> {
         let of = |list: &[f32], c: usize| if list.len() == 1 { list[0] } else { list[c] };
         let table = |c| {
-            std::array::from_fn(|byte| (byte as f32 / 255.0 - of(&self.mean, c)) / of(&self.std, c))
+            let mut table = [0.0; 256];
+            let (mean, std) = (of(&self.mean, c), of(&self.std, c));
+            table
+                .iter_mut()
+                .enumerate()
+                .for_each(|(byte, value)| *value = (byte as f32 / 255.0 - mean) / std);
+            table
         };
         (0..channels).map(table).collect()
     }

@@ -207,19 +207,22 @@ fn redirected(from: &Uri, location: &str) -> Result<Uri, Fault> {
         from.scheme_str().unwrap_or_default(),
         from.authority().map_or("", |a| a.as_str()),
     );
-    let to: Uri = if location.contains("://") {
-        location.parse()?
+    let to = if location.contains("://") {
+        location.to_string()
     } else if location.starts_with("//") {
-        format!("{scheme}:{location}").parse()?
+        format!("{scheme}:{location}")
     } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}").parse()?
+        format!("{scheme}://{authority}{location}")
     } else {
         let folder = from
             .path()
             .rsplit_once('/')
             .map_or("", |(folder, _)| folder);
-        format!("{scheme}://{authority}{folder}/{location}").parse()?
+        format!("{scheme}://{authority}{folder}/{location}")
     };
+    let to: Uri = to
+        .parse()
+        .map_err(|error| format!("redirects to {to}, which is no address: {error}"))?;
     let place = |uri: &Uri| {
         (
             uri.host().unwrap_or_default().to_lowercase(),
@@ -420,7 +423,7 @@ mod tests {
                 "redirects to http://localhost.example/away, which is another host",
             ),
             ("/port", "another host"),
-            ("/file", "another host"),
+            ("/file", "redirects to file:///etc/passwd"),
             ("/loop", "more than 5 redirects"),
             ("/none", "the server answered 404"),
         ] {

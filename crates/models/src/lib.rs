@@ -22,6 +22,7 @@ mod error;
 pub mod formula;
 pub mod layers;
 pub mod sequential;
+pub mod tags;
 pub mod verify;
 pub mod weights;
 

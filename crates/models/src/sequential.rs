@@ -471,3 +471,112 @@ impl ModuleDisplayDefault for Blank {
 }
 
 impl ModuleDisplay for Blank {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocks::{Style, max_pool};
+    use crate::layers::{Init, conv};
+    use burn::module::Param;
+    use burn::tensor::Distribution;
+
+    const STYLE: Style = Style::new(Init::KaimingFanOut);
+
+    fn relu() -> Layer {
+        Layer::Act(Act::new(Activation::Relu))
+    }
+
+    fn random(shape: [usize; 4], device: &Device) -> Tensor<4> {
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+    }
+
+    fn largest_difference(a: Tensor<4>, b: Tensor<4>) -> f32 {
+        (a - b).abs().max().into_scalar::<f32>()
+    }
+
+    #[test]
+    fn paths_are_the_names_of_the_entries() {
+        #[derive(Default)]
+        struct Paths(Vec<String>, Vec<String>);
+        impl ModuleVisitor for Paths {
+            fn enter_module(&mut self, name: &str, _: &str) {
+                self.0.push(name.to_string());
+            }
+            fn exit_module(&mut self, _: &str, _: &str) {
+                self.0.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
+                self.1.push(self.0.join("."));
+            }
+        }
+        let device = Device::flex();
+        let inner = Sequential::named(vec![("block1-0", STYLE.conv(conv(2, 2, 1), &device))]);
+        let outer: Sequential = Sequential::numbered(vec![
+            relu(),
+            Layer::Sequential(inner),
+            STYLE.norm(2, &device),
+        ]);
+        let mut paths = Paths::default();
+        outer.visit(&mut paths);
+        let expected = [
+            "1.block1-0.weight",
+            "1.block1-0.bias",
+            "2.gamma",
+            "2.beta",
+            "2.running_mean",
+            "2.running_var",
+        ];
+        assert_eq!(paths.1, expected);
+        let mapped = Paths::default().1;
+        assert!(mapped.is_empty() && Module::num_params(&outer) == 14);
+    }
+
+    #[test]
+    fn a_residual_is_added_before_the_activation_whatever_stands_last() {
+        let device = Device::flex();
+        device.seed(5);
+        let x = random([2, 3, 6, 6], &device);
+        let conv_norm = || STYLE.conv_norm(conv(3, 3, 3).padding(1), &device);
+        let nested = STYLE.sequential(conv(3, 3, 1), Activation::Identity, &device);
+        let lists: [Sequential; 3] = [
+            Sequential::numbered(conv_norm().into()),
+            Sequential::numbered(vec![relu(), Layer::Sequential(nested)]),
+            Sequential::numbered(vec![relu()]),
+        ];
+        for layers in lists {
+            let fused = layers.forward_residual(x.clone(), x.clone(), Activation::Relu);
+            let plain = activation(Activation::Relu, layers.forward(x.clone()) + x.clone());
+            assert!(largest_difference(fused, plain) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn maps_are_the_last_of_each_stride() {
+        let device = Device::flex();
+        let mut layers = Vec::from(STYLE.conv_norm(conv(3, 4, 3).stride(2).padding(1), &device));
+        layers.extend([relu(), Layer::MaxPool(max_pool(2, 2, 0, false)), relu()]);
+        layers.push(STYLE.conv_norm_act(conv(4, 6, 1), Activation::Relu, &device));
+        let layers: Sequential = Sequential::numbered(layers);
+        assert_eq!(layers.feature_channels(1), [(2, 4), (4, 6)]);
+        let x = random([1, 3, 16, 16], &device);
+        let maps = layers.feature_maps(x.clone(), 1);
+        let shapes: Vec<_> = maps.iter().map(|m| (m.stride, m.tensor.dims())).collect();
+        assert_eq!(shapes, [(2, [1, 4, 8, 8]), (4, [1, 6, 4, 4])]);
+        assert_eq!(
+            layers.forward(x).into_data(),
+            maps[1].tensor.clone().into_data()
+        );
+        // The first map is what the pooling sees, after the activation.
+        assert!(maps[0].tensor.clone().min().into_scalar::<f32>() >= 0.0);
+    }
+
+    #[test]
+    fn the_features_of_a_head_are_what_its_last_layer_sees() {
+        let device = Device::flex();
+        let linear = |i, o| HeadLayer::Linear(crate::layers::linear(i, o, Init::Default, &device));
+        let head = Head::numbered(vec![linear(3, 5), linear(5, 2)]);
+        let x = Tensor::<2>::ones([4, 3], &device);
+        assert_eq!(head.features(x.clone()).dims(), [4, 5]);
+        assert_eq!(head.forward(x).dims(), [4, 2]);
+    }
+}

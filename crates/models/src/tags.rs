@@ -26,10 +26,11 @@ pub struct Tag {
     pub sha256_prefix: &'static str,
     /// How images are prepared for these weights.
     pub preprocessing: Preprocessing,
-    /// Published accuracy on ImageNet's validation split, in per cent.
-    pub top1: f64,
+    /// Published accuracy on ImageNet's validation split, in per cent; none for weights
+    /// without a head.
+    pub top1: Option<f64>,
     /// Published share of images with the class among the best five, in per cent.
-    pub top5: f64,
+    pub top5: Option<f64>,
 }
 
 /// How an image becomes a model's input, as torchvision's `ImageClassification` preset does it:
@@ -87,7 +88,10 @@ pub fn tag(model: &str, name: &str) -> Option<&'static Tag> {
 /// Multiply-adds of the convolutions and linear layers for one 224x224 RGB image and 1000 classes.
 /// `None` for a model that torchvision lacks.
 pub fn multiply_adds(model: &str) -> Option<u64> {
-    table::MULTIPLY_ADDS.iter().find(|(name, _)| *name == model).map(|(_, count)| *count)
+    table::MULTIPLY_ADDS
+        .iter()
+        .find(|(name, _)| *name == model)
+        .map(|(_, count)| *count)
 }
 
 #[cfg(test)]
@@ -97,11 +101,20 @@ mod tests {
     #[test]
     fn known_tags_have_their_published_facts() {
         let first = tag("resnet50", "IMAGENET1K_V1").unwrap();
-        assert_eq!(first.url(), "https://download.pytorch.org/models/resnet50-0676ba61.pth");
-        assert_eq!((first.preprocessing.resize, first.preprocessing.crop), (256, 224));
-        assert_eq!((first.top1, first.top5), (76.13, 92.862));
+        assert_eq!(
+            first.url(),
+            "https://download.pytorch.org/models/resnet50-0676ba61.pth"
+        );
+        assert_eq!(
+            (first.preprocessing.resize, first.preprocessing.crop),
+            (256, 224)
+        );
+        assert_eq!((first.top1, first.top5), (Some(76.13), Some(92.862)));
         let newest = tag("resnet50", "DEFAULT").unwrap();
-        assert_eq!((newest.tag, newest.preprocessing.resize), ("IMAGENET1K_V2", 232));
+        assert_eq!(
+            (newest.tag, newest.preprocessing.resize),
+            ("IMAGENET1K_V2", 232)
+        );
         assert!(tag("resnet50", "IMAGENET1K_V9").is_none() && tag("lenet", "DEFAULT").is_none());
     }
 
@@ -109,9 +122,20 @@ mod tests {
     fn every_file_name_carries_its_digits() {
         for tag in table::TAGS {
             let digits = tag.sha256_prefix;
-            assert!(tag.file.ends_with(&format!("-{digits}.pth")), "{}", tag.file);
-            assert!(digits.len() >= 8 && digits.chars().all(|c| c.is_ascii_hexdigit()), "{}", tag.file);
-            assert!(tag.preprocessing.resize >= tag.preprocessing.crop, "{tag:?}");
+            assert!(
+                tag.file.ends_with(&format!("-{digits}.pth")),
+                "{}",
+                tag.file
+            );
+            assert!(
+                digits.len() >= 8 && digits.chars().all(|c| c.is_ascii_hexdigit()),
+                "{}",
+                tag.file
+            );
+            assert!(
+                tag.preprocessing.resize >= tag.preprocessing.crop,
+                "{tag:?}"
+            );
         }
     }
 

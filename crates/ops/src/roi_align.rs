@@ -55,20 +55,21 @@ impl RoiAlign {
             return Tensor::zeros([0, c, ph, pw], &device);
         }
 
-        let taps: Vec<_> = boxes.iter().map(|b| self.taps(b, h, w)).collect();
-        let widest = |side: fn(&(Vec<Taps>, Vec<Taps>)) -> &Vec<Taps>| {
-            taps.iter()
-                .flat_map(|t| side(t).iter().map(Vec::len))
+        let (rows, columns): (Vec<_>, Vec<_>) = boxes.iter().map(|b| self.taps(b, h, w)).unzip();
+        let widest = |side: &[Vec<Taps>]| {
+            side.iter()
+                .flatten()
+                .map(Vec::len)
                 .max()
                 .unwrap_or(0)
                 .max(1)
         };
-        let (ty, tx) = (widest(|t| &t.0), widest(|t| &t.1));
+        let (ty, tx) = (widest(&rows), widest(&columns));
         let bins = boxes.len() * ph * pw;
         let mut index = vec![0_i64; bins * ty * tx];
         let mut weight = vec![0.0_f32; bins * ty * tx];
         let mut bin = 0;
-        for ((rows, columns), image) in taps.iter().zip(images) {
+        for ((rows, columns), image) in rows.iter().zip(&columns).zip(images) {
             for row in rows {
                 for column in columns {
                     let at = bin * ty * tx;

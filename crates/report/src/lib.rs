@@ -7,6 +7,21 @@
 //! - [`write()`]: `report.html`, one file that shows the run folder; [`compare`]: several runs side by
 //!   side.
 //!
+//! ```
+//! use firesight_report::jsonl::{Record, Train, Writer};
+//!
+//! let runs = tempfile::tempdir()?;
+//! let run = runs.path().join("digits-1");
+//! std::fs::create_dir(&run)?;
+//! let mut log = Writer::create(&run)?;
+//! log.write(&Record::Train(Train { step: 1, epoch: 1, loss: 2.3, ..Train::default() }))?;
+//! let page = firesight_report::write(&run)?;
+//! assert_eq!(page, run.join("report.html"));
+//! let side_by_side = firesight_report::compare(&[run], &runs.path().join("compare.html"))?;
+//! assert!(side_by_side.text.contains("digits-1"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The crate knows no model and no backend: plain numbers and files in, files out.
 
 pub mod environment;

@@ -1,29 +1,63 @@
 //! Weights to start from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use firesight_models::classification::Classifier;
+use firesight_models::tags;
 use firesight_models::weights::{LoadOptions, LoadReport, load};
 
 use crate::recipe::InitConfig;
 
-/// Loads the weights of a recipe's `init` into a freshly built classifier. The head keeps its random
-/// values where the number of classes differs.
+/// Loads the weights of a recipe's `init` into a freshly built classifier of that name. The head keeps
+/// its random values where the number of classes differs.
 ///
 /// # Errors
-/// A file that cannot be read or does not fit.
-pub fn apply(module: Classifier, init: &InitConfig) -> anyhow::Result<(Classifier, LoadReport)> {
-    match init {
-        InitConfig::Weights(path) => load(module, Path::new(path), &LoadOptions::default())
-            .with_context(|| "task.classification.init.weights"),
+/// A file that cannot be read or does not fit, a tag that there is not, a file that is not the published
+/// one.
+pub fn apply(
+    module: Classifier,
+    model: &str,
+    init: &InitConfig,
+) -> anyhow::Result<(Classifier, LoadReport)> {
+    let (key, path) = match init {
+        InitConfig::Weights(path) => ("weights", PathBuf::from(path)),
+        InitConfig::Tag(tag) => ("tag", published(model, tag)?),
+    };
+    load(module, &path, &LoadOptions::default())
+        .with_context(|| format!("task.classification.init.{key}"))
+}
+
+/// The file of a published tag, checked against the published digits of its SHA-256.
+fn published(model: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let key = "task.classification.init.tag";
+    let Some(tag) = tags::tag(model, name) else {
+        let known: Vec<&str> = tags::tags(model).map(|tag| tag.tag).collect();
+        match known.is_empty() {
+            true => bail!("{key}: there are no published weights of {model}"),
+            false => bail!("{key}: {model} has no weights `{name}`; there are {}", known.join(", ")),
+        }
+    };
+    let folder = std::env::var_os("FIRESIGHT_WEIGHTS").unwrap_or_else(|| "weights".into());
+    let path = Path::new(&folder).join(tag.file);
+    let content = std::fs::read(&path).with_context(|| {
+        format!("{key}: {} (fetch it from {})", path.display(), tag.url())
+    })?;
+    if !tag.matches(&content) {
+        let prefix = tag.sha256_prefix;
+        bail!("{key}: {}: its SHA-256 does not begin with {prefix}", path.display());
     }
+    Ok(path)
 }
 
 /// What became of the tensors, in a sentence.
 pub fn describe(report: &LoadReport) -> String {
     let mut text = format!("weights: {} tensors taken", report.taken.len());
-    let parts = [("left random", &report.replaced), ("not in the file", &report.missing), ("not used", &report.unused)];
+    let parts = [
+        ("left random", &report.replaced),
+        ("not in the file", &report.missing),
+        ("not used", &report.unused),
+    ];
     for (what, names) in parts {
         if !names.is_empty() {
             text += &format!("; {what}: {}", names.join(", "));

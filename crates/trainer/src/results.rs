@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use firesight_data::loader::Loader;
+use firesight_data::mosaic::{mosaic, write_png};
 use firesight_data::sample::Image;
 use firesight_data::source::Source;
 use firesight_report::results::{
@@ -12,8 +13,10 @@ use firesight_report::results::{
 };
 
 use crate::engine::{Details, Evaluation, SampleDetail, Task, Weights};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, normalize};
 
+/// How many augmented images a preview shows.
+const PREVIEWS: usize = 36;
 /// How many worst and best examples a report shows.
 const EXAMPLES: usize = 12;
 
@@ -118,7 +121,7 @@ fn pictures<'a>(
     for (rank, sample) in samples.enumerate() {
         let image = source.read(sample.index)?.image;
         let path: PathBuf = folder.join(format!("{kind}-{:02}.png", rank + 1));
-        write_png(&path, &enlarged(&image, 96))?;
+        write_png(&enlarged(&image, 96), &path)?;
         let top = sample.top.iter();
         examples.push(Example {
             picture: path.strip_prefix(run).unwrap_or(&path).to_path_buf(),
@@ -145,27 +148,6 @@ fn enlarged(image: &Image, least: usize) -> Image {
     Image { width, height, channels: image.channels, pixels }
 }
 
-/// Writes an image as PNG.
-///
-/// # Errors
-/// A file that cannot be written, named.
-pub fn write_png(path: &Path, image: &Image) -> anyhow::Result<()> {
-    let color = match image.channels {
-        1 => image::ExtendedColorType::L8,
-        _ => image::ExtendedColorType::Rgb8,
-    };
-    let (width, height) = (image.width as u32, image.height as u32);
-    image::save_buffer_with_format(
-        path,
-        &image.pixels,
-        width,
-        height,
-        color,
-        image::ImageFormat::Png,
-    )
-    .with_context(|| format!("{}", path.display()))
-}
-
 /// Writes a mosaic of the first augmented training batch into the run folder's `preview/`.
 ///
 /// # Errors
@@ -173,6 +155,27 @@ pub fn write_png(path: &Path, image: &Image) -> anyhow::Result<()> {
 pub fn write_previews(run: &Path, experiment: &Experiment, train: &Loader) -> anyhow::Result<()> {
     let folder = run.join("preview");
     std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
-    let _ = (experiment, train);
+    preview(&folder, experiment, train)
+}
+
+/// Writes a mosaic of augmented training images, with their labels drawn, into a folder.
+///
+/// # Errors
+/// What the data reports, and a file that cannot be written.
+pub fn preview(folder: &Path, experiment: &Experiment, train: &Loader) -> anyhow::Result<()> {
+    let mut batches = Vec::new();
+    let mut images = 0;
+    for batch in train.epoch(0, 0) {
+        let batch = batch?;
+        images += batch.labels.len();
+        batches.push(batch);
+        if images >= PREVIEWS {
+            break;
+        }
+    }
+    let card = &experiment.card;
+    let normalize = normalize(&experiment.recipe, card.channels);
+    let picture = mosaic(&batches, &normalize, &card.classes, PREVIEWS);
+    write_png(&picture, &folder.join("train.png"))?;
     Ok(())
 }

@@ -148,3 +148,6 @@ impl Problems {
         )
     }
 }
+
+#[cfg(test)]
+mod properties;

@@ -78,11 +78,21 @@ fn luma([r, g, b]: [u8; 3]) -> f32 {
 
 /// Changes every value by the same function.
 fn levels(image: &mut Image, change: impl Fn(f32) -> u8) {
-    let table: [u8; 256] = std::array::from_fn(|v| change(v as f32));
+    let table = table(change);
     image
         .pixels
         .iter_mut()
         .for_each(|v| *v = table[usize::from(*v)]);
+}
+
+/// The results of a function for every byte. A loop: `array::from_fn` of this length takes minutes to compile.
+fn table(change: impl Fn(f32) -> u8) -> [u8; 256] {
+    let mut table = [0; 256];
+    table
+        .iter_mut()
+        .enumerate()
+        .for_each(|(v, slot)| *slot = change(v as f32));
+    table
 }
 
 fn each_colour(image: &mut Image, change: impl Fn([u8; 3]) -> [u8; 3]) {
@@ -128,11 +138,11 @@ fn equaliser(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     let highest = *histogram.iter().rfind(|&&count| count > 0)?;
     let step = (histogram.iter().sum::<u32>() - highest) / 255;
     let mut below = step / 2;
-    let table = histogram.map(|count| {
-        let value = (below / step.max(1)).min(255) as u8;
+    let mut table = [0; 256];
+    for (slot, count) in table.iter_mut().zip(histogram) {
+        *slot = (below / step.max(1)).min(255) as u8;
         below += count;
-        value
-    });
+    }
     (step > 0).then_some(table)
 }
 
@@ -140,7 +150,7 @@ fn stretcher(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     let lowest = histogram.iter().position(|&count| count > 0)? as f32;
     let highest = histogram.iter().rposition(|&count| count > 0)? as f32;
     let scale = (highest - lowest) * (1.0 / 255.0);
-    (lowest < highest).then(|| std::array::from_fn(|v| cut((v as f32 - lowest) / scale)))
+    (lowest < highest).then(|| table(|v| cut((v - lowest) / scale)))
 }
 
 fn turn_hue(pixel: [u8; 3], turn: f32) -> [u8; 3] {

@@ -1,10 +1,10 @@
 //! Image folders: one folder a class, image files of any kind and depth below it.
 //!
-//! With a folder `train` in it, the dataset gives its splits itself: `train/<class>/*`, and `validation` (or
-//! `val`, `valid`) and `test` in the same form, if they are there. Without, the folder itself holds the classes
-//! (`<class>/*`), and the splits are held out by fraction. Classes are numbered by the sorted names of the
-//! training folders, files sorted by path; hidden files are left out, files with other endings are left out and
-//! remarked on.
+//! With a folder `train` that has folders in it, the dataset gives its splits itself: `train/<class>/*`, and
+//! `validation` (or `val`, `valid`) and `test` in the same form, if they are there. Without, the folder itself
+//! holds the classes (`<class>/*`), and the splits are held out by fraction. Classes are numbered by the sorted
+//! names of the training folders, files sorted by path; hidden files are left out, files with other endings are
+//! left out and remarked on.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl FolderConfig {
         let open = |part: &str, classes: Option<&[String]>| -> Result<Arc<dyn Source>, DataError> {
             Ok(Arc::new(Folder::open(&root, part, classes, self.limits)?))
         };
-        if !root.join("train").is_dir() {
+        if !has_folders(&root.join("train")) {
             return Ok(Splits {
                 train: open("", None)?,
                 validation: None,
@@ -80,6 +80,11 @@ impl FolderConfig {
             test,
         })
     }
+}
+
+/// Whether a folder is there and has folders in it. A folder `train` with nothing but images is a class.
+fn has_folders(folder: &Path) -> bool {
+    list(folder).is_ok_and(|entries| entries.iter().any(|(_, path)| path.is_dir()))
 }
 
 /// One part of an image folder.
@@ -363,6 +368,15 @@ mod tests {
             (14, 4, 2)
         );
         assert_ne!(test.class_of(0), test.class_of(1));
+    }
+
+    #[test]
+    fn a_class_may_be_called_train() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), "bus/1.png", 1);
+        put(folder.path(), "train/1.png", 2);
+        let splits = config(folder.path()).open(Path::new("")).unwrap();
+        assert_eq!(splits.train.classes(), ["bus", "train"]);
     }
 
     #[test]

@@ -171,6 +171,56 @@ impl Map {
         }
         Some(hull)
     }
+
+    /// The hull of that part of a mapped rectangle `[x1, y1, x2, y2]` that lies in another one; `None` where there is
+    /// none, or where a corner has no image.
+    pub fn visible(&self, [x1, y1, x2, y2]: [f64; 4], frame: [f64; 4]) -> Option<[f64; 4]> {
+        let mut points = Vec::with_capacity(8);
+        for (x, y) in [(x1, y1), (x2, y1), (x2, y2), (x1, y2)] {
+            points.push(self.apply(x, y)?);
+        }
+        // Sutherland and Hodgman: one side of the frame after the other.
+        for (axis, limit, sign) in [
+            (0, frame[0], 1.0),
+            (1, frame[1], 1.0),
+            (0, frame[2], -1.0),
+            (1, frame[3], -1.0),
+        ] {
+            let inside = |p: &[f64; 2]| (p[axis] - limit) * sign >= 0.0;
+            let mut kept = Vec::with_capacity(points.len() + 1);
+            for (i, &to) in points.iter().enumerate() {
+                let from = points[(i + points.len() - 1) % points.len()];
+                if inside(&from) != inside(&to) {
+                    let t = (limit - from[axis]) / (to[axis] - from[axis]);
+                    let other = from[1 - axis] + t * (to[1 - axis] - from[1 - axis]);
+                    kept.push(if axis == 0 {
+                        [limit, other]
+                    } else {
+                        [other, limit]
+                    });
+                }
+                if inside(&to) {
+                    kept.push(to);
+                }
+            }
+            points = kept;
+        }
+        let mut hull = [
+            f64::INFINITY,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NEG_INFINITY,
+        ];
+        for [x, y] in points {
+            hull = [
+                hull[0].min(x),
+                hull[1].min(y),
+                hull[2].max(x),
+                hull[3].max(y),
+            ];
+        }
+        (hull[0] < hull[2] && hull[1] < hull[3]).then_some(hull)
+    }
 }
 
 #[cfg(test)]

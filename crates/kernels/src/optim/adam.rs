@@ -52,16 +52,16 @@ pub struct AdamState<const D: usize> {
     pub square: Tensor<D>,
 }
 
-// By hand: Burn's derive works inside of its own crate only.
+// By hand, since Burn's derive names its own crate's paths.
 impl<const D: usize> RecordState for AdamState<D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
-        out.push_scalar(prefix, "time", self.time.into());
+        out.push_scalar(prefix, "time", burn_pack::Scalar::from(self.time));
         out.push_tensor(prefix, "mean", self.mean.to_data());
         out.push_tensor(prefix, "square", self.square.to_data());
     }
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
-        let time = src.take_scalar(prefix, "time")?.try_into().ok()?;
+        let time = usize::try_from(src.take_scalar(prefix, "time")?).ok()?;
         let mean = Tensor::from_data(src.take_tensor(prefix, "mean")?, device);
         let square = Tensor::from_data(src.take_tensor(prefix, "square")?, device);
         Some(AdamState { time, mean, square })

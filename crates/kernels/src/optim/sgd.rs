@@ -25,15 +25,15 @@ pub struct SgdState<const D: usize> {
     pub velocity: Tensor<D>,
 }
 
-// By hand: Burn's derive works inside of its own crate only.
+// By hand, since Burn's derive names its own crate's paths.
 impl<const D: usize> RecordState for SgdState<D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         out.push_tensor(prefix, "velocity", self.velocity.to_data());
     }
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
-        let velocity = Tensor::from_data(src.take_tensor(prefix, "velocity")?, device);
-        Some(SgdState { velocity })
+        let velocity = src.take_tensor(prefix, "velocity")?;
+        Some(SgdState { velocity: Tensor::from_data(velocity, device) })
     }
 }
 

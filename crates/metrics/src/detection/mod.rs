@@ -128,6 +128,7 @@ fn iou(detected: &[f64; 4], truth: &[f64; 4], crowd: bool) -> f64 {
 /// Positions by falling score; equal scores keep their order.
 fn by_score(scores: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    // Adding 0 makes -0 equal to 0.
+    order.sort_by(|a, b| (scores[*b] + 0.0).total_cmp(&(scores[*a] + 0.0)));
     order
 }

@@ -91,7 +91,7 @@ impl FeatureStatistics {
 ///
 /// The trace of the root is the sum of the roots of the eigenvalues of `S1^(1/2) S2 S1^(1/2)`, which is symmetric: no
 /// root of an unsymmetric matrix, no complex numbers, and singular covariances (fewer samples than dimensions) are no
-/// special case. Two sets of 2048 dimensions take about a minute.
+/// special case. The time grows with the cube of the dimensions.
 ///
 /// # Panics
 /// If the two have rows of different length.

@@ -218,7 +218,37 @@ impl Backbone for DenseNet {
 }
 
 impl TorchNames for DenseNet {
+    /// The published files have `denselayer1.norm.1.weight` for today's `denselayer1.norm1.weight`.
+    fn published_key(&self, key: &str) -> String {
+        match key.contains("denselayer") {
+            true => key.replace(".norm.", ".norm").replace(".conv.", ".conv"),
+            false => key.to_string(),
+        }
+    }
+
     fn head(&self) -> &'static [&'static str] {
         &["classifier."]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ClassifierConfig;
+    use super::*;
+
+    #[test]
+    fn keys_of_published_files_are_brought_to_todays() {
+        let model = ClassifierConfig::Densenet121(Default::default());
+        let model = model.init(InputSpec::rgb(32), 3, &Device::flex()).unwrap();
+        let old = "features.denseblock1.denselayer2.norm.1.running_mean";
+        let new = "features.denseblock1.denselayer2.norm1.running_mean";
+        assert_eq!(model.published_key(old), new);
+        for key in [
+            new,
+            "features.transition1.norm.weight",
+            "features.norm0.weight",
+        ] {
+            assert_eq!(model.published_key(key), key);
+        }
     }
 }

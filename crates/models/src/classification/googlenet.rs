@@ -260,3 +260,48 @@ impl TorchNames for GoogLeNet {
         &["fc.", "aux1.fc2.", "aux2.fc2."]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Classifier, ClassifierConfig};
+    use super::*;
+    use burn::tensor::TensorData;
+
+    fn build(config: GoogLeNetConfig, input: InputSpec) -> Result<Classifier, ModelError> {
+        ClassifierConfig::Googlenet(config).init(input, 3, &Device::flex())
+    }
+
+    #[test]
+    fn auxiliary_heads_act_in_training_only_and_can_be_left_out() {
+        let x = Tensor::<4>::ones([2, 3, 32, 32], &Device::flex());
+        for (aux_logits, expected) in [(true, vec![0.3, 0.3]), (false, vec![])] {
+            let config = GoogLeNetConfig {
+                aux_logits,
+                ..Default::default()
+            };
+            let output = build(config, InputSpec::rgb(32))
+                .unwrap()
+                .forward_train(x.clone());
+            let weights: Vec<f64> = output.aux.iter().map(|(weight, _)| *weight).collect();
+            assert_eq!(weights, expected);
+            assert!(output.aux.iter().all(|(_, logits)| logits.dims() == [2, 3]));
+        }
+    }
+
+    #[test]
+    fn the_input_is_brought_to_the_other_normalisation() {
+        let grey = 0.25f32;
+        let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        let pixels: Vec<f32> = (0..3).map(|c| (grey - mean[c]) / std[c]).collect();
+        let x = Tensor::from_data(TensorData::new(pixels, [1, 3, 1, 1]), &Device::flex());
+        for value in imagenet_to_unit(x).into_data().iter::<f32>() {
+            assert!((value - (grey - 0.5) / 0.5).abs() < 1e-6, "{value}");
+        }
+        let config = GoogLeNetConfig {
+            transform_input: true,
+            ..Default::default()
+        };
+        let error = build(config, InputSpec::grey(32)).unwrap_err();
+        assert!(error.to_string().contains("transform-input"), "{error}");
+    }
+}

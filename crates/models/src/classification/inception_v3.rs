@@ -468,3 +468,25 @@ impl TorchNames for InceptionV3 {
         &["fc.", "AuxLogits.fc."]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ClassifierConfig;
+    use super::*;
+
+    #[test]
+    fn the_auxiliary_head_needs_images_of_299_pixels() {
+        let device = Device::flex();
+        let model = ClassifierConfig::InceptionV3(Default::default());
+        let model = model.init(InputSpec::rgb(75), 3, &device).unwrap();
+        let output = model.forward_train(Tensor::ones([1, 3, 75, 75], &device));
+        assert!(output.aux.is_empty() && output.logits.dims() == [1, 3]);
+        let head = AuxHead {
+            conv0: ConvBlock::new(conv(768, 128, 1), &device),
+            conv1: ConvBlock::new(conv(128, 768, 5), &device),
+            fc: layers::linear(768, 3, Init::Default, &device),
+        };
+        let map = Tensor::ones([1, 768, AUX_MINIMUM, AUX_MINIMUM], &device);
+        assert_eq!(head.forward(map).dims(), [1, 3]);
+    }
+}

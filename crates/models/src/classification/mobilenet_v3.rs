@@ -284,3 +284,31 @@ impl TorchNames for MobileNetV3 {
         &["classifier.3."]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ClassifierConfig;
+    use super::*;
+
+    #[test]
+    fn a_reduced_and_dilated_tail_keeps_the_size_and_halves_the_channels() {
+        let config = MobileNetV3Config {
+            reduced_tail: true,
+            dilated: true,
+            ..Default::default()
+        };
+        let device = Device::flex();
+        let model = ClassifierConfig::MobilenetV3Large(config);
+        let model = model.init(InputSpec::rgb(64), 5, &device).unwrap();
+        assert_eq!(
+            model.feature_channels(),
+            [(2, 16), (4, 24), (8, 40), (16, 480)]
+        );
+        let maps = model.feature_maps(Tensor::ones([1, 3, 64, 64], &device));
+        assert_eq!(maps[3].tensor.dims(), [1, 480, 4, 4]);
+        assert_eq!(
+            model.forward(Tensor::ones([1, 3, 64, 64], &device)).dims(),
+            [1, 5]
+        );
+    }
+}

@@ -171,7 +171,7 @@ macro_rules! zoo {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         pub enum ClassifierConfig {
             $($(
-                #[doc = concat!("`", $name, "`")]
+                #[$doc]
                 #[serde(rename = $name)]
                 $variant(<$file::$family as Architecture>::Config),
             )+)+
@@ -456,6 +456,10 @@ impl TorchNames for Classifier {
 
     fn head(&self) -> &'static [&'static str] {
         each!(self, model => model.head())
+    }
+
+    fn published_key(&self, key: &str) -> String {
+        each!(self, model => model.published_key(key))
     }
 }
 

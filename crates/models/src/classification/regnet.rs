@@ -291,3 +291,31 @@ impl TorchNames for RegNet {
         &["fc."]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Widths and depths of the paper's tables 8 and 9, the latter with torchvision's rounding to whole groups.
+    #[test]
+    fn stages_are_the_papers() {
+        let stages = |shape: RegNetShape| {
+            let stages = shape.stages().into_iter();
+            stages
+                .map(|s| (s.blocks, s.width, s.group))
+                .collect::<Vec<_>>()
+        };
+        let x = stages(REGNET_X_400MF.shape);
+        assert_eq!(x, [(1, 32, 16), (2, 64, 16), (7, 160, 16), (12, 400, 16)]);
+        let y = stages(REGNET_Y_32GF.shape);
+        assert_eq!(
+            y,
+            [
+                (2, 232, 232),
+                (5, 696, 232),
+                (12, 1392, 232),
+                (1, 3712, 232)
+            ]
+        );
+    }
+}

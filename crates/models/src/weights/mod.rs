@@ -397,3 +397,189 @@ fn transpose(data: TensorData) -> TensorData {
     }
     TensorData::from_bytes_vec(to, vec![columns, rows], dtype)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classification::{Classifier, ClassifierConfig, InputSpec};
+    use burn::tensor::Device;
+
+    fn model(name: &str, classes: usize, device: &Device) -> Classifier {
+        let side = if name == "cnn" {
+            InputSpec::grey(8)
+        } else {
+            InputSpec::rgb(32)
+        };
+        ClassifierConfig::named(name)
+            .unwrap()
+            .init(side, classes, device)
+            .unwrap()
+    }
+
+    fn same(left: &StateDict, right: &StateDict) -> bool {
+        left.keys().eq(right.keys())
+            && left.iter().all(|(key, data)| {
+                data.shape() == right[key].shape() && data.as_bytes() == right[key].as_bytes()
+            })
+    }
+
+    #[test]
+    fn names_and_shapes_are_pytorchs() {
+        let model = model("resnet18", 10, &Device::flex());
+        let infos = parameters(&model);
+        let find = |name: &str| infos.iter().find(|info| info.name == name).unwrap();
+        assert_eq!(find("layer2.0.downsample.0.weight").shape, [128, 64, 1, 1]);
+        assert_eq!(find("fc.weight").shape, [10, 512]);
+        assert!(find("layer1.0.bn1.running_var").buffer && !find("layer1.0.bn1.weight").buffer);
+        assert_eq!(find("bn1.bias").rank(), 1);
+        assert_eq!(infos.len(), 102); // 122 entries in torchvision's state dict, 20 of them counters
+    }
+
+    #[test]
+    fn a_state_goes_around_to_the_bit_after_training_in_files_too() {
+        let device = Device::flex().autodiff();
+        let trained = model("resnet20", 10, &device);
+        for _ in 0..3 {
+            let x = Tensor::random([4, 3, 32, 32], burn::tensor::Distribution::Default, &device);
+            let _ = trained.forward(x);
+        }
+        let state = state_dict(&trained);
+        let mean = state["bn1.running_mean"]
+            .iter::<f32>()
+            .fold(0.0, |m: f32, v| m.max(v.abs()));
+        assert!(mean > 0.01, "the running statistics have not moved");
+        // Into a module that has a pending update of its own, which must not come back.
+        let other = model("resnet20", 10, &device);
+        let _ = other.forward(Tensor::ones([2, 3, 32, 32], &device));
+        let other = load_state_dict(other, &state).unwrap();
+        assert!(same(&state, &state_dict(&other)));
+        let x = Tensor::<4>::ones([1, 3, 32, 32], &Device::flex());
+        let outputs = [trained.valid(), other.valid()].map(|m| m.forward(x.clone()).into_data());
+        assert_eq!(outputs[0], outputs[1]);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        save_safetensors(
+            &trained,
+            &path,
+            &BTreeMap::from([("note".into(), "text".into())]),
+        )
+        .unwrap();
+        assert!(same(&state, &read(&path).unwrap()));
+        let fresh = model("resnet20", 10, &Device::flex());
+        let (loaded, report) = load(fresh, &path, &LoadOptions::default()).unwrap();
+        assert!(same(&state, &state_dict(&loaded)));
+        assert_eq!(report.taken.len(), state.len());
+        assert_eq!(
+            LoadReport {
+                taken: vec![],
+                ..report
+            },
+            LoadReport::default()
+        );
+    }
+
+    #[test]
+    fn ids_and_gradients_survive_loading() {
+        let device = Device::flex().autodiff();
+        let before = model("resnet20", 10, &device);
+        let infos = parameters(&before);
+        let state = crate::formula::state(&before, 1.0);
+        let after = load_state_dict(before, &state).unwrap();
+        assert_eq!(parameters(&after), infos);
+        let loss = after.forward(Tensor::ones([2, 3, 32, 32], &device)).sum();
+        let gradients = burn::optim::GradientsParams::from_grads(loss.backward(), &after);
+        assert_eq!(
+            gradients.len(),
+            infos.iter().filter(|info| !info.buffer).count()
+        );
+    }
+
+    #[test]
+    fn a_head_of_other_classes_is_left_and_said() {
+        let device = Device::flex();
+        let state = state_dict(&model("resnet20", 10, &device));
+        let (_, report) = apply(
+            model("resnet20", 3, &device),
+            &state,
+            &LoadOptions::default(),
+        )
+        .unwrap();
+        assert_eq!(report.replaced, ["fc.weight", "fc.bias"]);
+        let strict = LoadOptions {
+            replace_head: false,
+            ..Default::default()
+        };
+        let error = apply(model("resnet20", 3, &device), &state, &strict).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("`fc.weight`: the model has shape [3, 64]"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn weights_that_do_not_belong_are_refused_by_name() {
+        let device = Device::flex();
+        let options = LoadOptions::default();
+        let foreign = state_dict(&model("cnn", 10, &device));
+        let error = apply(model("resnet20", 10, &device), &foreign, &options).unwrap_err();
+        assert!(
+            error.to_string().contains("such as `conv1.weight`"),
+            "{error}"
+        );
+        let mut state = state_dict(&model("resnet20", 10, &device));
+        state.insert("extra".into(), TensorData::new(vec![1.0f32], [1]));
+        state.insert(
+            "bn1.num_batches_tracked".into(),
+            TensorData::new(vec![1i64], [1]),
+        );
+        let (_, report) = apply(model("resnet20", 10, &device), &state, &options).unwrap();
+        assert_eq!(report.unused, ["extra"]);
+        let error = load_state_dict(model("resnet20", 10, &device), &state).unwrap_err();
+        assert!(matches!(error, WeightsError::Unused { names } if names == ["extra"]));
+        let whole = TensorData::new(vec![1i64; 16], [16]);
+        state.insert("bn1.bias".into(), whole);
+        let error = apply(model("resnet20", 10, &device), &state, &options).unwrap_err();
+        assert!(matches!(error, WeightsError::Type { .. }), "{error}");
+    }
+
+    #[test]
+    fn files_that_are_nothing_are_refused_by_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("noise.pth");
+        for bytes in [
+            &b""[..],
+            b"PK",
+            b"\x80\x02N.",
+            b"hello",
+            &[0xff; 64],
+            b"\x08\0\0\0\0\0\0\0{\"a\":9}}",
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains("noise.pth: "), "{error}");
+        }
+        assert!(matches!(
+            read(&folder.path().join("none")),
+            Err(WeightsError::Read { .. })
+        ));
+    }
+
+    #[test]
+    fn half_precision_is_widened() {
+        let device = Device::flex();
+        let fresh = model("resnet20", 10, &device);
+        let half: StateDict = state_dict(&fresh)
+            .into_iter()
+            .map(|(key, data)| (key, data.convert_dtype(DType::F16)))
+            .collect();
+        let loaded = state_dict(&load_state_dict(fresh, &half).unwrap());
+        assert!(loaded.values().all(|data| data.dtype() == DType::F32));
+        assert_eq!(
+            loaded["fc.weight"].iter::<f32>().next(),
+            half["fc.weight"].iter::<f32>().next()
+        );
+    }
+}

@@ -273,3 +273,237 @@ fn gather(name: &str, tensor: &TensorRef, block: &[u8]) -> Result<TensorData, Fa
         dtype,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pth");
+        std::fs::read(format!("{folder}/{name}.pth")).unwrap()
+    }
+
+    fn numbers(data: &TensorData) -> Vec<f64> {
+        data.iter::<f64>().collect()
+    }
+
+    #[test]
+    fn both_kinds_of_file_give_every_type_and_layout() {
+        for name in ["zip", "legacy"] {
+            let dict = read(&fixture(name)).unwrap();
+            assert_eq!(dict.len(), 9, "{name}");
+            let at = |key: &str| (dict[key].shape().to_vec(), numbers(&dict[key]));
+            let count = |n: usize| (0..n).map(|v| v as f64).collect::<Vec<_>>();
+            assert_eq!(at("plain"), (vec![2, 3, 4], count(24)), "{name}");
+            let transposed = (0..24).map(|i| ((i % 4) * 6 + i / 4) as f64).collect();
+            assert_eq!(at("transposed"), (vec![6, 4], transposed), "{name}");
+            assert_eq!(at("part"), (vec![4], vec![5.0, 6.0, 7.0, 8.0]), "{name}");
+            assert_eq!(at("scalar"), (vec![], vec![3.5]), "{name}");
+            assert_eq!(at("empty"), (vec![0, 2], vec![]), "{name}");
+            assert_eq!(at("half").1, [0.5, -2.0], "{name}");
+            assert_eq!(at("brain").1, [1.5, -4.0], "{name}");
+            assert_eq!(at("double").1, [0.25], "{name}");
+            assert_eq!(
+                (at("counter").1, dict["counter"].dtype()),
+                (vec![7.0], DType::I64),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_checkpoints_state_dict_and_a_modules_are_found() {
+        let dict = read(&fixture("checkpoint")).unwrap();
+        assert_eq!(dict.keys().collect::<Vec<_>>(), ["module.weight"]);
+        let dict = read(&fixture("module")).unwrap();
+        assert_eq!(numbers(&dict["1.running_var"]), [5.0, 5.0]);
+    }
+
+    #[test]
+    fn a_pickle_that_calls_is_refused_and_runs_nothing() {
+        for name in ["calls", "calls_legacy"] {
+            let fault = read(&fixture(name)).unwrap_err();
+            assert!(
+                matches!(&fault, Fault::Refused(what) if what.contains("posix.system")),
+                "{fault}"
+            );
+        }
+        let fault = read(&fixture("whole_module")).unwrap_err();
+        assert!(matches!(fault, Fault::Refused(_)), "{fault}");
+    }
+
+    /// A pickle that builds one tensor, with the given numbers.
+    fn pickle_of(count: i32, offset: i32, sides: &[i32], strides: &[i32]) -> Vec<u8> {
+        let int = |v: i32| [vec![b'J'], v.to_le_bytes().to_vec()].concat();
+        let text = |t: &str| {
+            [
+                vec![b'X'],
+                (t.len() as u32).to_le_bytes().to_vec(),
+                t.into(),
+            ]
+            .concat()
+        };
+        let tuple = |v: &[i32]| {
+            [
+                vec![b'('],
+                v.iter().flat_map(|v| int(*v)).collect(),
+                vec![b't'],
+            ]
+            .concat()
+        };
+        [
+            b"\x80\x02}".to_vec(),
+            text("w"),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((".to_vec(),
+            text("storage"),
+            b"ctorch\nFloatStorage\n".to_vec(),
+            text("0"),
+            text("cpu"),
+            int(count),
+            b"tQ".to_vec(),
+            int(offset),
+            tuple(sides),
+            tuple(strides),
+            b"tRs.".to_vec(),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn views_outside_of_their_storage_are_refused() {
+        let block = [0u8; 24];
+        let read = |count, offset, sides: &[i32], strides: &[i32]| {
+            tensors(
+                &pickle::read(&pickle_of(count, offset, sides, strides))?,
+                |_| Ok(&block[..]),
+            )
+        };
+        assert_eq!(
+            read(6, 0, &[2, 3], &[3, 1]).unwrap()["w"].shape().to_vec(),
+            [2, 3]
+        );
+        assert!(read(6, 2, &[2, 2], &[2, 1]).is_ok());
+        for (count, offset, sides, strides) in [
+            (6, 1, vec![2, 3], vec![3, 1]),               // runs past the end
+            (6, 0, vec![2, 3], vec![4, 1]),               // strides past the end
+            (7, 0, vec![2, 3], vec![3, 1]),               // storage shorter than claimed
+            (6, -1, vec![2, 3], vec![3, 1]),              // negative offset
+            (6, 0, vec![-2, 3], vec![3, 1]),              // negative side
+            (-6, 0, vec![2, 3], vec![3, 1]),              // negative count
+            (6, 0, vec![1 << 30, 1 << 30], vec![0, 0]),   // a small file, a huge tensor
+            (6, 0, vec![i32::MAX; 3], vec![i32::MAX; 3]), // overflow
+            (6, 0, vec![2, 3], vec![1]),                  // shape and strides differ
+            (6, 0, vec![1; 9], vec![1; 9]),               // too many dimensions
+            (6, i32::MAX, vec![0], vec![1]),              // empty, anywhere: allowed below
+        ] {
+            let result = read(count, offset, &sides, &strides);
+            match sides.contains(&0) {
+                true => assert_eq!(numbers(&result.unwrap()["w"]), Vec::<f64>::new()),
+                false => assert!(result.is_err(), "{sides:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_pickles_are_errors() {
+        let huge = [
+            b"\x80\x02X".to_vec(),
+            u32::MAX.to_le_bytes().to_vec(),
+            b"abc".to_vec(),
+        ]
+        .concat();
+        let deep = [b"\x80\x02)".to_vec(), vec![0x85; 1 << 20], b".".to_vec()].concat();
+        let refused: [&[u8]; 6] = [
+            b"\x80\x02cbuiltins\neval\n(X\x01\x00\x00\x001tR.",
+            b"\x80\x02cos\nsystem\n)\x81.",
+            b"\x80\x02(cos\nsystem\no.",
+            b"\x80\x02(ios\nsystem\n.",
+            b"\x80\x02\x82\x01.",
+            b"\x80\x02ccollections\nOrderedDict\n)Rccollections\nOrderedDict\n)R0cos\nsystem\n}b.",
+        ];
+        for bytes in refused {
+            assert!(
+                matches!(pickle::read(bytes), Err(Fault::Refused(_))),
+                "{bytes:?}"
+            );
+        }
+        let damaged: [&[u8]; 9] = [
+            b"",
+            b"\x80",
+            b"\x80\x02",
+            b"\x80\x02.",
+            b"\x80\x02h\x07.",
+            b"\x80\x02t.",
+            b"\x80\x02)R.",
+            b"\x80\x02\xff.",
+            &huge,
+        ];
+        for bytes in damaged {
+            assert!(
+                matches!(pickle::read(bytes), Err(Fault::Damaged(_))),
+                "{bytes:?}"
+            );
+        }
+        // A million tuples in each other cost no stack, neither to read nor to drop.
+        assert!(pickle::read(&deep).is_ok());
+    }
+
+    #[test]
+    fn no_truncation_and_no_flipped_byte_panics() {
+        for name in ["zip", "legacy", "module"] {
+            let good = fixture(name);
+            for length in (0..good.len()).step_by(7) {
+                assert!(
+                    read(&good[..length]).is_err(),
+                    "{name} cut to {length} bytes"
+                );
+            }
+            for at in 0..good.len() {
+                for flip in [0x01, 0x80, 0xff] {
+                    let mut bad = good.clone();
+                    bad[at] ^= flip;
+                    let _ = read(&bad);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lying_archives_are_refused() {
+        let good = fixture("zip");
+        let end = good.len() - 22;
+        let directory = u32::from_le_bytes(good[end + 16..end + 20].try_into().unwrap()) as usize;
+        let lie = |at: usize, bytes: &[u8]| {
+            let mut bad = good.clone();
+            bad[at..at + bytes.len()].copy_from_slice(bytes);
+            read(&bad).unwrap_err().to_string()
+        };
+        let max = u32::MAX.to_le_bytes();
+        assert!(lie(directory + 24, &[0x10, 0x27, 0, 0]).contains("sizes differ"));
+        assert!(
+            lie(directory + 42, &[0xf0, 0xff, 0xff, 0x7f]).contains("more bytes than the file")
+        );
+        assert!(lie(directory + 10, &[8, 0]).contains("compressed"));
+        assert!(lie(directory + 8, &[1, 0]).contains("encrypted"));
+        assert!(lie(directory + 16, &[0, 1, 2, 3]).contains("checksum"));
+        assert!(lie(end + 16, &max).contains("outside the file"));
+        assert!(lie(end + 10, &[0xff, 0xff]).contains("claims"));
+        assert!(lie(0, b"PK\x01\x02").contains("no local header"));
+        assert!(lie(30, b"x").contains("another story"));
+        let first = lie_about_overlap(&good, directory);
+        assert!(
+            first.contains("another story") || first.contains("overlap"),
+            "{first}"
+        );
+    }
+
+    /// Points the second entry at the first one's header.
+    fn lie_about_overlap(good: &[u8], directory: usize) -> String {
+        let mut bad = good.to_vec();
+        let half = |at: usize| usize::from(u16::from_le_bytes([good[at], good[at + 1]]));
+        let second =
+            directory + 46 + half(directory + 28) + half(directory + 30) + half(directory + 32);
+        bad.copy_within(directory + 42..directory + 46, second + 42);
+        read(&bad).unwrap_err().to_string()
+    }
+}

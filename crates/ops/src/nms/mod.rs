@@ -171,13 +171,8 @@ fn greedy(
     threshold: f32,
 ) -> Vec<usize> {
     let mut order: Vec<usize> = (0..boxes.len()).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-    // The total order puts -0 below 0; scores of either kind are equal and keep their order.
-    order.sort_by(|a, b| {
-        scores[*b]
-            .partial_cmp(&scores[*a])
-            .unwrap_or(std::cmp::Ordering::Equal)
-    });
+    // Stable; adding 0 makes -0 equal to 0, as they are for torchvision.
+    order.sort_by(|a, b| (scores[*b] + 0.0).total_cmp(&(scores[*a] + 0.0)));
     let mut grid = Grid::new(threshold);
     order.retain(|&i| {
         let (b, class) = (&boxes[i], class(i));
@@ -292,6 +287,8 @@ mod tests {
             Err(NmsError::BadBox { index: 1, .. })
         ));
         assert_eq!(nms(&[], &[], 0.5), Ok(vec![]));
+        // Both zeros are one score: the first box wins.
+        assert_eq!(nms(&b, &[-0.0, 0.0], 0.5), Ok(vec![0]));
     }
 
     /// Against every pair compared, on crowded boxes of very different sizes: pruning must change nothing.

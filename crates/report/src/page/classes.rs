@@ -80,6 +80,20 @@ pub(super) struct Bar {
     pub(super) truth: bool,
 }
 
+/// The strongest shade, in percent, on which the page's own text colour is readable.
+const MOST_WITH_DARK_TEXT: u32 = 54;
+
+/// A strength from 0 to 1 as a shade in percent. Shades between 54 and 78 are left out: on them
+/// neither text colour reaches the contrast of 4.5 that WCAG 2 asks for.
+fn shade(strength: f64) -> u32 {
+    let shade = if strength < 0.7 {
+        54.0 * strength / 0.7
+    } else {
+        78.0 + 12.0 * (strength - 0.7) / 0.3
+    };
+    shade.round() as u32
+}
+
 /// Shares of the true class as shades. Hits are shaded by their share, errors by its root, so that
 /// rare ones are seen as well.
 pub(super) fn matrix(results: &Results) -> Option<Matrix> {
@@ -105,11 +119,11 @@ pub(super) fn matrix(results: &Results) -> Option<Matrix> {
                     } else {
                         share.sqrt()
                     };
-                    let shade = (strength * 90.0).round() as u32;
+                    let shade = shade(strength);
                     Shade {
                         count,
                         shade,
-                        strong: shade > 66,
+                        strong: shade > MOST_WITH_DARK_TEXT,
                     }
                 })
                 .collect()
@@ -258,4 +272,37 @@ pub(super) fn examples(run: &RunFolder, results: &Results) -> Vec<Examples> {
         cards: examples.iter().map(card).collect(),
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Confusion;
+
+    #[test]
+    fn shades_rise_and_keep_clear_of_unreadable_ones() {
+        let shades: Vec<_> = (0..=100).map(|s| shade(f64::from(s) / 100.0)).collect();
+        assert!(shades.is_sorted());
+        assert_eq!((shades[0], shades[100]), (0, 90));
+        assert!(!shades.iter().any(|shade| (55..78).contains(shade)));
+    }
+
+    #[test]
+    fn rows_may_be_short_and_classes_nameless() {
+        let confusion = Confusion {
+            counts: vec![vec![3], vec![1, 1]],
+        };
+        let results = Results {
+            confusion: Some(confusion),
+            classes: vec!["a".into()],
+            ..Results::default()
+        };
+        let matrix = matrix(&results).unwrap();
+        assert_eq!(matrix.names, ["a", "class 1"]);
+        assert_eq!(matrix.rows[0][1].count, 0);
+        assert!(matrix.rows[0][0].strong && !matrix.rows[1][1].strong);
+        assert_eq!(pairs(&results)[0].share, "50.0\u{a0}%");
+        assert_eq!(by_class(&results).unwrap().rows[1][2].0, "50.00\u{a0}%");
+        assert!(super::matrix(&Results::default()).is_none());
+    }
 }

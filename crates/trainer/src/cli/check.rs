@@ -1,12 +1,15 @@
 //! `trainer check`: all that can be known of a recipe without training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
+use firesight_data::scan::{ScanReport, Severity, scan};
+use indicatif::ProgressBar;
 
 use super::{End, RecipeArgs, Usage, usage};
 use crate::experiment::{Experiment, data_root};
-use crate::recipe;
+use crate::{recipe, results};
 
 /// Arguments of `trainer check`.
 #[derive(Args, Debug)]
@@ -17,8 +20,11 @@ pub struct CheckArgs {
     #[command(flatten)]
     overrides: RecipeArgs,
     /// Check the recipe alone, not the data it names
-    #[arg(long)]
+    #[arg(long, conflicts_with = "preview")]
     recipe_only: bool,
+    /// Write a mosaic of augmented training images into this folder
+    #[arg(long, value_name = "DIR")]
+    preview: Option<PathBuf>,
 }
 
 /// Checks.
@@ -39,18 +45,58 @@ pub fn run(args: CheckArgs) -> anyhow::Result<End> {
     }
 }
 
-fn check(path: &std::path::Path, args: &CheckArgs) -> anyhow::Result<()> {
+fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
     let loaded = recipe::read(path, &args.overrides.set)?;
     if !args.recipe_only {
         let root = data_root(args.overrides.data_root.as_deref());
         let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
         recipe::check_data(&loaded, &experiment.card)?;
         let card = &experiment.card;
-        println!("{}: the model's input is {}x{}x{}", path.display(), card.channels, card.height, card.width);
-        for (name, size) in experiment.sizes() {
-            println!("  {name:<10} {size} images");
+        let (channels, height, width) = (card.channels, card.height, card.width);
+        println!("{}: the model's input is {channels}x{height}x{width}", path.display());
+        let total: usize = experiment.sizes().iter().map(|(_, size)| size).sum();
+        let bar = ProgressBar::new(total as u64);
+        let report = scan(&experiment.splits, &|done, _| {
+            if done.is_multiple_of(64) {
+                bar.set_position(done as u64);
+            }
+        });
+        bar.finish_and_clear();
+        show(&report);
+        if let Some(folder) = &args.preview {
+            std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+            results::preview(folder, &experiment, &experiment.train_loader()?)?;
+            println!("  {}", folder.join("train.png").display());
         }
+        report.check(loaded.value.data.max_bad).map_err(usage)?;
     }
     println!("{}: correct", path.display());
     Ok(())
+}
+
+/// Prints what a scan found.
+fn show(report: &ScanReport) {
+    for split in &report.splits {
+        println!("  {}: {} images", split.name, split.samples);
+        let classes = split.classes.iter().map(|(name, count)| format!("{name} {count}"));
+        println!("    classes: {}", classes.collect::<Vec<_>>().join(", "));
+        let sizes = split.sizes.iter().take(5);
+        let sizes = sizes.map(|(w, h, c, count)| format!("{w}x{h}x{c} {count}"));
+        let more = split.sizes.len().saturating_sub(5);
+        let more = if more > 0 { format!(" and {more} other sizes") } else { String::new() };
+        println!("    sizes: {}{more}", sizes.collect::<Vec<_>>().join(", "));
+    }
+    for finding in &report.findings {
+        let mark = match finding.severity {
+            Severity::Bad => "bad",
+            Severity::Suspicious => "suspicious",
+        };
+        println!("  {mark}: {}: {} ({})", finding.origin, finding.message, finding.split);
+    }
+    if report.shared_between_splits > 0 {
+        println!("  {} pictures are in more than one split", report.shared_between_splits);
+    }
+    if report.repeated_within_a_split > 0 {
+        println!("  {} pictures are there more than once", report.repeated_within_a_split);
+    }
 }

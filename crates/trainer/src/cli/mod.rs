@@ -6,7 +6,10 @@ mod eval;
 mod export;
 mod models;
 mod predict;
+pub mod recipe_docs;
+mod report;
 mod train;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +40,14 @@ enum Command {
     Check(check::CheckArgs),
     /// List the model zoo
     Models(models::ModelsArgs),
+    /// Compare a model's outputs with a reference
+    Verify(verify::VerifyArgs),
+    /// Make a run's report anew
+    Report(report::ReportArgs),
+    /// Put several runs side by side
+    Compare(report::CompareArgs),
+    /// Print the reference of all recipe keys
+    RecipeDocs,
     /// List backends and devices
     Devices(devices::DevicesArgs),
 }
@@ -90,6 +101,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Report(args) => report::report(args),
+        Command::Compare(args) => report::compare(args),
+        Command::RecipeDocs => recipe_docs::run(),
         Command::Devices(args) => devices::run(args),
     };
     match result {

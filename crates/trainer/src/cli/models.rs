@@ -2,6 +2,7 @@
 
 use clap::Args;
 use firesight_models::classification::registry;
+use firesight_models::tags::{multiply_adds, tags};
 use serde::Serialize;
 
 use super::{End, print_json};
@@ -21,6 +22,8 @@ struct Row {
     family: &'static str,
     parameters: usize,
     minimum_size: usize,
+    /// Multiply-adds for one 224x224 RGB image.
+    multiply_adds: Option<u64>,
     tags: Vec<&'static str>,
 }
 
@@ -35,18 +38,23 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
         family: entry.family,
         parameters: entry.parameters,
         minimum_size: entry.minimum,
-        tags: Vec::new(),
+        multiply_adds: multiply_adds(entry.name),
+        tags: tags(entry.name).map(|tag| tag.tag).collect(),
     });
     let rows: Vec<Row> = rows.collect();
     if args.json {
         print_json(&rows)?;
         return Ok(End::Done);
     }
-    println!("{:<20} {:<15} {:>12}  {:>8}  tags", "name", "task", "parameters", "min size");
+    println!(
+        "{:<20} {:<15} {:>12} {:>9} {:>9}  tags",
+        "name", "task", "parameters", "GMAC@224", "min size"
+    );
     for row in rows {
         let tags = row.tags.join(", ");
+        let work = row.multiply_adds.map_or_else(String::new, |n| format!("{:.2}", n as f64 / 1e9));
         println!(
-            "{:<20} {:<15} {:>12}  {:>8}  {tags}",
+            "{:<20} {:<15} {:>12} {work:>9} {:>9}  {tags}",
             row.name, row.task, row.parameters, row.minimum_size
         );
     }

@@ -349,7 +349,7 @@ fn encode(checkpoint: &Checkpoint, extra: &[(String, Vec<u8>)]) -> BTreeMap<Stri
 
 fn encode_tensors(tensors: &StateDict) -> Vec<u8> {
     let views = tensors.iter().map(|(name, data)| {
-        let dtype = match data.dtype {
+        let dtype = match data.dtype() {
             DType::F32 => Dtype::F32,
             DType::F64 => Dtype::F64,
             DType::F16 => Dtype::F16,
@@ -358,7 +358,7 @@ fn encode_tensors(tensors: &StateDict) -> Vec<u8> {
             DType::I32 => Dtype::I32,
             other => unreachable!("a float tensor of a model has the type {other:?}"),
         };
-        let view = TensorView::new(dtype, data.shape.to_vec(), data.as_bytes())
+        let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes())
             .expect("the bytes of a tensor match its shape");
         (name.as_str(), view)
     });

@@ -16,7 +16,7 @@ mod signals;
 use std::collections::BTreeMap;
 
 use firesight_data::DataError;
-use firesight_data::loader::Batch;
+use firesight_data::batch::Batch;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, load};
 pub use ema::Ema;

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use firesight_data::DataError;
-use firesight_data::loader::{Batch, Loader};
+use firesight_data::batch::Batch;
+use firesight_data::loader::Loader;
 
 use super::{
     BestScore, Checkpoint, CheckpointError, CheckpointStore, Evaluation, Event, Finish,
@@ -467,7 +468,10 @@ impl<'a, 'b> Session<'a, 'b> {
         let step = self.progress.step;
         self.progress.evaluated_at = Some(step);
         let old = self.progress.best.as_ref().map(|best| best.value);
-        let best = self.goal.better(score, old);
+        // Of equal scores the later one is the best: a small validation split gives many, and the
+        // weights that were trained longer at a lower rate are the better ones. Patience counts real
+        // progress alone.
+        let best = self.goal.reached(score, old);
         let min_delta = self.engine.config.early_stopping.map_or(0.0, |stop| stop.min_delta);
         let enough = old.is_none_or(|old| (score - old).abs() > min_delta);
         if best {

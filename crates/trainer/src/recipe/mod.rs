@@ -13,7 +13,8 @@ use std::path::Path;
 use firesight_data::augment::Augment;
 use firesight_data::batch::Mixing;
 use firesight_data::sampling::Sampling;
-use firesight_data::source::{SourceConfig, SplitConfig};
+use firesight_data::source::SourceConfig;
+use firesight_data::split::SplitConfig;
 use firesight_models::classification::ClassifierConfig;
 use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
@@ -185,6 +186,9 @@ pub struct ClassificationConfig {
 pub enum InitConfig {
     /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
     Weights(String),
+    /// A published set of weights, for example `IMAGENET1K_V1`, from a file that was fetched before: the
+    /// folder `weights/` or the one that `FIRESIGHT_WEIGHTS` names is looked into for the published name.
+    Tag(String),
 }
 
 /// Reads a recipe file with `--set` overrides and checks all that can be known from it alone.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
-    AdaGradConfig, AdamConfig as BurnAdam, AdamWConfig as BurnAdamW, DynOptimizer, LambConfig,
-    LionConfig as BurnLion, MuonConfig as BurnMuon, RmsPropConfig as BurnRmsProp, SgdConfig as BurnSgd,
+    AdaGradConfig, DynOptimizer, LambConfig, LionConfig as BurnLion, MuonConfig as BurnMuon,
+    RmsPropConfig as BurnRmsProp,
 };
+use firesight_kernels::optim::{Adam, AdamW, Sgd};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -318,22 +319,18 @@ impl OptimizerConfig {
         // Burn takes an absent decay for none; a decay of zero would cost a pass over the weights.
         let l2 = (decay != 0.0).then(|| WeightDecayConfig::new(decay as f32));
         match self {
-            Self::Sgd(c) => {
-                let momentum = MomentumConfig::new()
-                    .with_momentum(c.momentum)
-                    .with_dampening(c.dampening)
-                    .with_nesterov(c.nesterov);
-                let momentum = (c.momentum != 0.0).then_some(momentum);
-                Arc::new(BurnSgd::new().with_weight_decay(l2).with_momentum(momentum).build())
-            }
-            Self::Adam(c) => Arc::new(
-                BurnAdam::new()
-                    .with_beta_1(c.betas[0] as f32)
-                    .with_beta_2(c.betas[1] as f32)
-                    .with_epsilon(c.epsilon as f32)
-                    .with_weight_decay(l2)
-                    .build(),
-            ),
+            Self::Sgd(c) => Arc::new(Sgd {
+                momentum: c.momentum,
+                dampening: c.dampening,
+                nesterov: c.nesterov,
+                weight_decay: decay,
+            }),
+            Self::Adam(c) => Arc::new(Adam {
+                beta_1: c.betas[0],
+                beta_2: c.betas[1],
+                epsilon: c.epsilon,
+                weight_decay: decay,
+            }),
             Self::Adamw(c) => Arc::new(adamw(c.betas, c.epsilon, decay)),
             Self::Lamb(c) => Arc::new(
                 LambConfig::new()
@@ -385,11 +382,6 @@ impl OptimizerConfig {
     }
 }
 
-fn adamw(betas: [f64; 2], epsilon: f64, decay: f64) -> burn::optim::AdamW {
-    BurnAdamW::new()
-        .with_beta_1(betas[0] as f32)
-        .with_beta_2(betas[1] as f32)
-        .with_epsilon(epsilon as f32)
-        .with_weight_decay(decay as f32)
-        .build()
+fn adamw(betas: [f64; 2], epsilon: f64, decay: f64) -> AdamW {
+    AdamW { beta_1: betas[0], beta_2: betas[1], epsilon, weight_decay: decay }
 }

@@ -62,12 +62,12 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// Whether `new` is better than `old`; a value that is not a number never is.
-    pub fn better(self, new: f64, old: Option<f64>) -> bool {
+    /// Whether `new` is at least as good as `old`; a value that is not a number never is.
+    pub fn reached(self, new: f64, old: Option<f64>) -> bool {
         new.is_finite()
             && old.is_none_or(|old| match self {
-                Self::Max => new > old,
-                Self::Min => new < old,
+                Self::Max => new >= old,
+                Self::Min => new <= old,
             })
     }
 }

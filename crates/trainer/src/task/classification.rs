@@ -6,7 +6,7 @@
 
 use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use firesight_data::loader::Batch;
+use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
 use firesight_data::DataError;
 use firesight_metrics::{ConfusionMatrix, TopK, softmax};
@@ -41,12 +41,14 @@ impl ClassificationTask {
     ) -> anyhow::Result<Self> {
         let mut module = config.model.init(input, classes, device)?;
         if let Some(init) = &config.init {
-            let (loaded, report) = crate::init::apply(module, init)?;
+            let (loaded, report) = crate::init::apply(module, config.model.name(), init)?;
             module = loaded;
             eprintln!("{}", crate::init::describe(&report));
         }
         for pattern in &config.freeze {
-            module = module.freeze_group(ParamGroup::from_regex(pattern)?);
+            let group = ParamGroup::from_regex(pattern)
+                .map_err(|error| anyhow::anyhow!("task.classification.freeze: {error:?}"))?;
+            module = module.freeze_group(group);
         }
         let class_weights = (!config.class_weights.is_empty())
             .then(|| config.class_weights.iter().map(|weight| *weight as f32).collect());

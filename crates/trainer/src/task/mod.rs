@@ -3,6 +3,7 @@
 mod classification;
 
 pub use classification::ClassificationTask;
+pub(crate) use classification::best;
 
 use burn::tensor::Device;
 use firesight_models::classification::InputSpec;

@@ -9,6 +9,8 @@
 //! A damaged file is an error, not a partly grey picture: JPEG is decoded strictly (zune-jpeg) and must end
 //! with its end marker. Size is checked by the header, before the pixels are allocated.
 
+mod tiff;
+
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -120,9 +122,14 @@ pub fn dimensions(
             Ok((header.width, header.height, header.orientation))
         }
         format => {
+            if format == ImageFormat::Tiff
+                && let Some(header) = tiff::header(bytes, limits)?
+            {
+                return Ok(header);
+            }
             let mut decoder = other_decoder(bytes, format, limits)?;
             let (width, height) = decoder.dimensions();
-            Ok((width as usize, height as usize, decoder.orientation()?))
+            Ok((width as usize, height as usize, orientation(&mut decoder)?))
         }
     })?;
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
@@ -287,8 +294,13 @@ fn other_decoder<'a>(
 }
 
 fn decode_other(bytes: &[u8], format: ImageFormat, limits: &DecodeLimits) -> Result<Image, Fault> {
+    if format == ImageFormat::Tiff
+        && let Some(image) = tiff::decode(bytes, limits)?
+    {
+        return Ok(image);
+    }
     let mut decoder = other_decoder(bytes, format, limits)?;
-    let orientation = decoder.orientation()?;
+    let orientation = orientation(&mut decoder)?;
     let decoded = DynamicImage::from_decoder(decoder)?;
     if matches!(
         decoded,
@@ -301,6 +313,22 @@ fn decode_other(bytes: &[u8], format: ImageFormat, limits: &DecodeLimits) -> Res
     let mut decoded = DynamicImage::ImageRgb8(decoded.into_rgb8());
     decoded.apply_orientation(orientation);
     Ok(from_dynamic(decoded))
+}
+
+/// The orientation that a file's metadata gives. Some writers put JPEG's prefix before the EXIF data of other
+/// formats too.
+fn orientation(decoder: &mut impl ImageDecoder) -> Result<Orientation, Fault> {
+    let stated = decoder.orientation()?;
+    if stated != Orientation::NoTransforms {
+        return Ok(stated);
+    }
+    let exif = decoder.exif_metadata()?;
+    let inner = exif
+        .as_deref()
+        .and_then(|exif| exif.strip_prefix(b"Exif\0\0"));
+    Ok(inner
+        .and_then(Orientation::from_exif_chunk)
+        .unwrap_or(stated))
 }
 
 fn turned(image: Image, orientation: Orientation) -> Result<Image, Fault> {
@@ -319,5 +347,188 @@ fn from_dynamic(image: DynamicImage) -> Image {
         height: image.height() as usize,
         channels: 3,
         pixels: image.into_raw(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ExtendedColorType, ImageEncoder};
+    use std::path::PathBuf;
+
+    const LIMITS: DecodeLimits = DecodeLimits {
+        max_pixels: 64 << 20,
+        max_file_bytes: 512 << 20,
+    };
+
+    fn png(pixels: &[u8], width: u32, height: u32, colour: ExtendedColorType) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut bytes)
+            .write_image(pixels, width, height, colour)
+            .unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_depth_becomes_rgb() {
+        let read = |bytes: &[u8]| decode(bytes, "x", &LIMITS).unwrap().pixels;
+        assert_eq!(
+            read(&png(&[7, 9], 2, 1, ExtendedColorType::L8)),
+            [7, 7, 7, 9, 9, 9]
+        );
+        // Alpha is dropped; the colour under it stays.
+        assert_eq!(
+            read(&png(&[1, 2, 3, 0], 1, 1, ExtendedColorType::Rgba8)),
+            [1, 2, 3]
+        );
+        let wide: Vec<u8> = [0u16, 0x7f80, 0xffff]
+            .iter()
+            .flat_map(|value| value.to_ne_bytes())
+            .collect();
+        assert_eq!(
+            read(&png(&wide, 1, 1, ExtendedColorType::Rgb16)),
+            [0, 127, 255]
+        );
+    }
+
+    #[test]
+    fn the_header_decides_before_anything_is_allocated() {
+        let bytes = png(&[0; 600], 20, 10, ExtendedColorType::Rgb8);
+        let limits = |max_pixels| DecodeLimits {
+            max_pixels,
+            ..LIMITS
+        };
+        assert_eq!(dimensions(&bytes, "x", &limits(200)).unwrap(), (20, 10));
+        for error in [
+            decode(&bytes, "x.png", &limits(199)),
+            dimensions(&bytes, "x.png", &limits(199)).map(|_| unreachable!()),
+        ] {
+            let error = error.unwrap_err();
+            assert!(matches!(error, DataError::OverLimit { .. }));
+            assert_eq!(
+                error.to_string(),
+                "x.png: refused: its header says 20x10 pixels, more than 199"
+            );
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        let small = DecodeLimits {
+            max_file_bytes: 10,
+            ..LIMITS
+        };
+        assert!(
+            decode_file(file.path(), &small)
+                .unwrap_err()
+                .to_string()
+                .contains("more than 10 bytes")
+        );
+    }
+
+    #[test]
+    fn what_is_no_image_is_said_to_be_none() {
+        let reason = |bytes: &[u8]| decode(bytes, "x.jpg", &LIMITS).unwrap_err().to_string();
+        assert_eq!(reason(b""), "x.jpg: the file is empty");
+        assert!(
+            reason(b"<!DOCTYPE html>").contains("not a JPEG, PNG, WebP, BMP, TIFF or GIF file")
+        );
+        let whole = png(&[0; 600], 20, 10, ExtendedColorType::Rgb8);
+        (0..whole.len() - 13).for_each(|end| drop(reason(&whole[..end])));
+        assert!(
+            decode_file(Path::new("gone.png"), &LIMITS)
+                .unwrap_err()
+                .to_string()
+                .starts_with("gone.png: cannot open")
+        );
+        assert!(
+            decode_file(&std::env::temp_dir(), &LIMITS)
+                .unwrap_err()
+                .to_string()
+                .contains("not a regular file")
+        );
+    }
+
+    fn bad_images() -> Option<PathBuf> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/bad-images");
+        if !folder.is_dir() {
+            println!("skipped: {} is not there", folder.display());
+            return None;
+        }
+        Some(folder)
+    }
+
+    #[test]
+    fn every_bad_image_goes_through() {
+        let Some(folder) = bad_images() else { return };
+        let (mut files, mut read) = (0, 0);
+        for category in std::fs::read_dir(folder).unwrap() {
+            let Ok(category) = std::fs::read_dir(category.unwrap().path()) else {
+                continue;
+            };
+            for file in category {
+                let file = file.unwrap().path();
+                files += 1;
+                match decode_file(&file, &LIMITS) {
+                    Ok(image) => {
+                        assert_eq!(image.pixels.len(), image.width * image.height * 3);
+                        let bytes = std::fs::read(&file).unwrap();
+                        let size = dimensions(&bytes, "x", &LIMITS).unwrap();
+                        assert_eq!(size, (image.width, image.height), "{}", file.display());
+                        read += 1;
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        assert!(error.contains(file.to_str().unwrap()), "{error}");
+                        assert!(!error.contains("the decoder failed on it"), "{error}");
+                    }
+                }
+            }
+        }
+        assert_eq!((files, read), (378, READ));
+    }
+
+    /// How many of the bad images can be read; the README has the table.
+    const READ: usize = 243;
+
+    #[test]
+    fn cut_jpegs_and_bombs_are_refused_and_orientation_is_applied() {
+        let Some(folder) = bad_images() else { return };
+        let read = |name: &str| decode_file(&folder.join(name), &LIMITS);
+        for name in [
+            "trunc-300.jpg",
+            "trunc-5825.jpg",
+            "trunc-11651.jpg",
+            "trunc-23300.jpg",
+        ] {
+            let error = read(&format!("crafted/{name}")).unwrap_err();
+            assert!(matches!(error, DataError::Unreadable { .. }), "{error}");
+        }
+        for name in [
+            "bomb-full-20000x20000.png",
+            "bomb-header-100000x100000.png",
+            "sof-65500x65500.jpg",
+        ] {
+            let error = read(&format!("crafted/{name}")).unwrap_err();
+            assert!(matches!(error, DataError::OverLimit { .. }), "{error}");
+        }
+        assert!(read("crafted/trailing-garbage.jpg").is_ok());
+        // All nine show the same picture once they are turned.
+        let upright = read("exif-orientation/Landscape_1.jpg").unwrap();
+        for number in 0..=8 {
+            let turned = read(&format!("exif-orientation/Landscape_{number}.jpg")).unwrap();
+            assert_eq!(
+                (turned.width, turned.height),
+                (upright.width, upright.height)
+            );
+            let difference: u64 = turned
+                .pixels
+                .iter()
+                .zip(&upright.pixels)
+                .map(|(a, b)| u64::from(a.abs_diff(*b)))
+                .sum();
+            assert!(
+                (difference as f64) < 12.0 * upright.pixels.len() as f64,
+                "Landscape_{number}"
+            );
+        }
     }
 }

@@ -1,0 +1,374 @@
+//! What holds for every geometric augmentation, tried on random images, rectangles and draws.
+
+use super::*;
+use crate::geometry::{Geometry, Map};
+use crate::random::{Domain, below, stream};
+use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
+
+/// Every geometric augmentation, alone and in rows as recipes have them.
+fn pipelines() -> Vec<Vec<Augment>> {
+    use Augment as A;
+    let flip = || A::HorizontalFlip(HorizontalFlip::default());
+    let rotate = || {
+        A::Rotate(Rotate {
+            degrees: 40.0,
+            ..Rotate::default()
+        })
+    };
+    let crop = || {
+        A::RandomResizedCrop(RandomResizedCrop {
+            width: 48,
+            height: 40,
+            area: [0.3, 1.0],
+            ..Default::default()
+        })
+    };
+    vec![
+        vec![flip()],
+        vec![A::VerticalFlip(VerticalFlip::default())],
+        vec![rotate()],
+        vec![A::Translate(Translate {
+            fraction: 0.3,
+            ..Translate::default()
+        })],
+        vec![A::Scale(Scale {
+            factor: [0.4, 2.0],
+            ..Scale::default()
+        })],
+        vec![A::Shear(Shear {
+            x_degrees: 20.0,
+            y_degrees: 15.0,
+            ..Shear::default()
+        })],
+        vec![A::Perspective(Perspective {
+            probability: 1.0,
+            ..Perspective::default()
+        })],
+        vec![A::CentreCrop(CentreCrop {
+            width: 40,
+            height: 60,
+            ..CentreCrop::default()
+        })],
+        vec![A::PadAndCrop(PadAndCrop {
+            padding: 12,
+            ..PadAndCrop::default()
+        })],
+        vec![A::RandomCrop(RandomCrop {
+            width: 33,
+            height: 60,
+            ..RandomCrop::default()
+        })],
+        vec![crop()],
+        vec![A::Resize(Resize {
+            width: 90,
+            height: 31,
+        })],
+        vec![A::ResizeShortest(ResizeShortest {
+            size: 30,
+            longest: Some(44),
+        })],
+        vec![A::Letterbox(Letterbox {
+            width: 64,
+            height: 64,
+            ..Letterbox::default()
+        })],
+        vec![crop(), flip(), rotate()],
+        vec![
+            rotate(),
+            A::Scale(Scale::default()),
+            A::Translate(Translate::default()),
+            crop(),
+        ],
+        vec![
+            A::Letterbox(Letterbox {
+                width: 64,
+                height: 64,
+                ..Letterbox::default()
+            }),
+            rotate(),
+            flip(),
+        ],
+    ]
+}
+
+struct Case {
+    sample: Sample,
+    rectangle: [usize; 4],
+}
+
+fn case(rng: &mut ChaCha8Rng) -> Case {
+    let (width, height) = (40 + below(rng, 40), 40 + below(rng, 40));
+    let mut side = |length: usize| {
+        let low = below(rng, length - 10);
+        (low, low + 8 + below(rng, length - low - 8))
+    };
+    let ((x1, x2), (y1, y2)) = (side(width), side(height));
+    let inside = |i: usize| (x1..x2).contains(&(i % width)) && (y1..y2).contains(&(i / width));
+    let pixels = (0..width * height)
+        .map(|i| if inside(i) { 255 } else { 0 })
+        .collect();
+    let classes = (0..width * height).map(|i| u8::from(inside(i))).collect();
+    let xyxy = [x1, y1, x2, y2].map(|v| v as f32);
+    let boxes = vec![BoxLabel {
+        xyxy,
+        class: 7,
+        crowd: false,
+        difficult: true,
+    }];
+    let image = Image {
+        width,
+        height,
+        channels: 1,
+        pixels,
+    };
+    let sample = Sample {
+        image,
+        label: Label::BoxesAndMask(
+            boxes,
+            Mask {
+                width,
+                height,
+                classes,
+            },
+        ),
+    };
+    Case {
+        sample,
+        rectangle: [x1, y1, x2, y2],
+    }
+}
+
+/// The smallest rectangle around the pixels that pass, as `[x1, y1, x2, y2]`.
+fn hull(width: usize, passes: impl Iterator<Item = bool>) -> Option<[f64; 4]> {
+    passes
+        .enumerate()
+        .filter(|(_, passes)| *passes)
+        .fold(None, |hull: Option<[f64; 4]>, (i, _)| {
+            let (x, y) = ((i % width) as f64, (i / width) as f64);
+            let [x1, y1, x2, y2] = hull.unwrap_or([x, y, x, y]);
+            Some([x1.min(x), y1.min(y), x2.max(x + 1.0), y2.max(y + 1.0)])
+        })
+}
+
+/// Runs a check on many draws of every pipeline.
+fn try_all(mut check: impl FnMut(&str, &Case, &Plan, Sample)) {
+    for (number, augmentations) in pipelines().into_iter().enumerate() {
+        let name = format!("{augmentations:?}");
+        let pipeline = Pipeline::new(augmentations);
+        assert_eq!(pipeline.problems(), []);
+        for draw in 0..40 {
+            let mut rng = stream(11, number as u64, draw, Domain::Sample);
+            let case = case(&mut rng);
+            let plan = pipeline.draw(
+                [case.sample.image.width, case.sample.image.height],
+                &mut rng,
+            );
+            let result = plan.apply(case.sample.clone()).unwrap();
+            check(&name, &case, &plan, result);
+        }
+    }
+}
+
+#[test]
+fn the_box_is_the_hull_of_the_warped_mask() {
+    let (mut compared, mut lost) = (0, 0);
+    try_all(|name, case, _, result| {
+        let Label::BoxesAndMask(boxes, mask) = &result.label else {
+            panic!("{name}: the label changed its kind")
+        };
+        let Some(expected) = hull(mask.width, mask.classes.iter().map(|&c| c == 1)) else {
+            lost += 1;
+            assert!(
+                boxes.is_empty()
+                    || boxes[0].xyxy[2] - boxes[0].xyxy[0] < 2.0
+                    || boxes[0].xyxy[3] - boxes[0].xyxy[1] < 2.0
+            );
+            return;
+        };
+        let Some(found) = boxes.first() else {
+            let thin = expected[2] - expected[0] <= 2.0 || expected[3] - expected[1] <= 2.0;
+            return assert!(
+                thin,
+                "{name}: the box of {:?} is gone, its mask fills {expected:?}",
+                case.rectangle
+            );
+        };
+        assert!(found.class == 7 && found.difficult);
+        // A corner of a turned rectangle can pass between the centres of the pixels.
+        let worst = found
+            .xyxy
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (f64::from(*a) - b).abs())
+            .fold(0.0, f64::max);
+        let sharp = 1.0
+            + f64::from(u8::from(
+                name.contains("Rotate") || name.contains("Shear") || name.contains("Persp"),
+            ));
+        assert!(
+            worst <= sharp,
+            "{name}: box {:?}, mask {expected:?}",
+            found.xyxy
+        );
+        compared += usize::from(worst <= 1.0);
+    });
+    assert!(
+        compared > 600 && lost < 40,
+        "{compared} within a pixel, {lost} lost"
+    );
+}
+
+#[test]
+fn image_and_mask_move_together() {
+    try_all(|name, _, plan, result| {
+        let Label::BoxesAndMask(_, mask) = &result.label else {
+            panic!("{name}: the label changed its kind")
+        };
+        // Where the image is clearly inside or outside, the mask says the same.
+        let clear = result
+            .image
+            .pixels
+            .iter()
+            .zip(&mask.classes)
+            .filter(|(_, c)| **c != Mask::IGNORE);
+        let wrong = clear
+            .filter(|(v, c)| (**v > 250 && **c != 1) || (**v < 5 && **c != 0))
+            .count();
+        assert!(
+            wrong <= plan.size()[0] / 8,
+            "{name}: image and mask differ in {wrong} pixels"
+        );
+    });
+}
+
+#[test]
+fn nothing_leaves_the_image() {
+    try_all(|name, _, plan, result| {
+        let Image {
+            width,
+            height,
+            channels,
+            ref pixels,
+        } = result.image;
+        assert_eq!(
+            ([width, height], pixels.len()),
+            (plan.size(), width * height * channels),
+            "{name}"
+        );
+        let Label::BoxesAndMask(boxes, mask) = &result.label else {
+            panic!("{name}: the label changed its kind")
+        };
+        assert_eq!(
+            (mask.width, mask.height, mask.classes.len()),
+            (width, height, width * height),
+            "{name}"
+        );
+        for [x1, y1, x2, y2] in boxes.iter().map(|b| b.xyxy) {
+            assert!(
+                0.0 <= x1 && x1 < x2 && x2 <= width as f32,
+                "{name}: {x1} {x2} of {width}"
+            );
+            assert!(
+                0.0 <= y1 && y1 < y2 && y2 <= height as f32,
+                "{name}: {y1} {y2} of {height}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_same_draw_gives_the_same_result() {
+    try_all(|name, case, plan, result| {
+        assert_eq!(plan.apply(case.sample.clone()).unwrap(), result, "{name}")
+    });
+}
+
+#[test]
+fn the_inverse_map_returns_the_points() {
+    try_all(|name, case, plan, _| {
+        let mut size = [case.sample.image.width, case.sample.image.height];
+        let mut map = Map::IDENTITY;
+        for transform in plan.transforms() {
+            let Transform::Geometry(operation) = transform else {
+                panic!("{name} is geometric")
+            };
+            map = map.then(&Geometry::map(operation, size));
+            size = operation.size_after(size);
+        }
+        let back = map
+            .inverse()
+            .unwrap_or_else(|| panic!("{name}: {map:?} has no inverse"));
+        for (x, y) in [(0.0, 0.0), (17.25, 30.5), (size[0] as f64, size[1] as f64)] {
+            let Some([u, v]) = map.apply(x, y) else {
+                continue;
+            };
+            let [s, t] = back.apply(u, v).unwrap();
+            assert!(
+                (s - x).abs() < 1e-6 && (t - y).abs() < 1e-6,
+                "{name}: {x} {y} came back as {s} {t}"
+            );
+        }
+    });
+}
+
+#[test]
+fn recipes_read_and_problems_are_named() {
+    let text = r#"[{"rotate": {"degrees": 10}}, {"translate": {"fraction": 0.1}}, {"horizontal-flip": {}},
+        {"random-erasing": {"value": "random"}}, {"auto-augment": {"policy": "cifar10"}}]"#;
+    let list: Vec<Augment> = serde_json::from_str(text).unwrap();
+    assert_eq!(
+        list[2],
+        Augment::HorizontalFlip(HorizontalFlip { probability: 0.5 })
+    );
+    assert!(serde_json::from_str::<Augment>(r#"{"rotate": {"degree": 10}}"#).is_err());
+    let wrong = Pipeline::new(vec![
+        Augment::Resize(Resize {
+            width: 0,
+            height: 4,
+        }),
+        Augment::Scale(Scale {
+            factor: [1.2, 0.8],
+            ..Scale::default()
+        }),
+    ]);
+    let keys: Vec<String> = wrong.problems().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, ["0.resize.width", "1.scale.factor"]);
+}
+
+#[test]
+fn wrong_settings_do_not_panic_when_drawn() {
+    let wrong = Pipeline::new(vec![
+        Augment::Resize(Resize {
+            width: 0,
+            height: 0,
+        }),
+        Augment::Scale(Scale {
+            factor: [0.0, 0.0],
+            ..Scale::default()
+        }),
+        Augment::RandomCrop(RandomCrop {
+            width: 0,
+            height: 3,
+            fill: [0; 3],
+        }),
+        Augment::RandomResizedCrop(RandomResizedCrop {
+            width: 0,
+            height: 1,
+            area: [2.0, -1.0],
+            aspect: [0.0, -3.0],
+        }),
+        Augment::Perspective(Perspective {
+            distortion: 9.0,
+            probability: 1.0,
+            fill: [0; 3],
+        }),
+        Augment::Letterbox(Letterbox {
+            width: 0,
+            height: 0,
+            fill: [0; 3],
+        }),
+    ]);
+    let mut rng = stream(3, 0, 0, Domain::Sample);
+    let case = case(&mut rng);
+    wrong.apply(case.sample, &mut rng).unwrap();
+}

@@ -1,0 +1,389 @@
+//! A picture of augmented batches with their labels drawn: what the model is really shown.
+//!
+//! Small images are enlarged by whole factors and stay blocky, large ones are reduced. Each class has a colour of its
+//! own, used for its boxes and its share of the mask; pixels marked [`Mask::IGNORE`] are striped.
+
+mod glyphs;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use image::ImageEncoder;
+use image::codecs::png::PngEncoder;
+
+use crate::batch::Batch;
+use crate::error::DataError;
+use crate::geometry::{Canvas, Geometry};
+use crate::normalize::Normalize;
+use crate::sample::{Image, Label, Mask, Sample};
+use glyphs::{GLYPH_HEIGHT, GLYPH_WIDTH, draw_text};
+
+/// Images are enlarged or reduced to about this many pixels on their longer side.
+const TILE: usize = 192;
+/// The largest factor by which small images are enlarged.
+const LARGEST_FACTOR: usize = 12;
+/// Pixels between tiles.
+const GAP: usize = 4;
+/// The colour between tiles.
+const GROUND: [u8; 3] = [24, 24, 28];
+const WHITE: [u8; 3] = [255; 3];
+
+/// Draws up to `count` images of the batches, in order, in rows; `normalize` is what the batches were made with.
+///
+/// Returns an RGB image; without images, one of a single pixel.
+pub fn mosaic(batches: &[Batch], normalize: &Normalize, classes: &[String], count: usize) -> Image {
+    let of = |batch: &Batch| {
+        (0..batch.labels.len())
+            .map(|i| tile(batch, i, normalize, classes))
+            .collect::<Vec<_>>()
+    };
+    let tiles: Vec<Image> = batches.iter().flat_map(of).take(count).collect();
+    let columns = (tiles.len() as f64).sqrt().ceil() as usize;
+    let widest = tiles.iter().map(|tile| tile.width).max().unwrap_or(1);
+    let highest = tiles.iter().map(|tile| tile.height).max().unwrap_or(1);
+    let (width, height) = if tiles.is_empty() {
+        (1, 1)
+    } else {
+        (
+            columns * (widest + GAP) + GAP,
+            tiles.len().div_ceil(columns) * (highest + GAP) + GAP,
+        )
+    };
+    let mut picture = Image {
+        width,
+        height,
+        channels: 3,
+        pixels: GROUND.repeat(width * height),
+    };
+    for (i, tile) in tiles.iter().enumerate() {
+        let (x, y) = (
+            GAP + i % columns * (widest + GAP),
+            GAP + i / columns * (highest + GAP),
+        );
+        for (row, line) in tile.pixels.chunks_exact(tile.width * 3).enumerate() {
+            let start = ((y + row) * width + x) * 3;
+            picture.pixels[start..start + line.len()].copy_from_slice(line);
+        }
+    }
+    picture
+}
+
+/// Writes an image as PNG.
+///
+/// # Errors
+/// [`DataError::Io`] where the file cannot be written.
+pub fn write_png(image: &Image, path: &Path) -> Result<(), DataError> {
+    let kind = if image.channels == 1 {
+        image::ExtendedColorType::L8
+    } else {
+        image::ExtendedColorType::Rgb8
+    };
+    let file = File::create(path).map_err(|error| DataError::io(path, "write", error))?;
+    PngEncoder::new(BufWriter::new(file))
+        .write_image(&image.pixels, image.width as u32, image.height as u32, kind)
+        .map_err(|error| DataError::io(path, "write", std::io::Error::other(error)))
+}
+
+/// One image of a batch with its label drawn and its caption below.
+fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> Image {
+    let name = |class: usize| {
+        classes
+            .get(class)
+            .cloned()
+            .unwrap_or_else(|| format!("class {class}"))
+    };
+    let picture = denormalised(batch, at, normalize);
+    let (boxes, mask) = match &batch.labels[at] {
+        Label::Boxes(boxes) => (boxes.clone(), None),
+        Label::Mask(mask) => (Vec::new(), Some(mask)),
+        Label::BoxesAndMask(boxes, mask) => (boxes.clone(), Some(mask)),
+        Label::None | Label::Class(_) => (Vec::new(), None),
+    };
+    let longer = picture.width.max(picture.height);
+    let factor = TILE / longer;
+    let label = match mask {
+        Some(mask) => Label::BoxesAndMask(boxes, mask.clone()),
+        None => Label::Boxes(boxes),
+    };
+    let sample = Sample {
+        image: picture,
+        label,
+    };
+    let Sample { mut image, label } = if factor >= 1 {
+        enlarge(sample, factor.min(LARGEST_FACTOR))
+    } else {
+        let size = |side: usize| (side * TILE / longer).max(1);
+        let mut canvas = Canvas::new(sample);
+        let [width, height] = canvas.size().map(size);
+        canvas.push(&Geometry::Resize { width, height });
+        canvas.finish()
+    };
+    let (boxes, mask) = match label {
+        Label::BoxesAndMask(boxes, mask) => (boxes, Some(mask)),
+        Label::Boxes(boxes) => (boxes, None),
+        _ => (Vec::new(), None),
+    };
+    if let Some(mask) = &mask {
+        tint(&mut image, mask);
+    }
+    for label in &boxes {
+        let [x1, y1, x2, y2] = label.xyxy.map(|v| v.round().max(0.0) as usize);
+        outline(&mut image, [x1, y1, x2, y2], colour(label.class));
+        let above = y1.saturating_sub(GLYPH_HEIGHT + 2);
+        draw_text(
+            &mut image,
+            x1 + 1,
+            above,
+            &name(label.class),
+            colour(label.class),
+            Some([0; 3]),
+        );
+    }
+    let caption = match (&batch.labels[at], batch.mixes.get(at)) {
+        (Label::Class(class), Some(mix)) => {
+            let other = match &batch.labels[mix.partner] {
+                Label::Class(class) => name(*class),
+                _ => String::new(),
+            };
+            format!("{} {:.0}% {other}", name(*class), mix.weight * 100.0)
+        }
+        (Label::Class(class), None) => name(*class),
+        (Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _), _) => {
+            format!("{} boxes", boxes.len())
+        }
+        (Label::Mask(_) | Label::None, _) => String::new(),
+    };
+    let caption = if caption.is_empty() {
+        format!("#{}", batch.indices[at])
+    } else {
+        caption
+    };
+    let strip = GLYPH_HEIGHT + 4;
+    image.width = image.width.max(1);
+    image.pixels.extend(GROUND.repeat(image.width * strip));
+    image.height += strip;
+    let top = image.height - strip + 2;
+    draw_text(&mut image, 1, top, &caption, WHITE, None);
+    image
+}
+
+/// Back to bytes, as RGB.
+fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
+    let [_, channels, height, width] = batch.shape;
+    let plane = width * height;
+    let values = &batch.images[at * channels * plane..][..channels * plane];
+    let of = |list: &[f32], c: usize| list.get(c).or(list.first()).copied().unwrap_or(0.0);
+    let byte = |pixel: usize, c: usize| {
+        let value = values[c * plane + pixel] * of(&normalize.std, c) + of(&normalize.mean, c);
+        (value * 255.0).round() as u8
+    };
+    let pixels = (0..plane)
+        .flat_map(|pixel| [0, 1, 2].map(|c: usize| byte(pixel, c.min(channels - 1))))
+        .collect();
+    Image {
+        width,
+        height,
+        channels: 3,
+        pixels,
+    }
+}
+
+/// Repeats each pixel `factor` times in both directions.
+fn enlarge(sample: Sample, factor: usize) -> Sample {
+    let repeat = |width: usize, height: usize, values: &[u8], channels: usize| -> Vec<u8> {
+        let at = |x: usize, y: usize| {
+            &values[(y / factor * width + x / factor) * channels..][..channels]
+        };
+        let (w, h) = (width * factor, height * factor);
+        (0..w * h)
+            .flat_map(|i| at(i % w, i / w).iter().copied())
+            .collect()
+    };
+    let Image {
+        width,
+        height,
+        ref pixels,
+        ..
+    } = sample.image;
+    let image = Image {
+        width: width * factor,
+        height: height * factor,
+        channels: 3,
+        pixels: repeat(width, height, pixels, 3),
+    };
+    let scaled = |mut boxes: Vec<crate::sample::BoxLabel>| {
+        boxes
+            .iter_mut()
+            .for_each(|label| label.xyxy = label.xyxy.map(|v| v * factor as f32));
+        boxes
+    };
+    let label = match sample.label {
+        Label::Boxes(boxes) => Label::Boxes(scaled(boxes)),
+        Label::BoxesAndMask(boxes, mask) => {
+            let classes = repeat(mask.width, mask.height, &mask.classes, 1);
+            let mask = Mask {
+                width: mask.width * factor,
+                height: mask.height * factor,
+                classes,
+            };
+            Label::BoxesAndMask(scaled(boxes), mask)
+        }
+        other => other,
+    };
+    Sample { image, label }
+}
+
+/// Lays the colours of the classes over the image; class 0, the background of most masks, stays clear.
+fn tint(image: &mut Image, mask: &Mask) {
+    let (pixels, _) = image.pixels.as_chunks_mut::<3>();
+    for (i, (pixel, &class)) in pixels.iter_mut().zip(&mask.classes).enumerate() {
+        let over = match class {
+            0 => continue,
+            Mask::IGNORE if (i % mask.width + i / mask.width) % 6 < 3 => [128; 3],
+            Mask::IGNORE => continue,
+            class => colour(usize::from(class)),
+        };
+        pixel
+            .iter_mut()
+            .zip(over)
+            .for_each(|(v, over)| *v = ((u16::from(*v) + u16::from(over)) / 2) as u8);
+    }
+}
+
+/// Draws the edge of `[x1, y1, x2, y2]`, inside it.
+fn outline(image: &mut Image, [x1, y1, x2, y2]: [usize; 4], colour: [u8; 3]) {
+    let (x2, y2) = (x2.min(image.width), y2.min(image.height));
+    for y in y1..y2 {
+        for x in x1..x2 {
+            if y == y1 || y + 1 == y2 || x == x1 || x + 1 == x2 {
+                let at = (y * image.width + x) * 3;
+                image.pixels[at..at + 3].copy_from_slice(&colour);
+            }
+        }
+    }
+}
+
+/// A colour for a class: hues a golden section apart, so that neighbours differ.
+fn colour(class: usize) -> [u8; 3] {
+    let hue = (class as f32 * 0.618_034 + 0.08).fract() * 6.0;
+    [0.0, 4.0, 2.0].map(|shift: f32| {
+        let ramp = ((hue + shift).rem_euclid(6.0) - 3.0).abs() - 1.0;
+        (70.0 + 185.0 * ramp.clamp(0.0, 1.0)) as u8
+    })
+}
+
+/// Width in pixels of a text as it is drawn.
+#[cfg(test)]
+fn text_width(text: &str) -> usize {
+    text.chars().count() * (GLYPH_WIDTH + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Mix;
+    use crate::sample::BoxLabel;
+
+    fn batch(labels: Vec<Label>) -> Batch {
+        let count = labels.len();
+        Batch {
+            images: vec![0.5; count * 3 * 16 * 20],
+            shape: [count, 3, 16, 20],
+            labels,
+            indices: (0..count).collect(),
+            sizes: vec![[20, 16]; count],
+            number: 0,
+            mixes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_label_is_drawn() {
+        let mask = Mask {
+            width: 20,
+            height: 16,
+            classes: (0..320).map(|i| [0, 1, 255][i % 3]).collect(),
+        };
+        let label = BoxLabel {
+            xyxy: [3.0, 2.0, 15.0, 12.0],
+            class: 1,
+            crowd: false,
+            difficult: false,
+        };
+        let labels = vec![
+            Label::None,
+            Label::Class(1),
+            Label::Class(9),
+            Label::Boxes(vec![label.clone()]),
+            Label::Mask(mask.clone()),
+            Label::BoxesAndMask(vec![label], mask),
+        ];
+        let classes = ["background".to_string(), "Katze".to_string()];
+        let mut batch = batch(labels);
+        let all = |batch: &Batch| {
+            mosaic(
+                std::slice::from_ref(batch),
+                &Normalize::default(),
+                &classes,
+                99,
+            )
+        };
+        let picture = all(&batch);
+        // Three columns of images enlarged nine times, with captions.
+        assert_eq!(picture.width, 3 * (20 * 9 + GAP) + GAP);
+        assert_eq!(picture.height, 2 * (16 * 9 + GLYPH_HEIGHT + 4 + GAP) + GAP);
+        let edge =
+            ((GAP + 16 * 9 + GLYPH_HEIGHT + 4 + GAP + 2 * 9) * picture.width + GAP + 3 * 9 + 40)
+                * 3;
+        assert_eq!(
+            picture.pixels[edge..edge + 3],
+            colour(1),
+            "the upper edge of the box"
+        );
+        batch.mixes = vec![
+            Mix {
+                partner: 1,
+                weight: 0.25
+            };
+            6
+        ];
+        assert_ne!(
+            all(&batch),
+            picture,
+            "the share of a mix stands in the caption"
+        );
+        assert_eq!(mosaic(&[], &Normalize::default(), &[], 9).width, 1);
+    }
+
+    #[test]
+    fn large_images_are_reduced_and_files_read_back() {
+        let mut large = batch(vec![Label::Class(0)]);
+        large.shape = [1, 1, 300, 700];
+        large.images = vec![0.25; 210_000];
+        let picture = mosaic(&[large], &Normalize::default(), &[], 4);
+        assert_eq!(picture.width, TILE + 2 * GAP);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("preview.png");
+        write_png(&picture, &path).unwrap();
+        let read = image::open(&path).unwrap().to_rgb8();
+        assert_eq!(
+            (read.width() as usize, read.into_raw()),
+            (picture.width, picture.pixels.clone())
+        );
+        assert!(write_png(&picture, &folder.path().join("none/preview.png")).is_err());
+    }
+
+    #[test]
+    fn text_is_cut_at_the_edge() {
+        let mut image = Image {
+            width: 30,
+            height: 12,
+            channels: 3,
+            pixels: vec![0; 1080],
+        };
+        draw_text(&mut image, 1, 2, "ABC defghij 0123 äß", WHITE, None);
+        assert!(image.pixels.contains(&255) && text_width("ABC") < 30);
+        draw_text(&mut image, 29, 11, "X", WHITE, Some([1; 3]));
+    }
+}

@@ -1,0 +1,104 @@
+//! `trainer verify`: compares a model's outputs with a reference, for example PyTorch's.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use firesight_models::classification::{ClassifierConfig, InputSpec};
+use firesight_models::verify::{ATOL, RTOL, verify};
+use firesight_models::weights::{LoadOptions, load, read};
+use serde::Serialize;
+
+use super::{DeviceArgs, End, Usage, print_json, usage};
+use crate::device;
+
+/// Arguments of `trainer verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// The model's name in the zoo
+    #[arg(long)]
+    model: String,
+    /// Its weights: .pth, .pt or .safetensors with PyTorch's names
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// A safetensors file with the tensor `input` and the expected `output`
+    #[arg(long, value_name = "FILE.safetensors")]
+    reference: PathBuf,
+    /// Number of classes (the model's published number if not given)
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Output {
+    model: String,
+    passed: bool,
+    rtol: f64,
+    atol: f64,
+    outputs: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    values: usize,
+    max_absolute_error: f64,
+    max_relative_error: f64,
+    outside: usize,
+}
+
+/// Verifies; a comparison that fails ends with exit code 1.
+///
+/// # Errors
+/// Files that cannot be read or do not fit the model.
+pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
+    let device = device::select(args.device.device.as_deref())?;
+    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
+    let reference = read(&args.reference).map_err(usage)?;
+    let input = reference.get("input").map(|data| data.shape().to_vec()).unwrap_or_default();
+    let [_, channels, height, width] = input[..] else {
+        let path = args.reference.display();
+        return Err(Usage(format!("{path}: there is no tensor `input` of shape [N, C, H, W]")).into());
+    };
+    let entries = firesight_models::classification::registry();
+    let published = entries.iter().find(|entry| entry.name == args.model);
+    let classes = args.classes.or(published.map(|entry| entry.classes)).unwrap_or(1000);
+    let model = config
+        .init(InputSpec { channels, height, width }, classes, &device.device)
+        .map_err(usage)?;
+    let options = LoadOptions { replace_head: false, ..LoadOptions::default() };
+    let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
+    let verdict = verify(&model, &reference, &device.device).map_err(usage)?;
+    let rows = verdict.outputs.iter().map(|output| Row {
+        name: output.name.clone(),
+        values: output.count,
+        max_absolute_error: output.max_absolute,
+        max_relative_error: output.max_relative,
+        outside: output.outside,
+    });
+    let output = Output {
+        model: args.model,
+        passed: verdict.passed,
+        rtol: RTOL,
+        atol: ATOL,
+        outputs: rows.collect(),
+    };
+    if args.json {
+        print_json(&output)?;
+    } else {
+        println!("{}: {}", output.model, crate::init::describe(&report));
+        for row in &output.outputs {
+            println!(
+                "  {:<12} {} values, max absolute error {:.3e}, max relative error {:.3e}, {} outside",
+                row.name, row.values, row.max_absolute_error, row.max_relative_error, row.outside
+            );
+        }
+        let verdict = if output.passed { "passed" } else { "FAILED" };
+        println!("{verdict} within rtol {RTOL:e}, atol {ATOL:e}");
+    }
+    Ok(if output.passed { End::Done } else { End::Partly })
+}
