@@ -7,6 +7,7 @@ mod depthwise;
 mod product;
 mod weight;
 mod window;
+mod winograd;
 
 use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each, with_scratch};
@@ -71,6 +72,11 @@ impl ConvShape {
     /// One input channel per group, of several, and few outputs of each.
     fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.group_in() == 1 && self.group_out() <= 4
+    }
+
+    /// 3x3, neither strided nor dilated.
+    fn is_plain_3x3(&self) -> bool {
+        self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1]
     }
 
     fn plane_in(&self) -> usize {
@@ -143,6 +149,16 @@ pub fn forward(
     let mut output = Output::new(outputs);
     let out = output.shared();
     let group_weights = weight_count / shape.groups;
+    let problem = shape.is_plain_3x3().then(|| winograd::Problem {
+        images: shape.images,
+        channels: group_in,
+        size: shape.size_in,
+        image_stride: shape.channels_in * shape.plane_in(),
+        padding: shape.padding.map(|p| p.0 as isize),
+        rows: group_out,
+        out: shape.size_out,
+        out_image_stride: shape.channels_out * shape.plane_out(),
+    });
     with_scratch(group_weights, |scratch| {
         for group in 0..shape.groups {
             let layout = WeightLayout {
@@ -153,7 +169,6 @@ pub fn forward(
                 channel_stride: shape.taps(),
                 taps: &taps,
             };
-            let packed = layout.pack(scratch);
             let channels = group * group_out..(group + 1) * group_out;
             let target = Target {
                 out: out.skip(channels.start * shape.plane_out()),
@@ -163,6 +178,11 @@ pub fn forward(
             };
             let x = &x[group * group_in * shape.plane_in()..];
             // SAFETY: the output has room for all channels of all images, and only this call writes it.
+            if unsafe { minimal(problem.as_ref(), x, &layout, target) } {
+                continue;
+            }
+            let packed = layout.pack(scratch);
+            // SAFETY: as above.
             unsafe { product(&window, x, &packed, target) };
         }
     });
@@ -191,6 +211,16 @@ pub fn input_gradient(
     let mut output = Output::new(inputs);
     let out = output.shared();
     let [phases_y, phases_x] = [0, 1].map(|axis| phases(shape, axis));
+    let problem = shape.is_plain_3x3().then(|| winograd::Problem {
+        images: shape.images,
+        channels: group_out,
+        size: shape.size_out,
+        image_stride: shape.channels_out * shape.plane_out(),
+        padding: shape.padding.map(|p| 2 - p.0 as isize),
+        rows: group_in,
+        out: shape.size_in,
+        out_image_stride: shape.channels_in * shape.plane_in(),
+    });
 
     with_scratch(group_weights, |scratch| {
         for group in 0..shape.groups {
@@ -198,6 +228,20 @@ pub fn input_gradient(
             let dy = &dy[group * group_out * shape.plane_out()..];
             let bias = bias.map(|bias| &bias[group * group_in..(group + 1) * group_in]);
             let base = out.skip(group * group_in * shape.plane_in());
+            let layout = WeightLayout {
+                weights,
+                rows: group_in,
+                row_stride: shape.taps(),
+                channels: group_out,
+                channel_stride: group_in * shape.taps(),
+                taps: &[8, 7, 6, 5, 4, 3, 2, 1, 0],
+            };
+            let target =
+                Target { out: base, channel_stride: shape.plane_in(), bias, relu: false };
+            // SAFETY: the output has room for all channels of all images, and only this call writes it.
+            if unsafe { minimal(problem.as_ref(), dy, &layout, target) } {
+                continue;
+            }
             for y in &phases_y {
                 for x in &phases_x {
                     let mut taps = Vec::new();
@@ -249,6 +293,24 @@ pub fn input_gradient(
     });
     // SAFETY: every place belongs to exactly one phase, and each phase was written for all channels.
     unsafe { output.finish() }
+}
+
+/// Runs Winograd's way where it is worth it. `false` where the direct way is to be taken.
+///
+/// # Safety
+/// As [`winograd::run`].
+unsafe fn minimal(
+    problem: Option<&winograd::Problem>,
+    x: &[f32],
+    layout: &WeightLayout,
+    target: Target,
+) -> bool {
+    let Some((problem, tile)) = problem.and_then(|p| Some((p, p.tile()?))) else { return false };
+    with_scratch(winograd::weight_len(problem, tile), |weights| {
+        winograd::transform_weights(layout, tile, weights);
+        // SAFETY: this function's contract.
+        unsafe { winograd::run(problem, tile, x, weights, target) }
+    })
 }
 
 /// The places of one axis that share a remainder modulo the stride.

@@ -66,6 +66,37 @@ pub(crate) trait Simd: Copy {
         // SAFETY: the trait's contract.
         v.map(|v| unsafe { Self::sum(v) })
     }
+    /// Writes `a0 b0 a1 b1 ..`, two vectors.
+    #[inline(always)]
+    unsafe fn interleave2(v: [Self::V; 2], to: *mut f32) {
+        let mut lanes = [[0.0f32; MAX_LANES]; 2];
+        // SAFETY: the trait's contract: `to` has room for two vectors; the array for one each.
+        unsafe {
+            for (lanes, v) in lanes.iter_mut().zip(v) {
+                Self::store(lanes.as_mut_ptr(), v);
+            }
+            for i in 0..Self::LANES {
+                *to.add(2 * i) = lanes[0][i];
+                *to.add(2 * i + 1) = lanes[1][i];
+            }
+        }
+    }
+    /// Writes `a0 b0 c0 d0 a1 ..`, four vectors.
+    #[inline(always)]
+    unsafe fn interleave4(v: [Self::V; 4], to: *mut f32) {
+        let mut lanes = [[0.0f32; MAX_LANES]; 4];
+        // SAFETY: the trait's contract: `to` has room for four vectors; the array for one each.
+        unsafe {
+            for (lanes, v) in lanes.iter_mut().zip(v) {
+                Self::store(lanes.as_mut_ptr(), v);
+            }
+            for i in 0..Self::LANES {
+                for (j, lanes) in lanes.iter().enumerate() {
+                    *to.add(4 * i + j) = lanes[i];
+                }
+            }
+        }
+    }
 }
 
 /// The instruction sets.

@@ -241,16 +241,16 @@ unsafe fn block_product_with<S: Simd>(
 
 /// What happens to a tile's sums on their way to memory.
 #[derive(Clone, Copy)]
-struct End<'a> {
-    bias: Option<&'a [f32]>,
-    relu: bool,
-    add: bool,
+pub(super) struct End<'a> {
+    pub bias: Option<&'a [f32]>,
+    pub relu: bool,
+    pub add: bool,
 }
 
 /// Chooses the tile compiled for this height and width.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn tile_any<S: Simd>(
+pub(super) unsafe fn tile_any<S: Simd>(
     height: usize,
     width: usize,
     depth: usize,

@@ -222,6 +222,45 @@ impl Simd for Avx512 {
         unsafe { _mm512_reduce_add_ps(v) }
     }
     #[inline(always)]
+    unsafe fn interleave2([a, b]: [__m512; 2], to: *mut f32) {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let low = _mm512_unpacklo_ps(a, b);
+            let high = _mm512_unpackhi_ps(a, b);
+            let first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+            let second =
+                _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+            _mm512_storeu_ps(to, _mm512_permutex2var_ps(low, first, high));
+            _mm512_storeu_ps(to.add(16), _mm512_permutex2var_ps(low, second, high));
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave4([a, b, c, d]: [__m512; 4], to: *mut f32) {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let ab_low = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+            let ab_high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+            let cd_low = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+            let cd_high = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+            // Quarter q of `r[k]` is a, b, c and d of lane 4 q + k.
+            let r = [
+                _mm512_castpd_ps(_mm512_unpacklo_pd(ab_low, cd_low)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(ab_low, cd_low)),
+                _mm512_castpd_ps(_mm512_unpacklo_pd(ab_high, cd_high)),
+                _mm512_castpd_ps(_mm512_unpackhi_pd(ab_high, cd_high)),
+            ];
+            // Quarters transposed: output m holds quarter m of each.
+            let low_01 = _mm512_shuffle_f32x4::<0b01_00_01_00>(r[0], r[1]);
+            let high_01 = _mm512_shuffle_f32x4::<0b11_10_11_10>(r[0], r[1]);
+            let low_23 = _mm512_shuffle_f32x4::<0b01_00_01_00>(r[2], r[3]);
+            let high_23 = _mm512_shuffle_f32x4::<0b11_10_11_10>(r[2], r[3]);
+            _mm512_storeu_ps(to, _mm512_shuffle_f32x4::<0b10_00_10_00>(low_01, low_23));
+            _mm512_storeu_ps(to.add(16), _mm512_shuffle_f32x4::<0b11_01_11_01>(low_01, low_23));
+            _mm512_storeu_ps(to.add(32), _mm512_shuffle_f32x4::<0b10_00_10_00>(high_01, high_23));
+            _mm512_storeu_ps(to.add(48), _mm512_shuffle_f32x4::<0b11_01_11_01>(high_01, high_23));
+        }
+    }
+    #[inline(always)]
     unsafe fn sum4([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
         // SAFETY: the trait's contract; the store fills the array.
         unsafe {

@@ -1,0 +1,546 @@
+//! Winograd's minimal filtering for 3x3 kernels of stride 1 (Lavin and Gray 2016, section 4): a tile of
+//! `m x m` outputs costs `(m + 2)^2` products instead of `9 m^2`.
+//!
+//! Blocks of tiles are gathered and transformed with one tile per lane, multiplied with the transformed
+//! weights one frequency at a time while they are in the cache, and transformed back. The results differ
+//! from the direct sum by rounding (about 1e-6 of the largest for `m = 2`, 1e-5 for `m = 4`). A value that
+//! is not finite would reach outputs of its tile that never saw it, so results are checked, and the
+//! direct way repeats the work where one is not finite.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::super::parallel::{Shared, for_each, threads, with_scratch};
+use super::super::simd::{MAX_LANES, Simd, isa, simd_dispatch};
+use super::product::{End, Target, WeightLayout, tile_any};
+use super::window::{Block, Window, tile_rows};
+
+/// Elements of transformed input a block may hold, to stay in the second-level cache.
+const BLOCK: usize = 150 * 1024;
+/// Channels that are gathered at a time.
+const GATHERED: usize = 8;
+
+/// The tile of outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tile {
+    /// 2x2 outputs from 4x4 inputs.
+    Two,
+    /// 4x4 outputs from 6x6 inputs.
+    Four,
+}
+
+impl Tile {
+    fn outputs(self) -> usize {
+        match self {
+            Tile::Two => 2,
+            Tile::Four => 4,
+        }
+    }
+
+    fn frequencies(self) -> usize {
+        (self.outputs() + 2).pow(2)
+    }
+}
+
+/// A 3x3 convolution of stride 1 over one group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Problem {
+    pub images: usize,
+    pub channels: usize,
+    /// Rows and columns of the input, and elements from one image to the next.
+    pub size: [usize; 2],
+    pub image_stride: usize,
+    /// Zeros before the input, negative where it is cropped.
+    pub padding: [isize; 2],
+    /// Channels, rows and columns of the output, and elements from one image to the next.
+    pub rows: usize,
+    pub out: [usize; 2],
+    pub out_image_stride: usize,
+}
+
+impl Problem {
+    /// The tile that is worth it, if one is: a count of vector operations per way, fitted to
+    /// measurements (`BENCHMARKS.md`). It depends on the shape alone.
+    pub(super) fn tile(&self) -> Option<Tile> {
+        let [images, channels, rows] = [self.images, self.channels, self.rows].map(|n| n as f64);
+        let pairs = channels * rows;
+        let outputs = images * (self.out[0] * self.out[1]) as f64;
+        let direct = pairs * outputs * 9.0 / 16.0;
+        let cost = |tile: Tile| {
+            let m = tile.outputs();
+            let tiles = images * (self.out[0].div_ceil(m) * self.out[1].div_ceil(m)) as f64;
+            let frequencies = tile.frequencies() as f64;
+            let products = pairs * tiles * frequencies / 16.0 * 1.1;
+            let transforms = (channels + rows) * tiles / 16.0 * frequencies * 9.0;
+            let weights = pairs * frequencies * 1.5;
+            products + transforms + weights
+        };
+        let (two, four) = (cost(Tile::Two), cost(Tile::Four));
+        if two.min(four) > 0.85 * direct {
+            None
+        } else if two < four {
+            Some(Tile::Two)
+        } else {
+            Some(Tile::Four)
+        }
+    }
+
+    /// One column per tile, one tap per input of the tile.
+    fn window(&self, tile: Tile) -> Window {
+        let m = tile.outputs();
+        let side = (m + 2) as isize;
+        let taps = (0..side * side)
+            .map(|t| [t / side - self.padding[0], t % side - self.padding[1]])
+            .collect();
+        Window {
+            images: self.images,
+            channels: self.channels,
+            size: self.size,
+            image_stride: self.image_stride,
+            out: self.out.map(|n| n.div_ceil(m)),
+            stride: [m, m],
+            taps,
+            out_image_stride: self.out_image_stride,
+            out_row_stride: m * self.out[1],
+            out_col_stride: m,
+        }
+    }
+}
+
+/// Elements of transformed weights.
+pub(super) fn weight_len(problem: &Problem, tile: Tile) -> usize {
+    tile.frequencies() * problem.rows * problem.channels
+}
+
+/// Transforms weights (of nine taps): `[row tile][frequency][channel][row of the tile]`.
+pub(super) fn transform_weights(layout: &WeightLayout, tile: Tile, out: &mut [f32]) {
+    let height = tile_rows(isa());
+    let frequencies = tile.frequencies();
+    let shared = Shared::from(&mut *out);
+    let per_row = frequencies * layout.channels;
+    assert_eq!((out.len(), layout.taps.len()), (layout.rows * per_row, 9));
+    for_each(layout.rows.div_ceil(height), layout.rows * per_row, |task| {
+        let row = task * height;
+        let rows = height.min(layout.rows - row);
+        // SAFETY: each task has the rows of its tile.
+        let out = unsafe {
+            std::slice::from_raw_parts_mut(shared.at(row * per_row), rows * per_row)
+        };
+        // SAFETY: no pointers are passed.
+        unsafe { transform_weight_rows(layout, tile, row, rows, out) };
+    });
+}
+
+simd_dispatch! {
+    /// # Safety
+    /// None beyond the instruction set.
+    fn transform_weight_rows(
+        layout: &WeightLayout,
+        tile: Tile,
+        row: usize,
+        rows: usize,
+        out: &mut [f32],
+    ) = transform_weight_rows_with
+}
+
+/// Plain loops over the rows of a tile, which the compiler turns into vectors of the set.
+#[inline(always)]
+unsafe fn transform_weight_rows_with<S: Simd>(
+    layout: &WeightLayout,
+    tile: Tile,
+    row: usize,
+    rows: usize,
+    out: &mut [f32],
+) {
+    let channels = layout.channels;
+    let side = tile.outputs() + 2;
+    for c in 0..channels {
+        let mut g = [[0.0f32; 8]; 9];
+        for r in 0..rows {
+            let from = (row + r) * layout.row_stride + c * layout.channel_stride;
+            for (g, tap) in g.iter_mut().zip(layout.taps) {
+                g[r] = layout.weights[from + tap];
+            }
+        }
+        // Along columns, then along rows.
+        let mut half = [[0.0f32; 8]; 18];
+        for y in 0..3 {
+            let line = weight_line(tile, [g[3 * y], g[3 * y + 1], g[3 * y + 2]]);
+            half[y * 6..y * 6 + side].copy_from_slice(&line[..side]);
+        }
+        for x in 0..side {
+            let line = weight_line(tile, [half[x], half[6 + x], half[12 + x]]);
+            for (y, values) in line[..side].iter().enumerate() {
+                let at = ((y * side + x) * channels + c) * rows;
+                out[at..at + rows].copy_from_slice(&values[..rows]);
+            }
+        }
+    }
+}
+
+/// `G g` for eight rows at once.
+#[inline(always)]
+fn weight_line(tile: Tile, g: [[f32; 8]; 3]) -> [[f32; 8]; 6] {
+    let mut line = [[0.0; 8]; 6];
+    for r in 0..8 {
+        let [a, b, c] = g.map(|g| g[r]);
+        match tile {
+            Tile::Two => {
+                line[0][r] = a;
+                line[1][r] = 0.5 * (a + b + c);
+                line[2][r] = 0.5 * (a - b + c);
+                line[3][r] = c;
+            }
+            Tile::Four => {
+                let (outer, far) = (a + c, a + 4.0 * c);
+                line[0][r] = 0.25 * a;
+                line[1][r] = (-1.0 / 6.0) * (outer + b);
+                line[2][r] = (-1.0 / 6.0) * (outer - b);
+                line[3][r] = (1.0 / 24.0) * (far + 2.0 * b);
+                line[4][r] = (1.0 / 24.0) * (far - 2.0 * b);
+                line[5][r] = c;
+            }
+        }
+    }
+    line
+}
+
+/// Convolves one group with transformed weights. `false` where a result was not finite; then the target's
+/// content is unspecified.
+///
+/// # Safety
+/// The target has room for every output in each of the problem's rows, which nothing else accesses.
+pub(super) unsafe fn run(
+    problem: &Problem,
+    tile: Tile,
+    x: &[f32],
+    weights: &[f32],
+    target: Target,
+) -> bool {
+    let lanes = isa().lanes();
+    let window = problem.window(tile);
+    let tiles = window.columns();
+    let frequencies = tile.frequencies();
+    let channels = problem.channels;
+
+    // Vectors of tiles in a block: what the cache holds, at most a panel, and some for each thread.
+    let fits = BLOCK / (frequencies * channels * lanes);
+    let fair = tiles.div_ceil(4 * threads() * lanes);
+    let width = fits.min(fair).clamp(1, 3);
+    let blocks = tiles.div_ceil(width * lanes);
+    let height = tile_rows(isa());
+    let row_tiles = problem.rows.div_ceil(height);
+    let enough = 2 * threads();
+    let parts = if blocks >= enough { 1 } else { enough.div_ceil(blocks).min(row_tiles) };
+
+    let finite = AtomicBool::new(true);
+    let work = tiles * frequencies * channels * problem.rows;
+    for_each(blocks * parts, work, |task| {
+        let (index, part) = (task / parts, task % parts);
+        let from = index * width * lanes;
+        let to = tiles.min(from + width * lanes);
+        let row_tiles = part * row_tiles / parts..(part + 1) * row_tiles / parts;
+        let block = Block::new(&window, from, to);
+        let vectors = block.vectors();
+        let pitch = vectors * lanes;
+        let gathered = GATHERED.min(channels) * frequencies * pitch;
+        let products = frequencies * height * pitch;
+        let total = frequencies * channels * pitch + gathered.max(products);
+        with_scratch(total, |scratch| {
+            let (input, rest) = scratch.split_at_mut(frequencies * channels * pitch);
+            let mut c = 0;
+            while c < channels {
+                let until = channels.min(c + GATHERED);
+                block.pack(&window, x, c..until, |v| (v * lanes, pitch), rest);
+                // SAFETY: the gathered channels are in `rest`, and `input` has room for all.
+                unsafe { transform_input(tile, &*rest, until - c, vectors, c, channels, input) };
+                c = until;
+            }
+            for row_tile in row_tiles {
+                let row = row_tile * height;
+                let rows = height.min(problem.rows - row);
+                let start = row * frequencies * channels;
+                let a = &weights[start..start + rows * frequencies * channels];
+                // SAFETY: the slices hold what the shapes say; the outputs of this block of tiles
+                // in these rows are this task's, inside of the target by this function's contract.
+                let all_finite = unsafe {
+                    multiply(tile, a, input, channels, rows, vectors, rest);
+                    let place = Place { problem, window: &window, from, row, rows };
+                    transform_output(tile, &*rest, &block, place, target)
+                };
+                if !all_finite {
+                    finite.store(false, Ordering::Relaxed);
+                }
+            }
+        });
+    });
+    finite.into_inner()
+}
+
+simd_dispatch! {
+    /// Transforms gathered tiles, `[channel][input of the tile][vectors]`, to `[frequency][channel][vectors]`.
+    ///
+    /// # Safety
+    /// `gathered` holds `count` channels, and `out` has room for all `channels`.
+    fn transform_input(
+        tile: Tile,
+        gathered: &[f32],
+        count: usize,
+        vectors: usize,
+        first: usize,
+        channels: usize,
+        out: &mut [f32],
+    ) = transform_input_with
+}
+
+#[inline(always)]
+unsafe fn transform_input_with<S: Simd>(
+    tile: Tile,
+    gathered: &[f32],
+    count: usize,
+    vectors: usize,
+    first: usize,
+    channels: usize,
+    out: &mut [f32],
+) {
+    let pitch = vectors * S::LANES;
+    let frequencies = tile.frequencies();
+    assert!(count * frequencies * pitch <= gathered.len());
+    assert!(frequencies * channels * pitch <= out.len() && first + count <= channels);
+    for c in 0..count {
+        for v in 0..vectors {
+            // SAFETY: the assertions above.
+            unsafe {
+                let from = gathered.as_ptr().add(c * frequencies * pitch + v * S::LANES);
+                let to = out.as_mut_ptr().add((first + c) * pitch + v * S::LANES);
+                match tile {
+                    Tile::Two => {
+                        let mut half = [[S::splat(0.0); 4]; 4];
+                        for (x, half) in half.iter_mut().enumerate() {
+                            *half = input_two::<S>([0, 1, 2, 3].map(|y| S::load(from.add((y * 4 + x) * pitch))));
+                        }
+                        for y in 0..4 {
+                            let line = input_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
+                            for (x, v) in line.into_iter().enumerate() {
+                                S::store(to.add((y * 4 + x) * channels * pitch), v);
+                            }
+                        }
+                    }
+                    Tile::Four => {
+                        let mut half = [[S::splat(0.0); 6]; 6];
+                        for (x, half) in half.iter_mut().enumerate() {
+                            *half = input_four::<S>([0, 1, 2, 3, 4, 5].map(|y| S::load(from.add((y * 6 + x) * pitch))));
+                        }
+                        for y in 0..6 {
+                            let line = input_four::<S>([0, 1, 2, 3, 4, 5].map(|x| half[x][y]));
+                            for (x, v) in line.into_iter().enumerate() {
+                                S::store(to.add((y * 6 + x) * channels * pitch), v);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `B^T d` for four inputs.
+#[inline(always)]
+unsafe fn input_two<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 4] {
+    // SAFETY: arithmetic alone.
+    unsafe { [S::sub(a, c), S::add(b, c), S::sub(c, b), S::sub(b, d)] }
+}
+
+/// `B^T d` for six inputs, at the points 0, 1, -1, 2, -2 and infinity.
+#[inline(always)]
+unsafe fn input_four<S: Simd>([d0, d1, d2, d3, d4, d5]: [S::V; 6]) -> [S::V; 6] {
+    // SAFETY: arithmetic alone.
+    unsafe {
+        let [two, four, minus_four, minus_five] = [2.0, 4.0, -4.0, -5.0].map(|v| S::splat(v));
+        let even = S::fma(minus_four, d2, d4);
+        let odd = S::fma(minus_four, d1, d3);
+        let near = S::sub(d4, d2);
+        let far = S::mul(two, S::sub(d3, d1));
+        [
+            S::fma(four, d0, S::fma(minus_five, d2, d4)),
+            S::add(even, odd),
+            S::sub(even, odd),
+            S::add(near, far),
+            S::sub(near, far),
+            S::fma(four, d1, S::fma(minus_five, d3, d5)),
+        ]
+    }
+}
+
+simd_dispatch! {
+    /// Multiplies every frequency: `products[f][row][vectors] = a[f] * input[f]`.
+    ///
+    /// # Safety
+    /// The slices hold what the shapes say.
+    fn multiply(
+        tile: Tile,
+        a: &[f32],
+        input: &[f32],
+        channels: usize,
+        rows: usize,
+        vectors: usize,
+        products: &mut [f32],
+    ) = multiply_with
+}
+
+#[inline(always)]
+unsafe fn multiply_with<S: Simd>(
+    tile: Tile,
+    a: &[f32],
+    input: &[f32],
+    channels: usize,
+    rows: usize,
+    vectors: usize,
+    products: &mut [f32],
+) {
+    let pitch = vectors * S::LANES;
+    for f in 0..tile.frequencies() {
+        let a = &a[f * channels * rows..(f + 1) * channels * rows];
+        let b = &input[f * channels * pitch..(f + 1) * channels * pitch];
+        let c = &mut products[f * rows * pitch..(f + 1) * rows * pitch];
+        let end = End { bias: None, relu: false, add: false };
+        // SAFETY: the slices are cut to what the tile reads and writes.
+        unsafe { tile_any::<S>(rows, vectors, channels, a, b, c.as_mut_ptr(), pitch, end) };
+    }
+}
+
+/// Where a block's outputs go.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    problem: &'a Problem,
+    window: &'a Window,
+    /// The block's first tile.
+    from: usize,
+    row: usize,
+    rows: usize,
+}
+
+simd_dispatch! {
+    /// Transforms products to outputs and writes them; `false` where one is not finite.
+    ///
+    /// # Safety
+    /// `products` holds `[frequency][row][vectors]`; the outputs of the block's tiles in the place's rows
+    /// are inside of the target and this call's alone.
+    fn transform_output(
+        tile: Tile,
+        products: &[f32],
+        block: &Block,
+        place: Place,
+        target: Target,
+    ) -> bool = transform_output_with
+}
+
+#[inline(always)]
+unsafe fn transform_output_with<S: Simd>(
+    tile: Tile,
+    products: &[f32],
+    block: &Block,
+    place: Place,
+    target: Target,
+) -> bool {
+    let Place { problem, window, from, row, rows } = place;
+    let vectors = block.vectors();
+    let pitch = vectors * S::LANES;
+    let m = tile.outputs();
+    let [height, width] = problem.out;
+    let tiles_x = window.out[1];
+    let places = window.places();
+    assert!(tile.frequencies() * rows * pitch <= products.len());
+    let mut line = [0.0f32; 4 * MAX_LANES];
+    // SAFETY: the assertion above bounds the reads; the writes are the tiles' outputs inside of the image.
+    unsafe {
+        let zero = S::splat(0.0);
+        let mut check = zero;
+        for r in 0..rows {
+            let bias = S::splat(target.bias.map_or(0.0, |bias| bias[row + r]));
+            let channel = (row + r) * target.channel_stride;
+            for v in 0..vectors {
+                let from_product = products.as_ptr().add(r * pitch + v * S::LANES);
+                let step = rows * pitch;
+                let mut out = [[zero; 4]; 4];
+                match tile {
+                    Tile::Two => {
+                        let mut half = [[zero; 2]; 4];
+                        for (x, half) in half.iter_mut().enumerate() {
+                            *half = output_two::<S>(
+                                [0, 1, 2, 3].map(|y| S::load(from_product.add((y * 4 + x) * step))),
+                            );
+                        }
+                        for y in 0..2 {
+                            let two = output_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
+                            out[y][..2].copy_from_slice(&two);
+                        }
+                    }
+                    Tile::Four => {
+                        let mut half = [[zero; 4]; 6];
+                        for (x, half) in half.iter_mut().enumerate() {
+                            *half = output_four::<S>(
+                                [0, 1, 2, 3, 4, 5]
+                                    .map(|y| S::load(from_product.add((y * 6 + x) * step))),
+                            );
+                        }
+                        for y in 0..4 {
+                            out[y] = output_four::<S>([0, 1, 2, 3, 4, 5].map(|x| half[x][y]));
+                        }
+                    }
+                }
+                for y in 0..m {
+                    for x in 0..m {
+                        let value = S::add(out[y][x], bias);
+                        // Zero times a value that is not finite is NaN.
+                        check = S::fma(value, zero, check);
+                        out[y][x] = if target.relu { S::relu(value) } else { value };
+                    }
+                }
+                for (y, values) in out[..m].iter().enumerate() {
+                    match tile {
+                        Tile::Two => S::interleave2([values[0], values[1]], line.as_mut_ptr()),
+                        Tile::Four => S::interleave4(*values, line.as_mut_ptr()),
+                    }
+                    let mut tile_number = (from + v * S::LANES) % places;
+                    for piece in block.pieces(v) {
+                        let (ty, tx) = (tile_number / tiles_x, tile_number % tiles_x);
+                        let (lo, hi) = (piece.lo as usize, piece.hi as usize);
+                        tile_number = (tile_number + hi - lo) % places;
+                        if ty * m + y >= height {
+                            continue;
+                        }
+                        let count = ((hi - lo) * m).min(width - tx * m);
+                        let to = target.out.at(channel + piece.out + y * width);
+                        to.copy_from_nonoverlapping(line.as_ptr().add(lo * m), count);
+                    }
+                }
+            }
+        }
+        let sum = S::sum(check);
+        !sum.is_nan()
+    }
+}
+
+/// `A^T m` for four frequencies.
+#[inline(always)]
+unsafe fn output_two<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 2] {
+    // SAFETY: arithmetic alone.
+    unsafe { [S::add(a, S::add(b, c)), S::sub(S::sub(b, c), d)] }
+}
+
+/// `A^T m` for six frequencies.
+#[inline(always)]
+unsafe fn output_four<S: Simd>([a, b, c, d, e, f]: [S::V; 6]) -> [S::V; 4] {
+    // SAFETY: arithmetic alone.
+    unsafe {
+        let [two, four, eight] = [2.0, 4.0, 8.0].map(|v| S::splat(v));
+        let (sum, difference) = (S::add(b, c), S::sub(b, c));
+        let (far_sum, far_difference) = (S::add(d, e), S::sub(d, e));
+        [
+            S::add(a, S::add(sum, far_sum)),
+            S::fma(two, far_difference, difference),
+            S::fma(four, far_sum, sum),
+            S::add(f, S::fma(eight, far_difference, difference)),
+        ]
+    }
+}
