@@ -175,7 +175,11 @@ mod fast {
         fn gradient(&self, input: usize, dy: &FlexTensor) -> FlexTensor {
             let shape = &self.shape;
             let (x, weight, dy) = (slice(&self.x), slice(&self.weight), slice(dy));
-            let [height, width] = if self.transposed { shape.size_out } else { shape.size_in };
+            let [height, width] = if self.transposed {
+                shape.size_out
+            } else {
+                shape.size_in
+            };
             match (input, self.transposed) {
                 (0, false) => {
                     let dx = conv::input_gradient(shape, dy, weight, None);
@@ -191,7 +195,11 @@ mod fast {
                     tensor(dw, dims::<4>(&self.weight))
                 }
                 (_, transposed) => {
-                    let channels = if transposed { shape.channels_in } else { shape.channels_out };
+                    let channels = if transposed {
+                        shape.channels_in
+                    } else {
+                        shape.channels_out
+                    };
                     tensor(conv::bias_gradient(shape.images, channels, dy), [channels])
                 }
             }

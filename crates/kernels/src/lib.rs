@@ -8,10 +8,10 @@
 #![warn(missing_docs)]
 
 mod activation;
+mod conv;
 #[cfg(feature = "flex")]
 #[doc(hidden)]
 pub mod fast;
-mod conv;
 mod linear;
 mod mode;
 mod norm;

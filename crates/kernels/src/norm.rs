@@ -92,7 +92,11 @@ mod fast {
     ) -> Tensor<4> {
         let training = x.device().is_autodiff() && norm.training.is_enabled();
         let (gamma, beta) = (open(norm.gamma.val()), open(norm.beta.val()));
-        let layer = Layer { norm, clip, training };
+        let layer = Layer {
+            norm,
+            clip,
+            training,
+        };
         match residual {
             None => apply::<3, 4, _>([open(x), gamma, beta], |[x, gamma, beta], tracked| {
                 layer.forward(x, None, gamma, beta, tracked)
@@ -129,7 +133,11 @@ mod fast {
             tracked: bool,
         ) -> (FlexTensor, Option<Normalisation>) {
             let [images, channels, height, width] = dims::<4>(&x);
-            let planes = Planes { images, channels, places: height * width };
+            let planes = Planes {
+                images,
+                channels,
+                places: height * width,
+            };
             let (x, gamma, beta) = (contiguous(x), contiguous(gamma), contiguous(beta));
             let residual = residual.map(contiguous);
             let residual = residual.as_ref().map(slice);
@@ -190,7 +198,11 @@ mod fast {
                 *after = running * keep + batch * momentum;
             }
             let after = plain::<1>(tensor(after, [batch.len()]));
-            running.update(if autodiff { Tensor::from_inner(after) } else { after });
+            running.update(if autodiff {
+                Tensor::from_inner(after)
+            } else {
+                after
+            });
         }
     }
 

@@ -88,7 +88,13 @@ mod fast {
             let [images, channels, _, _] = dims::<4>(&x);
             let (y, places) = pool::max_forward(&shape, slice(&x), tracked);
             let y = tensor(y, [images, channels, shape.out[0], shape.out[1]]);
-            (y, tracked.then(|| MaxPool { shape, places: Arc::new(places) }))
+            (
+                y,
+                tracked.then(|| MaxPool {
+                    shape,
+                    places: Arc::new(places),
+                }),
+            )
         })
     }
 
@@ -111,9 +117,18 @@ mod fast {
         apply::<1, 4, _>([open(x)], |[x], _| {
             let x = contiguous(x);
             let [images, channels, height, width] = dims::<4>(&x);
-            let planes = Planes { images, channels, places: height * width };
+            let planes = Planes {
+                images,
+                channels,
+                places: height * width,
+            };
             let y = pool::mean_forward(planes, slice(&x));
-            (tensor(y, [images, channels, 1, 1]), Some(MeanPool { size: [height, width] }))
+            (
+                tensor(y, [images, channels, 1, 1]),
+                Some(MeanPool {
+                    size: [height, width],
+                }),
+            )
         })
     }
 
@@ -126,7 +141,11 @@ mod fast {
         fn gradients(self, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
             let [images, channels, _, _] = dims::<4>(&dy);
             let [height, width] = self.size;
-            let planes = Planes { images, channels, places: height * width };
+            let planes = Planes {
+                images,
+                channels,
+                places: height * width,
+            };
             let dx = pool::mean_backward(planes, slice(&contiguous(dy)));
             [Some(tensor(dx, [images, channels, height, width]))]
         }

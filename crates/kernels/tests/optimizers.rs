@@ -8,7 +8,12 @@ use firesight_kernels::optim::{Adam, AdamW, Sgd};
 use serde_json::Value;
 
 fn numbers(value: &Value) -> Vec<f32> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap() as f32)
+        .collect()
 }
 
 fn run<O: Optimizer>(optimizer: O, case: &Value, fixture: &Value, device: &Device, shared: bool) {
@@ -20,8 +25,11 @@ fn run<O: Optimizer>(optimizer: O, case: &Value, fixture: &Value, device: &Devic
     let mut parameter = tensor(numbers(&fixture["start"]));
     let mut state = None;
     let mut held = Vec::new();
-    for (gradient, expected) in
-        fixture["gradients"].as_array().unwrap().iter().zip(case["after"].as_array().unwrap())
+    for (gradient, expected) in fixture["gradients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(case["after"].as_array().unwrap())
     {
         let before = parameter.clone().into_data();
         if shared {
@@ -31,17 +39,23 @@ fn run<O: Optimizer>(optimizer: O, case: &Value, fixture: &Value, device: &Devic
         let actual: Vec<f32> = parameter.clone().into_data().try_into_vec_as().unwrap();
         for (actual, expected) in actual.iter().zip(numbers(expected)) {
             let bound = 2e-6 * expected.abs().max(1.0);
-            assert!((actual - expected).abs() <= bound, "{actual} for {expected}: {case}");
+            assert!(
+                (actual - expected).abs() <= bound,
+                "{actual} for {expected}: {case}"
+            );
         }
     }
     for (tensor, before, _) in held {
-        assert_eq!(tensor.into_data(), before, "a tensor that someone else holds was written");
+        assert_eq!(
+            tensor.into_data(),
+            before,
+            "a tensor that someone else holds was written"
+        );
     }
 }
 
 fn all(device: &Device) {
-    let fixture: Value =
-        serde_json::from_str(include_str!("fixtures/optimizers.json")).unwrap();
+    let fixture: Value = serde_json::from_str(include_str!("fixtures/optimizers.json")).unwrap();
     for case in fixture["cases"].as_array().unwrap() {
         let options = &case["options"];
         let number = |name: &str, default: f64| options[name].as_f64().unwrap_or(default);
@@ -104,7 +118,12 @@ fn resumes_from_a_record() {
     let device = Device::flex().autodiff();
     device.seed(1);
     let optimizers: [fn() -> ModuleOptimizer; 3] = [
-        || ModuleOptimizer::from(Sgd { momentum: 0.9, ..Sgd::default() }),
+        || {
+            ModuleOptimizer::from(Sgd {
+                momentum: 0.9,
+                ..Sgd::default()
+            })
+        },
         || ModuleOptimizer::from(Adam::default()),
         || ModuleOptimizer::from(AdamW::default()),
     ];

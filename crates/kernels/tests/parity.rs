@@ -10,8 +10,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
 use firesight_kernels::fast::simd::{Isa, available, force_isa};
 use firesight_kernels::{
-    Activation, Mode, activation, adaptive_avg_pool2d, batch_norm_act, batch_norm_add_act, conv2d,
-    conv_transpose2d, max_pool2d, set_mode,
+    Activation, Mode, activation, adaptive_avg_pool2d, batch_norm_act, batch_norm_add_act,
+    conv_transpose2d, conv2d, max_pool2d, set_mode,
 };
 
 /// Mode and instruction set are the process's: tests that set them take turns.
@@ -55,14 +55,20 @@ fn compare(what: &str, bound: f32, f: impl Fn() -> Vec<Vec<f32>>) {
     assert_eq!(fast.len(), burn.len());
     for (number, (fast, burn)) in fast.iter().zip(&burn).enumerate() {
         assert_eq!(fast.len(), burn.len(), "{what}: lengths of result {number}");
-        let largest = burn.iter().filter(|v| v.is_finite()).fold(1e-3f32, |m, v| m.max(v.abs()));
+        let largest = burn
+            .iter()
+            .filter(|v| v.is_finite())
+            .fold(1e-3f32, |m, v| m.max(v.abs()));
         for (i, (a, b)) in fast.iter().zip(burn).enumerate() {
             let same = if b.is_finite() {
                 (a - b).abs() <= bound * largest
             } else {
                 a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || a == b
             };
-            assert!(same, "{what}: element {i} of result {number}: {a}, Burn's {b} of {largest}");
+            assert!(
+                same,
+                "{what}: element {i} of result {number}: {a}, Burn's {b} of {largest}"
+            );
         }
     }
 }
@@ -111,9 +117,8 @@ fn convolution_is_burns() {
             let pads = [0; 4].map(|_| dice.roll(0, 2));
             let size = [dice.roll(1, 12), dice.roll(1, 24)];
             let images = dice.roll(1, 3);
-            let fits = |i: usize| {
-                size[i] + pads[i] + pads[i + 2] >= dilation[i] * (kernel[i] - 1) + 1
-            };
+            let fits =
+                |i: usize| size[i] + pads[i] + pads[i + 2] >= dilation[i] * (kernel[i] - 1) + 1;
             if !fits(0) || !fits(1) {
                 continue;
             }
@@ -122,14 +127,21 @@ fn convolution_is_burns() {
                 .with_dilation(dilation)
                 .with_groups(groups)
                 .with_bias(dice.chance(2))
-                .with_padding(PaddingConfig2d::Explicit(pads[0], pads[1], pads[2], pads[3]))
+                .with_padding(PaddingConfig2d::Explicit(
+                    pads[0], pads[1], pads[2], pads[3],
+                ))
                 .init(&device());
             let x = random([images, channels[0], size[0], size[1]]).require_grad();
             let weights = random(conv.forward(x.clone()).dims());
             compare(&format!("{isa:?} {size:?} {images} {conv}"), 1e-4, || {
                 let others: Vec<_> = conv.bias.iter().map(|b| b.val()).collect();
                 let others: Vec<_> = others.iter().collect();
-                gradients(conv2d(&conv, x.clone()), &weights, [&x, &conv.weight.val()], &others)
+                gradients(
+                    conv2d(&conv, x.clone()),
+                    &weights,
+                    [&x, &conv.weight.val()],
+                    &others,
+                )
             });
             checked += 1;
         }
@@ -150,9 +162,8 @@ fn transposed_convolution_is_burns() {
             let padding = [dice.roll(0, 2), dice.roll(0, 2)];
             let extra = [dice.roll(0, stride[0] - 1), dice.roll(0, stride[1] - 1)];
             let size = [dice.roll(1, 7), dice.roll(1, 20)];
-            let full = |i: usize| {
-                (size[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1 + extra[i]
-            };
+            let full =
+                |i: usize| (size[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1 + extra[i];
             if full(0) <= 2 * padding[0] || full(1) <= 2 * padding[1] {
                 continue;
             }
@@ -212,8 +223,7 @@ fn batch_norm_is_burns() {
             compare(&what, bound, || {
                 let norm = copy(&norm);
                 let y = batch_norm_act(&norm, x.clone(), act);
-                let mut all =
-                    gradients(y, &weights, [&x], &[&norm.gamma.val(), &norm.beta.val()]);
+                let mut all = gradients(y, &weights, [&x], &[&norm.gamma.val(), &norm.beta.val()]);
                 all.push(values(&norm.running_mean.value_sync()));
                 all.push(values(&norm.running_var.value_sync()));
                 all
@@ -221,7 +231,12 @@ fn batch_norm_is_burns() {
             compare(&what, bound, || {
                 let norm = copy(&norm);
                 let y = batch_norm_add_act(&norm, x.clone(), residual.clone(), act);
-                gradients(y, &weights, [&x, &residual], &[&norm.gamma.val(), &norm.beta.val()])
+                gradients(
+                    y,
+                    &weights,
+                    [&x, &residual],
+                    &[&norm.gamma.val(), &norm.beta.val()],
+                )
             });
             // Evaluation on the plain device, and a frozen layer on the training device.
             let still = x.clone().inner();
@@ -249,7 +264,12 @@ fn pooling_is_burns() {
             let kernel = [dice.roll(1, 4), dice.roll(1, 4)];
             let padding = [dice.roll(0, kernel[0] / 2), dice.roll(0, kernel[1] / 2)];
             let dilation = [dice.roll(1, 2), dice.roll(1, 2)];
-            let shape = [dice.roll(1, 3), dice.roll(1, 5), dice.roll(1, 12), dice.roll(1, 12)];
+            let shape = [
+                dice.roll(1, 3),
+                dice.roll(1, 5),
+                dice.roll(1, 12),
+                dice.roll(1, 12),
+            ];
             let reach = |i: usize| dilation[i] * (kernel[i] - 1) + 1;
             let fits = |i: usize| shape[2 + i] + 2 * padding[i] >= reach(i);
             if !fits(0) || !fits(1) {
@@ -326,7 +346,10 @@ fn bits_do_not_depend_on_threads() {
         let norm = BatchNormConfig::new(24).init(&device());
         let weights = random([5, 24, 20, 20]);
         let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| {
                 let norm = copy(&norm);
                 let y = conv2d(&conv, x.clone());

@@ -28,7 +28,11 @@ impl ModelCard {
 
     /// The input that the model was built for.
     pub fn input(&self) -> InputSpec {
-        InputSpec { channels: self.channels, height: self.height, width: self.width }
+        InputSpec {
+            channels: self.channels,
+            height: self.height,
+            width: self.width,
+        }
     }
 
     /// The card as a file.

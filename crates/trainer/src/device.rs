@@ -125,7 +125,10 @@ pub enum DeviceError {
 
 /// The backends of this build, the preferred first.
 pub fn compiled_in() -> Vec<Backend> {
-    BACKENDS.into_iter().filter(Backend::is_compiled_in).collect()
+    BACKENDS
+        .into_iter()
+        .filter(Backend::is_compiled_in)
+        .collect()
 }
 
 /// The device of a name such as `cpu`, `flex`, `wgpu`, `cuda:1`; without a name the first backend that
@@ -155,7 +158,10 @@ pub fn select(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
     let backend = BACKENDS
         .into_iter()
         .find(|b| b.name == backend_name)
-        .ok_or_else(|| DeviceError::Unknown { name: name.into(), known: names(&BACKENDS) })?;
+        .ok_or_else(|| DeviceError::Unknown {
+            name: name.into(),
+            known: names(&BACKENDS),
+        })?;
     if !backend.is_compiled_in() {
         return Err(DeviceError::NotCompiledIn {
             name: name.into(),
@@ -181,11 +187,7 @@ pub fn select(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
 
 /// Constructs the device and runs one operation on it, so that a missing driver is an error here and
 /// not a panic in the middle of a run.
-fn start(
-    name: &str,
-    backend: Backend,
-    index: Option<usize>,
-) -> Result<NamedDevice, DeviceError> {
+fn start(name: &str, backend: Backend, index: Option<usize>) -> Result<NamedDevice, DeviceError> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -195,9 +197,11 @@ fn start(
     }));
     std::panic::set_hook(hook);
     match result {
-        Ok((device, sum)) if sum == 8.0 => {
-            Ok(NamedDevice { device, backend: backend.name, name: name.into() })
-        }
+        Ok((device, sum)) if sum == 8.0 => Ok(NamedDevice {
+            device,
+            backend: backend.name,
+            name: name.into(),
+        }),
         Ok((_, sum)) => Err(DeviceError::Unavailable {
             name: name.into(),
             reason: format!("the sum of eight ones came back as {sum}"),
@@ -218,12 +222,26 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// The constructor of each backend; called for backends that are compiled in only.
-#[allow(unused_variables, deprecated, reason = "which arms exist depends on the features")]
+#[allow(
+    unused_variables,
+    deprecated,
+    reason = "which arms exist depends on the features"
+)]
 fn construct(backend: &str, index: Option<usize>) -> Device {
-    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
+    #[cfg(any(
+        feature = "wgpu",
+        feature = "vulkan",
+        feature = "metal",
+        feature = "webgpu"
+    ))]
     use burn::tensor::DeviceKind;
     // Without an index the graphics interface names its best adapter; a software adapter counts as a CPU.
-    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
+    #[cfg(any(
+        feature = "wgpu",
+        feature = "vulkan",
+        feature = "metal",
+        feature = "webgpu"
+    ))]
     let kind = index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu);
     match backend {
         #[cfg(feature = "cuda")]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use firesight_data::augment::Pipeline;
-use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::cached::Cached;
+use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Label;
@@ -38,7 +38,10 @@ impl Experiment {
     /// # Errors
     /// Whatever the dataset reports, and an empty training split.
     pub fn open(recipe: Recipe, data_root: &Path) -> anyhow::Result<Self> {
-        let mut splits = recipe.data.source.open(data_root, &recipe.data.split, recipe.seed)?;
+        let mut splits = recipe
+            .data
+            .source
+            .open(data_root, &recipe.data.split, recipe.seed)?;
         if recipe.data.cache {
             let cached = |source| Arc::new(Cached::new(source, CACHE_LIMIT)) as Arc<dyn Source>;
             splits.train = cached(splits.train);
@@ -48,7 +51,11 @@ impl Experiment {
             bail!("data.source: the training split has no images");
         }
         let card = card(&recipe, &splits)?;
-        Ok(Self { recipe, splits, card })
+        Ok(Self {
+            recipe,
+            splits,
+            card,
+        })
     }
 
     /// The split of a name.
@@ -63,8 +70,16 @@ impl Experiment {
             other => bail!("--split {other}: there are train, validation and test"),
         };
         found.with_context(|| {
-            let there: Vec<&str> = self.splits.named().into_iter().map(|(name, _)| name).collect();
-            format!("--split {name}: this dataset has no such split (it has {})", there.join(", "))
+            let there: Vec<&str> = self
+                .splits
+                .named()
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+            format!(
+                "--split {name}: this dataset has no such split (it has {})",
+                there.join(", ")
+            )
         })
     }
 
@@ -119,12 +134,21 @@ impl Experiment {
     pub fn task(&self, device: &NamedDevice) -> anyhow::Result<Box<dyn Task>> {
         device.device.seed(self.recipe.seed);
         let training_device = device.device.clone().autodiff();
-        task::build(&self.recipe, self.card.input(), self.card.classes.len(), &training_device)
+        task::build(
+            &self.recipe,
+            self.card.input(),
+            self.card.classes.len(),
+            &training_device,
+        )
     }
 
     /// The dataset's splits by name and size.
     pub fn sizes(&self) -> Vec<(&'static str, usize)> {
-        self.splits.named().into_iter().map(|(name, source)| (name, source.len())).collect()
+        self.splits
+            .named()
+            .into_iter()
+            .map(|(name, source)| (name, source.len()))
+            .collect()
     }
 
     /// What identifies the content of the training data.
@@ -139,7 +163,10 @@ pub fn normalize(recipe: &Recipe, channels: usize) -> Normalize {
         [one] => vec![*one; channels],
         several => several.to_vec(),
     };
-    Normalize { mean: spread(&recipe.data.mean), std: spread(&recipe.data.std) }
+    Normalize {
+        mean: spread(&recipe.data.mean),
+        std: spread(&recipe.data.std),
+    }
 }
 
 /// Reads the first training sample and sends it through the pipeline, to learn the input's shape.

@@ -35,17 +35,22 @@ fn published(model: &str, name: &str) -> anyhow::Result<PathBuf> {
         let known: Vec<&str> = tags::tags(model).map(|tag| tag.tag).collect();
         match known.is_empty() {
             true => bail!("{key}: there are no published weights of {model}"),
-            false => bail!("{key}: {model} has no weights `{name}`; there are {}", known.join(", ")),
+            false => bail!(
+                "{key}: {model} has no weights `{name}`; there are {}",
+                known.join(", ")
+            ),
         }
     };
     let folder = std::env::var_os("FIRESIGHT_WEIGHTS").unwrap_or_else(|| "weights".into());
     let path = Path::new(&folder).join(tag.file);
-    let content = std::fs::read(&path).with_context(|| {
-        format!("{key}: {} (fetch it from {})", path.display(), tag.url())
-    })?;
+    let content = std::fs::read(&path)
+        .with_context(|| format!("{key}: {} (fetch it from {})", path.display(), tag.url()))?;
     if !tag.matches(&content) {
         let prefix = tag.sha256_prefix;
-        bail!("{key}: {}: its SHA-256 does not begin with {prefix}", path.display());
+        bail!(
+            "{key}: {}: its SHA-256 does not begin with {prefix}",
+            path.display()
+        );
     }
     Ok(path)
 }

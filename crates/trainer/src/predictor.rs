@@ -75,7 +75,9 @@ impl Predictor {
             None => (state.weights, Weights::Current),
         };
         let TaskConfig::Classification(config) = &recipe.task;
-        let model = config.model.init(card.input(), card.classes.len(), &device.device)?;
+        let model = config
+            .model
+            .init(card.input(), card.classes.len(), &device.device)?;
         let model = load_state_dict(model, &values)
             .map_err(|error| anyhow::anyhow!("{}: {error}", path.checkpoint.display()))?;
         Ok(Self {
@@ -116,7 +118,11 @@ impl Predictor {
             Weights::Ema => ", averaged weights",
             Weights::Current => "",
         };
-        format!("{} ({}{average})", self.path.checkpoint.display(), self.path.which)
+        format!(
+            "{} ({}{average})",
+            self.path.checkpoint.display(),
+            self.path.which
+        )
     }
 
     /// Reads an image file as the model wants it: oriented, grey or RGB.
@@ -142,8 +148,10 @@ impl Predictor {
         let probabilities = softmax(&logits, count);
         let rows = probabilities.chunks_exact(count).map(|row| {
             let sorted = best(row, count).into_iter();
-            let guess = |(class, probability)| {
-                Guess { class, name: self.card.classes[class].clone(), probability }
+            let guess = |(class, probability)| Guess {
+                class,
+                name: self.card.classes[class].clone(),
+                probability,
             };
             sorted.map(guess).collect()
         });
@@ -166,20 +174,29 @@ impl Predictor {
         let count = images.len();
         let mut values = Vec::with_capacity(count * self.card.channels * height * width);
         for image in images {
-            let sample = Sample { image, label: Label::None };
+            let sample = Sample {
+                image,
+                label: Label::None,
+            };
             // Preparation draws nothing; the stream is there because the pipeline asks for one.
             let mut rng = stream(0, 0, 0, Domain::Sample);
             let mut image = self.prepare.apply(sample, &mut rng)?.image;
             if (image.height, image.width) != (height, width) {
                 // Datasets of one size need no preparation of their own; a picture of another size
                 // is brought to what the model was trained on.
-                let sample = Sample { image, label: Label::None };
+                let sample = Sample {
+                    image,
+                    label: Label::None,
+                };
                 image = fit.apply(sample, &mut rng)?.image;
             }
             values.extend(self.normalize.apply(&image));
         }
         let shape = [count, self.card.channels, height, width];
-        Ok(Tensor::from_data(TensorData::new(values, shape), &self.device))
+        Ok(Tensor::from_data(
+            TensorData::new(values, shape),
+            &self.device,
+        ))
     }
 }
 
@@ -197,5 +214,9 @@ fn with_channels(image: Image, channels: usize) -> Image {
         (1, 3) => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
         _ => return image,
     };
-    Image { channels, pixels, ..image }
+    Image {
+        channels,
+        pixels,
+        ..image
+    }
 }

@@ -41,8 +41,7 @@ pub fn evaluate(
     let loader = experiment.evaluation_loader(source)?;
     let mut details = Details::default();
     let weights = weights_of(task);
-    let evaluation =
-        task.evaluate(weights, &mut loader.epoch(0, 0), watch, Some(&mut details))?;
+    let evaluation = task.evaluate(weights, &mut loader.epoch(0, 0), watch, Some(&mut details))?;
     Ok((evaluation, details))
 }
 
@@ -58,7 +57,14 @@ pub fn evaluate_and_write(
     checkpoint: (&str, u64),
 ) -> anyhow::Result<Evaluation> {
     let (evaluation, details) = evaluate(experiment, task, Arc::clone(&source), &mut |_| true)?;
-    write(run, experiment, task, (split, source), checkpoint, (&evaluation, &details))?;
+    write(
+        run,
+        experiment,
+        task,
+        (split, source),
+        checkpoint,
+        (&evaluation, &details),
+    )?;
     Ok(evaluation)
 }
 
@@ -126,7 +132,9 @@ fn pictures<'a>(
         examples.push(Example {
             picture: path.strip_prefix(run).unwrap_or(&path).to_path_buf(),
             truth: sample.truth,
-            top: top.map(|&(class, probability)| Guess { class, probability }).collect(),
+            top: top
+                .map(|&(class, probability)| Guess { class, probability })
+                .collect(),
             loss: sample.loss,
             origin: source.origin(sample.index),
         });
@@ -145,7 +153,12 @@ fn enlarged(image: &Image, least: usize) -> Image {
             pixels.extend_from_slice(&image.pixels[at..at + image.channels]);
         }
     }
-    Image { width, height, channels: image.channels, pixels }
+    Image {
+        width,
+        height,
+        channels: image.channels,
+        pixels,
+    }
 }
 
 /// Writes a mosaic of the first augmented training batch into the run folder's `preview/`.

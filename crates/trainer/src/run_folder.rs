@@ -48,7 +48,9 @@ impl RunFolder {
     /// No such run.
     pub fn find(out: Option<&Path>, recipe: &Path) -> anyhow::Result<Self> {
         match out {
-            Some(out) if out.join(RECIPE_FILE).exists() => Ok(Self { path: out.to_path_buf() }),
+            Some(out) if out.join(RECIPE_FILE).exists() => Ok(Self {
+                path: out.to_path_buf(),
+            }),
             Some(out) => bail!("{}: there is no run here to resume", out.display()),
             None => {
                 let name = name_of(recipe);
@@ -67,7 +69,11 @@ impl RunFolder {
 
     /// The run's name.
     pub fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     }
 }
 
@@ -90,17 +96,30 @@ impl ModelPath {
     pub fn find(path: &Path) -> anyhow::Result<Self> {
         if path.join("manifest.json").exists() {
             let run = path.parent().and_then(Path::parent);
-            let run = run.filter(|run| run.join(RECIPE_FILE).exists()).map(Path::to_path_buf);
-            return Ok(Self { checkpoint: path.to_path_buf(), run, which: "given" });
+            let run = run
+                .filter(|run| run.join(RECIPE_FILE).exists())
+                .map(Path::to_path_buf);
+            return Ok(Self {
+                checkpoint: path.to_path_buf(),
+                run,
+                which: "given",
+            });
         }
         let store = CheckpointStore::new(path.join("checkpoints"), 1);
         for which in ["best", "last"] {
             if let Some(checkpoint) = store.pointed(which) {
-                return Ok(Self { checkpoint, run: Some(path.to_path_buf()), which });
+                return Ok(Self {
+                    checkpoint,
+                    run: Some(path.to_path_buf()),
+                    which,
+                });
             }
         }
         if !path.exists() {
-            bail!("{}: there is no such folder; give a run folder (runs/...)", path.display());
+            bail!(
+                "{}: there is no such folder; give a run folder (runs/...)",
+                path.display()
+            );
         }
         bail!(
             "{}: neither a run folder with a checkpoint nor a checkpoint folder",
@@ -110,7 +129,11 @@ impl ModelPath {
 }
 
 fn name_of(recipe: &Path) -> String {
-    recipe.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    recipe
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The runs of a name in a folder, with their numbers.
@@ -128,13 +151,16 @@ fn numbered(folder: &Path, name: &str) -> Vec<(u64, PathBuf)> {
 }
 
 fn next_free(folder: &Path, name: &str) -> PathBuf {
-    let number = numbered(folder, name).last().map_or(1, |(number, _)| number + 1);
+    let number = numbered(folder, name)
+        .last()
+        .map_or(1, |(number, _)| number + 1);
     folder.join(format!("{name}-{number}"))
 }
 
 fn newest(folder: &Path, name: &str) -> Option<PathBuf> {
     let runs = numbered(folder, name).into_iter().rev();
-    runs.map(|(_, path)| path).find(|path| path.join(RECIPE_FILE).exists())
+    runs.map(|(_, path)| path)
+        .find(|path| path.join(RECIPE_FILE).exists())
 }
 
 #[cfg(test)]

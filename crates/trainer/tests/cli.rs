@@ -9,12 +9,33 @@ fn train_and_use(device: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     recipe(folder, SMALL);
-    succeed(folder, &["train", "recipe.toml", "--out", "run", "--device", device]);
-    for file in ["recipe.toml", "environment.json", "metrics.jsonl", "log.txt", "report.html", "results.json"] {
+    succeed(
+        folder,
+        &["train", "recipe.toml", "--out", "run", "--device", device],
+    );
+    for file in [
+        "recipe.toml",
+        "environment.json",
+        "metrics.jsonl",
+        "log.txt",
+        "report.html",
+        "results.json",
+    ] {
         assert!(folder.join("run").join(file).is_file(), "{file} is missing");
     }
 
-    let eval = succeed(folder, &["eval", "run", "--device", device, "--json", "--predictions", "p.csv"]);
+    let eval = succeed(
+        folder,
+        &[
+            "eval",
+            "run",
+            "--device",
+            device,
+            "--json",
+            "--predictions",
+            "p.csv",
+        ],
+    );
     let eval: Value = serde_json::from_str(&eval).expect("nothing but JSON on standard output");
     assert_eq!(eval["task"], "classification");
     assert_eq!(eval["split"], "test");
@@ -28,15 +49,37 @@ fn train_and_use(device: &str) {
 
     // A validation example, drawn for the report, is an image that can be predicted again.
     let example = "run/examples/test/best-01.png";
-    let predicted = succeed(folder, &["predict", "run", example, "--device", device, "--json", "--top", "3"]);
+    let predicted = succeed(
+        folder,
+        &[
+            "predict", "run", example, "--device", device, "--json", "--top", "3",
+        ],
+    );
     let predicted: Value = serde_json::from_str(&predicted).unwrap();
     assert_eq!(predicted[0]["file"], example);
-    let scores: Vec<f64> =
-        predicted[0]["scores"].as_array().unwrap().iter().map(|s| s.as_f64().unwrap()).collect();
+    let scores: Vec<f64> = predicted[0]["scores"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s.as_f64().unwrap())
+        .collect();
     assert_eq!(scores.len(), 3);
-    assert!(scores.is_sorted_by(|a, b| a >= b) && scores[0] > 0.5, "{scores:?}");
+    assert!(
+        scores.is_sorted_by(|a, b| a >= b) && scores[0] > 0.5,
+        "{scores:?}"
+    );
 
-    succeed(folder, &["export", "run", "--out", "model.safetensors", "--device", device]);
+    succeed(
+        folder,
+        &[
+            "export",
+            "run",
+            "--out",
+            "model.safetensors",
+            "--device",
+            device,
+        ],
+    );
     let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert!(tensors.names().iter().any(|name| name.ends_with(".weight")));
@@ -64,7 +107,10 @@ fn what_the_user_got_wrong_ends_with_exit_code_2() {
     for (arguments, expected) in [
         (&["train", "recipe.toml"][..], "did you mean `batch-size`?"),
         (&["train", "missing.toml"], "missing.toml"),
-        (&["train", "right.toml", "--device", "gpu"], "no backend of that name"),
+        (
+            &["train", "right.toml", "--device", "gpu"],
+            "no backend of that name",
+        ),
         (&["train", "right.toml", "--set", "epoch=3"], "epochs"),
         (&["train", "right.toml", "--resume"], "no run"),
         (&["eval", "nowhere"], "no such folder"),
@@ -87,19 +133,32 @@ fn unreadable_images_are_reported_and_the_rest_is_done() {
     succeed(folder, &["train", "recipe.toml", "--out", "run"]);
     let good = "run/examples/validation/best-01.png";
     std::fs::write(folder.join("bad.png"), b"this is no image").unwrap();
-    let output = run(folder, &["predict", "run", "bad.png", good, "missing.jpg", "--json"]);
+    let output = run(
+        folder,
+        &["predict", "run", "bad.png", good, "missing.jpg", "--json"],
+    );
     assert_eq!(output.status.code(), Some(1));
     let predicted: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(predicted.as_array().unwrap().len(), 1);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("bad.png") && errors.contains("missing.jpg"), "{errors}");
+    assert!(
+        errors.contains("bad.png") && errors.contains("missing.jpg"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn the_listings_are_json_where_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let models: Value = serde_json::from_str(&succeed(folder.path(), &["models", "--json"])).unwrap();
-    assert!(models.as_array().unwrap().iter().any(|model| model["name"] == "resnet18"));
+    let models: Value =
+        serde_json::from_str(&succeed(folder.path(), &["models", "--json"])).unwrap();
+    assert!(
+        models
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|model| model["name"] == "resnet18")
+    );
     let devices: Value =
         serde_json::from_str(&succeed(folder.path(), &["devices", "--json"])).unwrap();
     assert!(devices["default"].is_string());

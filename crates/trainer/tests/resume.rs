@@ -14,7 +14,10 @@ fn full(workers: usize) -> String {
     SMALL
         .replace("workers = 0", &format!("workers = {workers}"))
         .replace("epochs = 3", "epochs = 4\naccumulate = 2")
-        .replace("batch-size = 128", "batch-size = 64\nmix = [{ mixup = { alpha = 0.2 } }]")
+        .replace(
+            "batch-size = 128",
+            "batch-size = 64\nmix = [{ mixup = { alpha = 0.2 } }]",
+        )
         + "\n[ema]\ndecay = 0.9\n\n[checkpoint]\nevery-steps = 3\n\n[clip]\nnorm = 1.0\n"
 }
 
@@ -27,7 +30,12 @@ fn last(run: &Path) -> (Vec<(String, Vec<u8>)>, Value) {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                std::fs::read(&path).unwrap(),
+            )
+        })
         .collect();
     files.sort();
     let state = std::fs::read(folder.join("state.json")).unwrap();
@@ -78,7 +86,9 @@ fn killed_at_any_step_the_run_ends_in_the_same_bits() {
                 .stderr(std::process::Stdio::null())
                 .spawn()
                 .unwrap();
-            sleep(Duration::from_millis(400 + attempt * 173 % 700 + attempt * 60));
+            sleep(Duration::from_millis(
+                400 + attempt * 173 % 700 + attempt * 60,
+            ));
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "attempt {attempt}: {status}");
                 break;
@@ -111,11 +121,17 @@ fn a_signal_saves_and_exits_with_its_code() {
             .unwrap();
         sleep(Duration::from_millis(1500));
         let id = child.id().to_string();
-        std::process::Command::new("kill").args([signal, &id]).status().unwrap();
+        std::process::Command::new("kill")
+            .args([signal, &id])
+            .status()
+            .unwrap();
         let status = child.wait().unwrap();
         assert_eq!(status.code(), Some(code));
         let checkpoints = folder.join(&out).join("checkpoints");
-        assert!(checkpoints.join("last").exists(), "a checkpoint was written");
+        assert!(
+            checkpoints.join("last").exists(),
+            "a checkpoint was written"
+        );
     }
 }
 
@@ -127,10 +143,20 @@ fn on_resume_only_epochs_and_workers_may_change() {
     recipe(folder, &one);
     succeed(folder, &["train", "recipe.toml", "--out", "run"]);
     recipe(folder, &one.replace("0.01", "0.02"));
-    let output = run(folder, &["train", "recipe.toml", "--out", "run", "--resume"]);
+    let output = run(
+        folder,
+        &["train", "recipe.toml", "--out", "run", "--resume"],
+    );
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains("learning-rate = 0.02"), "{errors}");
-    recipe(folder, &one.replace("epochs = 1", "epochs = 2").replace("workers = 0", "workers = 2"));
-    succeed(folder, &["train", "recipe.toml", "--out", "run", "--resume"]);
+    recipe(
+        folder,
+        &one.replace("epochs = 1", "epochs = 2")
+            .replace("workers = 0", "workers = 2"),
+    );
+    succeed(
+        folder,
+        &["train", "recipe.toml", "--out", "run", "--resume"],
+    );
 }

@@ -59,12 +59,18 @@ struct Store {
     most_used: usize,
 }
 
-static STORE: Mutex<Store> =
-    Mutex::new(Store { waiting: BTreeMap::new(), waiting_total: 0, used: 0, most_used: 0 });
+static STORE: Mutex<Store> = Mutex::new(Store {
+    waiting: BTreeMap::new(),
+    waiting_total: 0,
+    used: 0,
+    most_used: 0,
+});
 
 fn store() -> MutexGuard<'static, Store> {
     // Nothing in here panics half-way.
-    STORE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    STORE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The capacity that serves `len` elements: rounded up to an eighth of the next power of two.
@@ -91,7 +97,10 @@ impl Buffer {
     pub(crate) unsafe fn new(len: usize) -> Self {
         let capacity = class(len);
         if len < SMALL {
-            return Buffer { block: Some(Block::new(capacity)), len };
+            return Buffer {
+                block: Some(Block::new(capacity)),
+                len,
+            };
         }
         let waiting = {
             let mut store = store();
@@ -101,7 +110,10 @@ impl Buffer {
             store.waiting_total -= block.as_ref().map_or(0, |b| b.capacity);
             block
         };
-        Buffer { block: Some(waiting.unwrap_or_else(|| Block::new(capacity))), len }
+        Buffer {
+            block: Some(waiting.unwrap_or_else(|| Block::new(capacity))),
+            len,
+        }
     }
 
     /// Zeros.
@@ -114,7 +126,9 @@ impl Buffer {
 
     /// The address of the first element.
     pub(crate) fn pointer(&self) -> *mut f32 {
-        self.block.as_ref().map_or(std::ptr::null_mut(), |block| block.pointer.as_ptr())
+        self.block
+            .as_ref()
+            .map_or(std::ptr::null_mut(), |block| block.pointer.as_ptr())
     }
 }
 
@@ -142,7 +156,9 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let Some(block) = self.block.take() else { return };
+        let Some(block) = self.block.take() else {
+            return;
+        };
         if self.len < SMALL {
             return block.free();
         }
@@ -154,7 +170,9 @@ impl Drop for Buffer {
             store.waiting.entry(block.capacity).or_default().push(block);
             // Never more in all than was once in use: the largest that wait go first.
             while store.used + store.waiting_total > store.most_used {
-                let Some(mut class) = store.waiting.last_entry() else { break };
+                let Some(mut class) = store.waiting.last_entry() else {
+                    break;
+                };
                 match class.get_mut().pop() {
                     Some(block) => {
                         store.waiting_total -= block.capacity;

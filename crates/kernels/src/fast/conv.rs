@@ -202,7 +202,11 @@ pub fn input_gradient(
     bias: Option<&[f32]>,
 ) -> Buffer {
     let [inputs, weight_count, outputs] = shape.lengths();
-    assert_eq!([weights.len(), dy.len()], [weight_count, outputs], "{shape:?}");
+    assert_eq!(
+        [weights.len(), dy.len()],
+        [weight_count, outputs],
+        "{shape:?}"
+    );
     if shape.is_depthwise() {
         return depthwise::input_gradient(shape, dy, weights, bias);
     }
@@ -236,8 +240,12 @@ pub fn input_gradient(
                 channel_stride: group_in * shape.taps(),
                 taps: &[8, 7, 6, 5, 4, 3, 2, 1, 0],
             };
-            let target =
-                Target { out: base, channel_stride: shape.plane_in(), bias, relu: false };
+            let target = Target {
+                out: base,
+                channel_stride: shape.plane_in(),
+                bias,
+                relu: false,
+            };
             // SAFETY: the output has room for all channels of all images, and only this call writes it.
             if unsafe { minimal(problem.as_ref(), dy, &layout, target) } {
                 continue;
@@ -305,7 +313,9 @@ unsafe fn minimal(
     layout: &WeightLayout,
     target: Target,
 ) -> bool {
-    let Some((problem, tile)) = problem.and_then(|p| Some((p, p.tile()?))) else { return false };
+    let Some((problem, tile)) = problem.and_then(|p| Some((p, p.tile()?))) else {
+        return false;
+    };
     with_scratch(winograd::weight_len(problem, tile), |weights| {
         winograd::transform_weights(layout, tile, weights);
         // SAFETY: this function's contract.
@@ -347,21 +357,25 @@ fn fill_phase(
     channel_stride: usize,
     bias: Option<&[f32]>,
 ) {
-    for_each(window.images * channels, window.columns() * channels, |task| {
-        let (n, c) = (task / channels, task % channels);
-        let value = bias.map_or(0.0, |bias| bias[c]);
-        for y in 0..window.out[0] {
-            for x in 0..window.out[1] {
-                let at = n * window.out_image_stride
-                    + c * channel_stride
-                    + y * window.out_row_stride
-                    + x * window.out_col_stride;
-                // SAFETY: the phase's places lie inside of the output, and those of one channel of
-                // one image are written by this task alone.
-                unsafe { *out.at(at) = value };
+    for_each(
+        window.images * channels,
+        window.columns() * channels,
+        |task| {
+            let (n, c) = (task / channels, task % channels);
+            let value = bias.map_or(0.0, |bias| bias[c]);
+            for y in 0..window.out[0] {
+                for x in 0..window.out[1] {
+                    let at = n * window.out_image_stride
+                        + c * channel_stride
+                        + y * window.out_row_stride
+                        + x * window.out_col_stride;
+                    // SAFETY: the phase's places lie inside of the output, and those of one channel of
+                    // one image are written by this task alone.
+                    unsafe { *out.at(at) = value };
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// The gradient of the weights.

@@ -50,9 +50,15 @@ pub(crate) fn train_forward(
 ) -> (Buffer, Buffer, Buffer) {
     check(planes, x, residual, &[gamma, beta]);
     let mut output = Output::new(planes.len());
-    let (mut means, mut variances) = (Buffer::zeros(planes.channels), Buffer::zeros(planes.channels));
+    let (mut means, mut variances) = (
+        Buffer::zeros(planes.channels),
+        Buffer::zeros(planes.channels),
+    );
     let y = output.shared();
-    let (mean_out, variance_out) = (Shared::from(&mut means[..]), Shared::from(&mut variances[..]));
+    let (mean_out, variance_out) = (
+        Shared::from(&mut means[..]),
+        Shared::from(&mut variances[..]),
+    );
     for_each(planes.channels, planes.len(), |c| {
         // SAFETY: the slices have been checked to hold all planes; a task writes its channel alone.
         unsafe {
@@ -121,7 +127,10 @@ pub(crate) fn backward(
     assert!(clip == Clip::None || y.len() == x.len());
     let mut dx = Output::new(planes.len());
     let mut residual = with_residual.then(|| Output::new(planes.len()));
-    let (mut dgamma, mut dbeta) = (Buffer::zeros(planes.channels), Buffer::zeros(planes.channels));
+    let (mut dgamma, mut dbeta) = (
+        Buffer::zeros(planes.channels),
+        Buffer::zeros(planes.channels),
+    );
     let dx_out = dx.shared();
     let residual_out = residual.as_mut().map(Output::shared);
     let (dgamma_out, dbeta_out) = (Shared::from(&mut dgamma[..]), Shared::from(&mut dbeta[..]));
@@ -153,13 +162,22 @@ pub(crate) fn backward(
     });
     // SAFETY: every channel of every image was written, in both.
     let (x, residual) = unsafe { (dx.finish(), residual.map(|r| r.finish())) };
-    NormGradients { x, gamma: dgamma, beta: dbeta, residual }
+    NormGradients {
+        x,
+        gamma: dgamma,
+        beta: dbeta,
+        residual,
+    }
 }
 
 fn check(planes: Planes, x: &[f32], other: Option<&[f32]>, channels: &[&[f32]]) {
     assert_eq!(x.len(), planes.len());
     assert!(other.is_none_or(|other| other.len() == planes.len()));
-    assert!(channels.iter().all(|values| values.len() == planes.channels));
+    assert!(
+        channels
+            .iter()
+            .all(|values| values.len() == planes.channels)
+    );
 }
 
 /// Runs `$body` with `$load` and `$store` for the whole vectors of `0..$len`, then for the rest.
@@ -386,7 +404,11 @@ unsafe fn backward_sums_with<S: Simd>(
         for n in 0..planes.images {
             let start = planes.start(n, c);
             let (px, pdy) = (x.as_ptr().add(start), dy.as_ptr().add(start));
-            let py = if clip == Clip::None { px } else { y.as_ptr().add(start) };
+            let py = if clip == Clip::None {
+                px
+            } else {
+                y.as_ptr().add(start)
+            };
             let (mut sums, mut products) = (S::splat(0.0), S::splat(0.0));
             macro_rules! run {
                 ($clip:expr) => {
@@ -457,7 +479,11 @@ unsafe fn backward_input_with<S: Simd>(
         for n in 0..planes.images {
             let start = planes.start(n, c);
             let (px, pdy, pdx) = (x.as_ptr().add(start), dy.as_ptr().add(start), dx.at(start));
-            let py = if clip == Clip::None { px } else { y.as_ptr().add(start) };
+            let py = if clip == Clip::None {
+                px
+            } else {
+                y.as_ptr().add(start)
+            };
             macro_rules! run {
                 ($clip:expr) => {
                     vectors!(S, planes.places, |i, load, store| {

@@ -10,7 +10,9 @@ const CHUNK: usize = 1 << 14;
 
 /// Runs `task` with the bounds of each chunk of `len`.
 fn chunks(len: usize, task: impl Fn(usize, usize) + Sync + Send) {
-    for_each(len.div_ceil(CHUNK), len, |i| task(i * CHUNK, len.min((i + 1) * CHUNK)));
+    for_each(len.div_ceil(CHUNK), len, |i| {
+        task(i * CHUNK, len.min((i + 1) * CHUNK))
+    });
 }
 
 /// `max(x, 0)`, NaN where `x` is.
@@ -18,7 +20,9 @@ pub(crate) fn relu(x: &[f32]) -> Buffer {
     let mut output = Output::new(x.len());
     let y = output.shared();
     // SAFETY: chunks do not overlap and lie within both buffers.
-    chunks(x.len(), |from, to| unsafe { relu_chunk(&x[from..to], y.skip(from)) });
+    chunks(x.len(), |from, to| unsafe {
+        relu_chunk(&x[from..to], y.skip(from))
+    });
     // SAFETY: the chunks cover the buffer.
     unsafe { output.finish() }
 }

@@ -23,9 +23,17 @@ impl PoolShape {
     fn inside(&self, axis: usize, o: usize) -> std::ops::Range<usize> {
         let start = (o * self.stride[axis]) as isize - self.padding[axis] as isize;
         let dilation = self.dilation[axis];
-        let lo = if start < 0 { start.unsigned_abs().div_ceil(dilation) } else { 0 };
+        let lo = if start < 0 {
+            start.unsigned_abs().div_ceil(dilation)
+        } else {
+            0
+        };
         let room = self.size[axis] as isize - start;
-        let hi = if room <= 0 { 0 } else { (room as usize).div_ceil(dilation) };
+        let hi = if room <= 0 {
+            0
+        } else {
+            (room as usize).div_ceil(dilation)
+        };
         let hi = hi.min(self.kernel[axis]);
         lo.min(hi)..hi
     }
@@ -37,7 +45,14 @@ pub(crate) fn max_forward(shape: &PoolShape, x: &[f32], with_places: bool) -> (B
     let (plane_in, plane_out) = (shape.size[0] * shape.size[1], shape.out[0] * shape.out[1]);
     assert_eq!(x.len(), shape.planes * plane_in);
     let mut output = Output::new(shape.planes * plane_out);
-    let mut places = vec![0u32; if with_places { shape.planes * plane_out } else { 0 }];
+    let mut places = vec![
+        0u32;
+        if with_places {
+            shape.planes * plane_out
+        } else {
+            0
+        }
+    ];
     let y = output.shared();
     let place_out = SharedPlaces(places.as_mut_ptr());
     let columns: Vec<_> = (0..shape.out[1]).map(|ox| shape.inside(1, ox)).collect();
@@ -47,7 +62,10 @@ pub(crate) fn max_forward(shape: &PoolShape, x: &[f32], with_places: bool) -> (B
         // SAFETY: a task takes one plane of the output, and of the places if there are any.
         let (y, mut places) = unsafe {
             let y = std::slice::from_raw_parts_mut(y.at(p * plane_out), plane_out);
-            (y, with_places.then(|| place_out.plane(p * plane_out, plane_out)))
+            (
+                y,
+                with_places.then(|| place_out.plane(p * plane_out, plane_out)),
+            )
         };
         for oy in 0..shape.out[0] {
             let rows = shape.inside(0, oy);

@@ -31,7 +31,10 @@ type Tracked = FloatTensor<Autodiff<Flex>>;
 pub(crate) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
     mode() == Mode::Fast
         && x.dtype() == DType::F32
-        && matches!(x.device().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+        && matches!(
+            x.device().without_autodiff().as_dispatch(),
+            DispatchDevice::Flex(_)
+        )
 }
 
 /// A tensor taken apart.
@@ -99,10 +102,12 @@ pub(crate) fn apply<const N: usize, const D: usize, T: Gradient<N>>(
     inputs: [Float; N],
     forward: impl FnOnce([FlexTensor; N], bool) -> (FlexTensor, Option<T>),
 ) -> Tensor<D> {
-    let context = inputs.iter().fold(DispatchAutodiffContext::Disabled, |context, x| match x {
-        Float::Plain(_) => context,
-        Float::Tracked(_, other) => context.merge(*other),
-    });
+    let context = inputs
+        .iter()
+        .fold(DispatchAutodiffContext::Disabled, |context, x| match x {
+            Float::Plain(_) => context,
+            Float::Tracked(_, other) => context.merge(*other),
+        });
     if context == DispatchAutodiffContext::Disabled {
         let inputs = inputs.map(|x| match x {
             Float::Plain(x) => x,
@@ -118,8 +123,10 @@ pub(crate) fn apply<const N: usize, const D: usize, T: Gradient<N>>(
     let inputs = inputs.map(Tracked::into_primitive);
     // The kernels are worth more than what they would save by being run again, so the strategy of
     // gradient checkpointing makes no difference to them.
-    let prepared =
-        Recorded::<T>(PhantomData).prepare::<NoCheckpointing>(nodes).compute_bound().stateful();
+    let prepared = Recorded::<T>(PhantomData)
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful();
     let output = match prepared {
         OpsKind::Tracked(prepared) => {
             let (output, state) = forward(inputs, true);
@@ -136,7 +143,11 @@ pub(crate) fn apply<const N: usize, const D: usize, T: Gradient<N>>(
 
 /// The tensor with its elements in order and without gaps.
 pub(crate) fn contiguous(x: FlexTensor) -> FlexTensor {
-    if x.as_slice::<f32>().is_some() { x } else { x.to_contiguous() }
+    if x.as_slice::<f32>().is_some() {
+        x
+    } else {
+        x.to_contiguous()
+    }
 }
 
 /// The elements of a tensor that [`contiguous`] has seen.

@@ -18,7 +18,12 @@ pub struct Adam {
 
 impl Default for Adam {
     fn default() -> Self {
-        Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
+        Adam {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+        }
     }
 }
 
@@ -37,7 +42,12 @@ pub struct AdamW {
 
 impl Default for AdamW {
     fn default() -> Self {
-        AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
+        AdamW {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+        }
     }
 }
 
@@ -86,14 +96,23 @@ pub(super) struct AdamStep {
 
 impl AdamStep {
     fn new(optimizer: &Adam, learning_rate: f64, time: usize, decoupled: bool) -> Self {
-        let Adam { beta_1, beta_2, epsilon, weight_decay } = *optimizer;
+        let Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+        } = *optimizer;
         let bias = |beta: f64| 1.0 - beta.powi(i32::try_from(time).unwrap_or(i32::MAX));
         AdamStep {
             beta_1,
             beta_2,
             epsilon,
             penalty: if decoupled { 0.0 } else { weight_decay },
-            keep: if decoupled { 1.0 - learning_rate * weight_decay } else { 1.0 },
+            keep: if decoupled {
+                1.0 - learning_rate * weight_decay
+            } else {
+                1.0
+            },
             size: learning_rate / bias(beta_1),
             correction: 1.0 / bias(beta_2).sqrt(),
         }
@@ -122,7 +141,11 @@ impl AdamStep {
         }
         let mean = mean.mul_scalar(self.beta_1) + grad.clone().mul_scalar(1.0 - self.beta_1);
         let square = square.mul_scalar(self.beta_2) + grad.square().mul_scalar(1.0 - self.beta_2);
-        let root = square.clone().sqrt().mul_scalar(self.correction).add_scalar(self.epsilon);
+        let root = square
+            .clone()
+            .sqrt()
+            .mul_scalar(self.correction)
+            .add_scalar(self.epsilon);
         let tensor = tensor.mul_scalar(self.keep) - mean.clone().mul_scalar(self.size) / root;
         (tensor, AdamState { time, mean, square })
     }
@@ -159,8 +182,18 @@ impl Optimizer for AdamW {
         grad: Tensor<D>,
         state: Option<AdamState<D>>,
     ) -> (Tensor<D>, Option<AdamState<D>>) {
-        let AdamW { beta_1, beta_2, epsilon, weight_decay } = *self;
-        let numbers = Adam { beta_1, beta_2, epsilon, weight_decay };
+        let AdamW {
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+        } = *self;
+        let numbers = Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+        };
         let time = state.as_ref().map_or(0, |s| s.time) + 1;
         let step = AdamStep::new(&numbers, learning_rate, time, true);
         let (tensor, state) = step.run(tensor, grad, state, time);

@@ -7,7 +7,9 @@ use super::adam::AdamStep;
 use crate::fast::norm::vectors;
 use crate::fast::parallel::{Output, Shared, for_each};
 use crate::fast::simd::{Simd, simd_dispatch};
-use crate::fast::tensor::{self as bridge, FlexTensor, contiguous, dims, inner, plain, slice, tensor};
+use crate::fast::tensor::{
+    self as bridge, FlexTensor, contiguous, dims, inner, plain, slice, tensor,
+};
 
 /// Whether parameter, gradient and state are all for the kernels, and without autodiff.
 pub(super) fn takes<const D: usize, const N: usize>(
@@ -24,7 +26,10 @@ pub(super) fn takes<const D: usize, const N: usize>(
 /// A buffer that is read and written: in place, or into a new one where it has other owners.
 enum Buffer {
     InPlace(FlexTensor),
-    Copy { old: FlexTensor, new: Output },
+    Copy {
+        old: FlexTensor,
+        new: Output,
+    },
     /// Nothing was there before.
     New(Output),
 }
@@ -34,17 +39,24 @@ impl Buffer {
         let mut x = contiguous(inner(x));
         let len = slice(&x).len();
         // A view of a larger buffer is not written in place.
-        if x.try_storage_mut::<f32>().is_some_and(|storage| storage.len() == len) {
+        if x.try_storage_mut::<f32>()
+            .is_some_and(|storage| storage.len() == len)
+        {
             return Buffer::InPlace(x);
         }
-        Buffer::Copy { old: x, new: Output::new(len) }
+        Buffer::Copy {
+            old: x,
+            new: Output::new(len),
+        }
     }
 
     /// Where to read and to write.
     fn pointers(&mut self) -> (Option<*const f32>, Shared) {
         match self {
             Buffer::InPlace(x) => {
-                let storage = x.try_storage_mut::<f32>().expect("the buffer has one owner");
+                let storage = x
+                    .try_storage_mut::<f32>()
+                    .expect("the buffer has one owner");
                 let shared = Shared::from(storage);
                 (Some(shared.at(0).cast_const()), shared)
             }
@@ -59,7 +71,9 @@ impl Buffer {
         match self {
             Buffer::InPlace(x) => plain(x),
             // SAFETY: this function's contract.
-            Buffer::Copy { new, .. } | Buffer::New(new) => plain(tensor(unsafe { new.finish() }, shape)),
+            Buffer::Copy { new, .. } | Buffer::New(new) => {
+                plain(tensor(unsafe { new.finish() }, shape))
+            }
         }
     }
 }
@@ -174,7 +188,11 @@ unsafe fn sgd_chunk_with<S: Simd>(
                         None => d,
                     };
                     store!(new, v);
-                    let d = if numbers.nesterov { S::fma(momentum, v, d) } else { v };
+                    let d = if numbers.nesterov {
+                        S::fma(momentum, v, d)
+                    } else {
+                        v
+                    };
                     store!(to, S::fma(rate, d, p));
                 })
             }

@@ -33,7 +33,9 @@ impl<const D: usize> RecordState for SgdState<D> {
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
         let velocity = src.take_tensor(prefix, "velocity")?;
-        Some(SgdState { velocity: Tensor::from_data(velocity, device) })
+        Some(SgdState {
+            velocity: Tensor::from_data(velocity, device),
+        })
     }
 }
 
@@ -72,10 +74,15 @@ impl Optimizer for Sgd {
         } else {
             direction = velocity.clone();
         }
-        (tensor - direction.mul_scalar(learning_rate), Some(SgdState { velocity }))
+        (
+            tensor - direction.mul_scalar(learning_rate),
+            Some(SgdState { velocity }),
+        )
     }
 
     fn to_device<const D: usize>(state: SgdState<D>, device: &Device) -> SgdState<D> {
-        SgdState { velocity: state.velocity.to_device(device) }
+        SgdState {
+            velocity: state.velocity.to_device(device),
+        }
     }
 }

@@ -41,7 +41,11 @@ pub fn run(args: CheckArgs) -> anyhow::Result<End> {
     }
     match wrong {
         0 => Ok(End::Done),
-        _ => Err(Usage(format!("{wrong} of {} recipes are wrong", args.recipes.len())).into()),
+        _ => Err(Usage(format!(
+            "{wrong} of {} recipes are wrong",
+            args.recipes.len()
+        ))
+        .into()),
     }
 }
 
@@ -53,7 +57,10 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         recipe::check_data(&loaded, &experiment.card)?;
         let card = &experiment.card;
         let (channels, height, width) = (card.channels, card.height, card.width);
-        println!("{}: the model's input is {channels}x{height}x{width}", path.display());
+        println!(
+            "{}: the model's input is {channels}x{height}x{width}",
+            path.display()
+        );
         let total: usize = experiment.sizes().iter().map(|(_, size)| size).sum();
         let bar = ProgressBar::new(total as u64);
         let report = scan(&experiment.splits, &|done, _| {
@@ -78,12 +85,19 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
 fn show(report: &ScanReport) {
     for split in &report.splits {
         println!("  {}: {} images", split.name, split.samples);
-        let classes = split.classes.iter().map(|(name, count)| format!("{name} {count}"));
+        let classes = split
+            .classes
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"));
         println!("    classes: {}", classes.collect::<Vec<_>>().join(", "));
         let sizes = split.sizes.iter().take(5);
         let sizes = sizes.map(|(w, h, c, count)| format!("{w}x{h}x{c} {count}"));
         let more = split.sizes.len().saturating_sub(5);
-        let more = if more > 0 { format!(" and {more} other sizes") } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {more} other sizes")
+        } else {
+            String::new()
+        };
         println!("    sizes: {}{more}", sizes.collect::<Vec<_>>().join(", "));
     }
     for finding in &report.findings {
@@ -91,12 +105,21 @@ fn show(report: &ScanReport) {
             Severity::Bad => "bad",
             Severity::Suspicious => "suspicious",
         };
-        println!("  {mark}: {}: {} ({})", finding.origin, finding.message, finding.split);
+        println!(
+            "  {mark}: {}: {} ({})",
+            finding.origin, finding.message, finding.split
+        );
     }
     if report.shared_between_splits > 0 {
-        println!("  {} pictures are in more than one split", report.shared_between_splits);
+        println!(
+            "  {} pictures are in more than one split",
+            report.shared_between_splits
+        );
     }
     if report.repeated_within_a_split > 0 {
-        println!("  {} pictures are there more than once", report.repeated_within_a_split);
+        println!(
+            "  {} pictures are there more than once",
+            report.repeated_within_a_split
+        );
     }
 }

@@ -57,7 +57,11 @@ pub fn run(args: DevicesArgs) -> anyhow::Result<End> {
             (true, false) => entry.note.clone().unwrap_or_default(),
             (false, _) => format!("not compiled in (--features {})", entry.name),
         };
-        let mark = if listing.default.as_deref() == Some(entry.name) { "  (default)" } else { "" };
+        let mark = if listing.default.as_deref() == Some(entry.name) {
+            "  (default)"
+        } else {
+            ""
+        };
         println!("{:<8} {state}{mark}", entry.name);
     }
     Ok(End::Done)

@@ -81,7 +81,14 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     {
         // The run's report then shows these numbers too.
         let split = (args.split.as_str(), Arc::clone(&source));
-        results::write(run, &experiment, task.as_ref(), split, (path.which, step), (&evaluation, &details))?;
+        results::write(
+            run,
+            &experiment,
+            task.as_ref(),
+            split,
+            (path.which, step),
+            (&evaluation, &details),
+        )?;
         firesight_report::write(run)?;
     }
     if let Some(file) = &args.predictions {
@@ -126,7 +133,12 @@ fn write_predictions(
             let origin = quoted(&source.origin(sample.index));
             let truth = sample.truth.map_or_else(String::new, name);
             let (class, probability) = sample.top[0];
-            writeln!(file, "{origin},{truth},{},{probability},{}", name(class), sample.loss)?;
+            writeln!(
+                file,
+                "{origin},{truth},{},{probability},{}",
+                name(class),
+                sample.loss
+            )?;
         }
         file.flush()
     };

@@ -52,7 +52,9 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
     );
     for row in rows {
         let tags = row.tags.join(", ");
-        let work = row.multiply_adds.map_or_else(String::new, |n| format!("{:.2}", n as f64 / 1e9));
+        let work = row
+            .multiply_adds
+            .map_or_else(String::new, |n| format!("{:.2}", n as f64 / 1e9));
         println!(
             "{:<20} {:<15} {:>12} {work:>9} {:>9}  {tags}",
             row.name, row.task, row.parameters, row.minimum_size

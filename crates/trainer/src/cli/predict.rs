@@ -48,7 +48,9 @@ struct Row {
 }
 
 /// Endings of the image formats that can be read.
-const ENDINGS: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "pgm"];
+const ENDINGS: [&str; 9] = [
+    "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "pgm",
+];
 
 /// Predicts. Files that cannot be read are reported, and the rest is done.
 ///
@@ -92,7 +94,11 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
             if args.json {
                 let classes = top.iter().map(|guess| guess.name.clone()).collect();
                 let scores = top.iter().map(|guess| guess.probability).collect();
-                rows.push(Row { file, classes, scores });
+                rows.push(Row {
+                    file,
+                    classes,
+                    scores,
+                });
             } else {
                 show(&file, top, args.csv);
             }
@@ -138,21 +144,27 @@ fn find_images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     if files.is_empty() {
-        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let named: Vec<String> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         return Err(Usage(format!("{}: there are no images here", named.join(", "))).into());
     }
     Ok(files)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries: Vec<PathBuf> =
-        fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
     entries.sort();
     for path in entries {
         if path.is_dir() {
             collect(&path, files)?;
         } else if path.extension().is_some_and(|ending| {
-            ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+            ENDINGS
+                .iter()
+                .any(|known| ending.eq_ignore_ascii_case(known))
         }) {
             files.push(path);
         }
@@ -177,7 +189,11 @@ impl Features {
 
     /// Writes `features` `[N, width]`; the file names stand in the metadata as a JSON list.
     fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes: Vec<u8> = self
+            .values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         let view = TensorView::new(Dtype::F32, vec![self.names.len(), self.width], &bytes)?;
         let files = serde_json::to_string(&self.names)?;
         let metadata = [("files".to_owned(), files)].into();

@@ -10,9 +10,7 @@ use firesight_report::environment::{Environment, Split, now};
 use super::{DeviceArgs, End, RecipeArgs, Usage, usage};
 use crate::card::ModelCard;
 use crate::device::{self, NamedDevice};
-use crate::engine::{
-    Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task,
-};
+use crate::engine::{Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task};
 use crate::experiment::{Experiment, data_root};
 use crate::recipe::{self, KernelChoice, Recipe, Schedule};
 use crate::results;
@@ -62,7 +60,13 @@ pub fn run(args: TrainArgs) -> anyhow::Result<End> {
         write_environment(&folder.path, &experiment, &device, &args.recipe)?;
     }
     let stop = StopSignal::listen()?;
-    let mut session = Session { experiment, device, folder, resolved, stop };
+    let mut session = Session {
+        experiment,
+        device,
+        folder,
+        resolved,
+        stop,
+    };
     session.describe();
     session.run(args.resume)
 }
@@ -86,8 +90,10 @@ struct Session {
 impl Session {
     fn describe(&self) {
         let sizes = self.experiment.sizes();
-        let splits: Vec<String> =
-            sizes.iter().map(|(name, size)| format!("{size} {name}")).collect();
+        let splits: Vec<String> = sizes
+            .iter()
+            .map(|(name, size)| format!("{size} {name}"))
+            .collect();
         let card = &self.experiment.card;
         eprintln!(
             "{} on {}: {} images, {} classes, input {}x{}x{}",
@@ -107,14 +113,16 @@ impl Session {
         let mut task = self.experiment.task(&self.device).map_err(usage)?;
         let train = self.experiment.train_loader().map_err(usage)?;
         let validation = self.experiment.splits.validation.clone();
-        let validation =
-            validation.map(|source| self.experiment.evaluation_loader(source)).transpose()?;
+        let validation = validation
+            .map(|source| self.experiment.evaluation_loader(source))
+            .transpose()?;
         let checkpoints = self.folder.checkpoints(recipe.checkpoint.keep);
         let mut progress = Progress::default();
         let mut warnings = Vec::new();
         if resume {
-            let (path, checkpoint) =
-                checkpoints.load_newest(|warning| warnings.push(warning)).map_err(usage)?;
+            let (path, checkpoint) = checkpoints
+                .load_newest(|warning| warnings.push(warning))
+                .map_err(usage)?;
             progress = Engine::restore(task.as_mut(), &path, checkpoint)?;
         }
         let ema = recipe.ema.is_some();
@@ -130,9 +138,14 @@ impl Session {
             results::write_previews(&self.folder.path, &self.experiment, &train)
                 .context("preview")?;
         }
-        let parameters: usize =
-            task.networks().iter().map(|network| network.trainable_parameters()).sum();
-        sinks.event(&crate::engine::Event::Note(format!("{parameters} trainable parameters")))?;
+        let parameters: usize = task
+            .networks()
+            .iter()
+            .map(|network| network.trainable_parameters())
+            .sum();
+        sinks.event(&crate::engine::Event::Note(format!(
+            "{parameters} trainable parameters"
+        )))?;
         let steps = Engine::steps_per_epoch(train.batches_per_epoch(), recipe.accumulate);
         if steps == 0 {
             return Err(Usage(format!(
@@ -232,7 +245,10 @@ impl Session {
         );
         if let Some(best) = &outcome.progress.best {
             let value = metric(&best.metric, best.value);
-            eprintln!("best validation {}: {value} at step {}", best.metric, best.step);
+            eprintln!(
+                "best validation {}: {value} at step {}",
+                best.metric, best.step
+            );
         }
         eprintln!("{which} checkpoint: {}", path.display());
         if let Some(report) = report {
@@ -257,7 +273,10 @@ fn check_unchanged(folder: &RunFolder, recipe: &Recipe) -> anyhow::Result<()> {
     if same == stored {
         return Ok(());
     }
-    let (old, new) = (firesight_recipe::to_toml(&stored), firesight_recipe::to_toml(&same));
+    let (old, new) = (
+        firesight_recipe::to_toml(&stored),
+        firesight_recipe::to_toml(&same),
+    );
     let changed = old.lines().zip(new.lines()).find(|(old, new)| old != new);
     let (old, new) = changed.unwrap_or(("", ""));
     bail!(Usage(format!(
@@ -285,7 +304,12 @@ fn write_environment(
         model: experiment.card.model.clone(),
         dataset: dataset_name(&experiment.recipe),
         dataset_fingerprint: experiment.fingerprint(),
-        splits: splits.map(|(name, samples)| Split { name: name.to_owned(), samples }).collect(),
+        splits: splits
+            .map(|(name, samples)| Split {
+                name: name.to_owned(),
+                samples,
+            })
+            .collect(),
         command: format!("trainer train {}", recipe.display()),
         started: Some(now()),
         ..Environment::default()

@@ -59,18 +59,38 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let config = ClassifierConfig::named(&args.model).map_err(usage)?;
     let reference = read(&args.reference).map_err(usage)?;
-    let input = reference.get("input").map(|data| data.shape().to_vec()).unwrap_or_default();
+    let input = reference
+        .get("input")
+        .map(|data| data.shape().to_vec())
+        .unwrap_or_default();
     let [_, channels, height, width] = input[..] else {
         let path = args.reference.display();
-        return Err(Usage(format!("{path}: there is no tensor `input` of shape [N, C, H, W]")).into());
+        return Err(Usage(format!(
+            "{path}: there is no tensor `input` of shape [N, C, H, W]"
+        ))
+        .into());
     };
     let entries = firesight_models::classification::registry();
     let published = entries.iter().find(|entry| entry.name == args.model);
-    let classes = args.classes.or(published.map(|entry| entry.classes)).unwrap_or(1000);
+    let classes = args
+        .classes
+        .or(published.map(|entry| entry.classes))
+        .unwrap_or(1000);
     let model = config
-        .init(InputSpec { channels, height, width }, classes, &device.device)
+        .init(
+            InputSpec {
+                channels,
+                height,
+                width,
+            },
+            classes,
+            &device.device,
+        )
         .map_err(usage)?;
-    let options = LoadOptions { replace_head: false, ..LoadOptions::default() };
+    let options = LoadOptions {
+        replace_head: false,
+        ..LoadOptions::default()
+    };
     let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
     let verdict = verify(&model, &reference, &device.device).map_err(usage)?;
     let rows = verdict.outputs.iter().map(|output| Row {
@@ -100,5 +120,9 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
         let verdict = if output.passed { "passed" } else { "FAILED" };
         println!("{verdict} within rtol {RTOL:e}, atol {ATOL:e}");
     }
-    Ok(if output.passed { End::Done } else { End::Partly })
+    Ok(if output.passed {
+        End::Done
+    } else {
+        End::Partly
+    })
 }

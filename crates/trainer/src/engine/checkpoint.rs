@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::network::{NetworkState, StateScalar};
-use firesight_models::weights::StateDict;
 use super::progress::Progress;
+use firesight_models::weights::StateDict;
 
 /// The checkpoints of one run.
 #[derive(Clone, Debug)]
@@ -114,7 +114,10 @@ const STATE: &str = "state.json";
 impl CheckpointStore {
     /// The checkpoints in a folder (which need not exist yet), keeping the newest `keep`.
     pub fn new(folder: PathBuf, keep: usize) -> Self {
-        Self { folder, keep: keep.max(1) }
+        Self {
+            folder,
+            keep: keep.max(1),
+        }
     }
 
     /// The folder of all checkpoints.
@@ -170,7 +173,9 @@ impl CheckpointStore {
                 fs::remove_dir_all(&fresh).map_err(|error| (fresh.clone(), error))?;
             }
             fs::create_dir_all(&fresh).map_err(|error| (fresh.clone(), error))?;
-            let mut manifest = Manifest { files: BTreeMap::new() };
+            let mut manifest = Manifest {
+                files: BTreeMap::new(),
+            };
             for (name, bytes) in files {
                 let path = fresh.join(name);
                 write_synced(&path, bytes).map_err(|error| (path, error))?;
@@ -184,7 +189,10 @@ impl CheckpointStore {
             let _ = fs::remove_dir_all(&fresh);
             match error.kind() {
                 io::ErrorKind::StorageFull => CheckpointError::DiskFull { path, needed },
-                _ => CheckpointError::Io { path, source: error },
+                _ => CheckpointError::Io {
+                    path,
+                    source: error,
+                },
             }
         })?;
         sync_folder(&fresh)?;
@@ -246,7 +254,9 @@ impl CheckpointStore {
     ) -> Result<(PathBuf, Checkpoint), CheckpointError> {
         let all = self.all();
         if all.is_empty() {
-            return Err(CheckpointError::Missing { path: self.folder.clone() });
+            return Err(CheckpointError::Missing {
+                path: self.folder.clone(),
+            });
         }
         let mut reasons = Vec::new();
         for (_, path) in &all {
@@ -273,20 +283,29 @@ impl CheckpointStore {
 /// # Errors
 /// [`CheckpointError::Damaged`] with the file and what is wrong with it.
 pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let damaged = |reason: String| CheckpointError::Damaged { path: path.to_owned(), reason };
+    let damaged = |reason: String| CheckpointError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
     let files = read_verified(path)?;
-    let state = files.get(STATE).ok_or_else(|| damaged(format!("{STATE} is missing")))?;
+    let state = files
+        .get(STATE)
+        .ok_or_else(|| damaged(format!("{STATE} is missing")))?;
     let state: State = serde_json::from_slice(state)
         .map_err(|error| damaged(format!("{STATE} cannot be read: {error}")))?;
     let mut networks = BTreeMap::new();
     for (name, numbers) in state.networks {
         let tensors = |suffix: &str| -> Result<Option<StateDict>, CheckpointError> {
             let file = format!("{name}{suffix}.safetensors");
-            let Some(bytes) = files.get(&file) else { return Ok(None) };
-            decode_tensors(bytes).map(Some).map_err(|error| damaged(format!("{file}: {error}")))
+            let Some(bytes) = files.get(&file) else {
+                return Ok(None);
+            };
+            decode_tensors(bytes)
+                .map(Some)
+                .map_err(|error| damaged(format!("{file}: {error}")))
         };
-        let weights = tensors("")?
-            .ok_or_else(|| damaged(format!("{name}.safetensors is missing")))?;
+        let weights =
+            tensors("")?.ok_or_else(|| damaged(format!("{name}.safetensors is missing")))?;
         let network = NetworkState {
             weights,
             ema: tensors(".ema")?,
@@ -296,11 +315,17 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         };
         networks.insert(name, network);
     }
-    Ok(Checkpoint { progress: state.progress, networks })
+    Ok(Checkpoint {
+        progress: state.progress,
+        networks,
+    })
 }
 
 fn read_verified(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, CheckpointError> {
-    let damaged = |reason: String| CheckpointError::Damaged { path: path.to_owned(), reason };
+    let damaged = |reason: String| CheckpointError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
     let text = fs::read(path.join(MANIFEST))
         .map_err(|error| damaged(format!("{MANIFEST} cannot be read: {error}")))?;
     let manifest: Manifest = serde_json::from_slice(&text)
@@ -308,7 +333,9 @@ fn read_verified(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, CheckpointErr
     let mut files = BTreeMap::new();
     for (name, entry) in manifest.files {
         if name.contains(['/', '\\']) {
-            return Err(damaged(format!("{MANIFEST} names `{name}`, which is not a plain file")));
+            return Err(damaged(format!(
+                "{MANIFEST} names `{name}`, which is not a plain file"
+            )));
         }
         let bytes = fs::read(path.join(&name))
             .map_err(|error| damaged(format!("{name} cannot be read: {error}")))?;
@@ -317,7 +344,9 @@ fn read_verified(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, CheckpointErr
             return Err(damaged(format!("{name} has {found} bytes, not {expected}")));
         }
         if FileEntry::of(&bytes) != entry {
-            return Err(damaged(format!("{name} does not have the SHA-256 of the manifest")));
+            return Err(damaged(format!(
+                "{name} does not have the SHA-256 of the manifest"
+            )));
         }
         files.insert(name, bytes);
     }
@@ -328,7 +357,10 @@ fn encode(checkpoint: &Checkpoint, extra: &[(String, Vec<u8>)]) -> BTreeMap<Stri
     let mut files = BTreeMap::new();
     let mut networks = BTreeMap::new();
     for (name, network) in &checkpoint.networks {
-        files.insert(format!("{name}.safetensors"), encode_tensors(&network.weights));
+        files.insert(
+            format!("{name}.safetensors"),
+            encode_tensors(&network.weights),
+        );
         if let Some(ema) = &network.ema {
             files.insert(format!("{name}.ema.safetensors"), encode_tensors(ema));
         }
@@ -337,10 +369,16 @@ fn encode(checkpoint: &Checkpoint, extra: &[(String, Vec<u8>)]) -> BTreeMap<Stri
             files.insert(format!("{name}.optimizer.safetensors"), bytes);
         }
         let optimizer = network.scalars.clone();
-        let numbers = NetworkNumbers { ema_updates: network.ema_updates, optimizer };
+        let numbers = NetworkNumbers {
+            ema_updates: network.ema_updates,
+            optimizer,
+        };
         networks.insert(name.clone(), numbers);
     }
-    let state = State { progress: checkpoint.progress.clone(), networks };
+    let state = State {
+        progress: checkpoint.progress.clone(),
+        networks,
+    };
     let state = serde_json::to_vec_pretty(&state).expect("a state is plain data");
     files.insert(STATE.into(), state);
     files.extend(extra.iter().cloned());
@@ -386,8 +424,14 @@ fn decode_tensors(bytes: &[u8]) -> Result<StateDict, String> {
 
 impl FileEntry {
     fn of(bytes: &[u8]) -> Self {
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { bytes: bytes.len() as u64, sha256 }
+        let sha256 = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            bytes: bytes.len() as u64,
+            sha256,
+        }
     }
 }
 
@@ -400,7 +444,9 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes a rename in a folder last; platforms that cannot open a folder do so by themselves.
 fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
     #[cfg(unix)]
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error(path))?;
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error(path))?;
     let _ = path;
     Ok(())
 }
@@ -423,8 +469,15 @@ mod tests {
             optimizer: [("conv.weight.momentum.velocity".to_owned(), data)].into(),
             scalars: [("conv.weight.time".to_string(), StateScalar::Uint(step))].into(),
         };
-        let progress = Progress { step, loss_sum: 0.1 + 0.2, ..Progress::default() };
-        Checkpoint { progress, networks: [("model".to_string(), network)].into() }
+        let progress = Progress {
+            step,
+            loss_sum: 0.1 + 0.2,
+            ..Progress::default()
+        };
+        Checkpoint {
+            progress,
+            networks: [("model".to_string(), network)].into(),
+        }
     }
 
     fn store(folder: &Path) -> CheckpointStore {
@@ -436,7 +489,13 @@ mod tests {
     fn what_is_written_is_read_back_to_the_bit() {
         let folder = tempfile::tempdir().unwrap();
         let written = checkpoint(3);
-        let path = store(folder.path()).save(&written, &[("recipe.toml".into(), b"seed = 1".to_vec())], true).unwrap();
+        let path = store(folder.path())
+            .save(
+                &written,
+                &[("recipe.toml".into(), b"seed = 1".to_vec())],
+                true,
+            )
+            .unwrap();
         let read = load(&path).unwrap();
         assert_eq!(read.progress, written.progress);
         let (read, written) = (&read.networks["model"], &written.networks["model"]);
@@ -444,7 +503,10 @@ mod tests {
         assert_eq!(read.ema, written.ema);
         assert_eq!(read.optimizer, written.optimizer);
         assert_eq!(read.scalars, written.scalars);
-        assert_eq!(fs::read_to_string(path.join("recipe.toml")).unwrap(), "seed = 1");
+        assert_eq!(
+            fs::read_to_string(path.join("recipe.toml")).unwrap(),
+            "seed = 1"
+        );
     }
 
     #[test]

@@ -23,7 +23,11 @@ pub struct Ema<M> {
 impl<M: Module> Ema<M> {
     /// Starts from the module's present weights.
     pub fn new(config: EmaConfig, module: &M) -> Self {
-        Self { shadow: module.valid(), config, updates: 0 }
+        Self {
+            shadow: module.valid(),
+            config,
+            updates: 0,
+        }
     }
 
     /// The averaged module, for inference.
@@ -53,7 +57,10 @@ impl<M: Module> Ema<M> {
         };
         self.updates += 1;
         let shadow = self.shadow.clone();
-        self.shadow = shadow.map(&mut Average { current: collect.0, decay });
+        self.shadow = shadow.map(&mut Average {
+            current: collect.0,
+            decay,
+        });
     }
 }
 
@@ -72,7 +79,9 @@ struct Average {
 
 impl ModuleMapper for Average {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(current) = self.current.remove(&param.id) else { return param };
+        let Some(current) = self.current.remove(&param.id) else {
+            return param;
+        };
         let (id, shadow, mapper) = param.consume();
         let current = Tensor::<D>::from_bridge(current);
         // shadow + (1 - decay) * (current - shadow): exact where both agree.

@@ -106,8 +106,11 @@ impl<M: TorchNames> Network<M> {
         // so that unequal batches average as one large batch would.
         if self.gathered_count == 1 {
             let first = self.gathered.grads();
-            let scaled =
-                map_gradients(&self.module, first, GradientChange::Scale(self.gathered_weight));
+            let scaled = map_gradients(
+                &self.module,
+                first,
+                GradientChange::Scale(self.gathered_weight),
+            );
             self.gathered.accumulate(&self.module, scaled);
         }
         let gradients = match self.gathered_count {
@@ -134,12 +137,19 @@ impl<M: TorchNames> Network<M> {
         self.gathered_weight = 0.0;
         let norm = gradient_norm(&self.module, &gradients, &self.device.clone().inner());
         if !norm.is_finite() {
-            return Err(NonFiniteGradient { network: self.name, norm });
+            return Err(NonFiniteGradient {
+                network: self.name,
+                norm,
+            });
         }
         gradients = match self.clip {
             Some(Clip::Norm(limit)) if norm > limit => {
                 // PyTorch's clip_grad_norm_: limit / (norm + 1e-6).
-                map_gradients(&self.module, gradients, GradientChange::Scale(limit / (norm + 1e-6)))
+                map_gradients(
+                    &self.module,
+                    gradients,
+                    GradientChange::Scale(limit / (norm + 1e-6)),
+                )
             }
             Some(Clip::Value(limit)) => {
                 map_gradients(&self.module, gradients, GradientChange::Clamp(limit))
@@ -228,7 +238,10 @@ impl<M: TorchNames> TrainedNetwork for Network<M> {
     }
 
     fn trainable_parameters(&self) -> usize {
-        trainable(&self.module).iter().map(|p| p.shape.iter().product::<usize>()).sum()
+        trainable(&self.module)
+            .iter()
+            .map(|p| p.shape.iter().product::<usize>())
+            .sum()
     }
 
     fn has_ema(&self) -> bool {
@@ -242,7 +255,10 @@ impl<M: TorchNames> TrainedNetwork for Network<M> {
             ema: self.ema.as_ref().map(|ema| state_dict(ema.module())),
             ema_updates: self.ema.as_ref().map_or(0, Ema::updates),
             optimizer: optimizer.into_iter().collect(),
-            scalars: scalars.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            scalars: scalars
+                .into_iter()
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
         }
     }
 
@@ -259,10 +275,18 @@ impl<M: TorchNames> TrainedNetwork for Network<M> {
             (Some(_), None) => return Err("averaged weights: the checkpoint has none".into()),
             (None, Some(_)) => return Err("averaged weights: the recipe keeps none".into()),
         }
-        let scalars =
-            state.scalars.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let scalars = state
+            .scalars
+            .into_iter()
+            .map(|(name, value)| (name, value.into()))
+            .collect();
         self.optimizer
-            .load_state(&self.module, &self.device, state.optimizer.into_iter().collect(), scalars)
+            .load_state(
+                &self.module,
+                &self.device,
+                state.optimizer.into_iter().collect(),
+                scalars,
+            )
             .map_err(|name| format!("optimizer: the state of `{name}` cannot be restored"))
     }
 }

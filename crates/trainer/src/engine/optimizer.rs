@@ -35,46 +35,72 @@ pub struct Optimizer {
 impl Optimizer {
     /// Assigns every trainable parameter of the module to its group: the first of `groups` whose
     /// pattern is found in its name, else the recipe's own settings.
-    pub fn new<M: TorchNames>(config: &OptimizerConfig, groups: &[ParameterGroup], module: &M) -> Self {
+    pub fn new<M: TorchNames>(
+        config: &OptimizerConfig,
+        groups: &[ParameterGroup],
+        module: &M,
+    ) -> Self {
         let spare = !config.decays_norm_and_bias();
         let mut built: Vec<(GroupKey, Group)> = Vec::new();
         let mut members = HashMap::new();
-        let patterns: Vec<Option<Regex>> =
-            groups.iter().map(|group| Regex::new(&group.pattern).ok()).collect();
+        let patterns: Vec<Option<Regex>> = groups
+            .iter()
+            .map(|group| Regex::new(&group.pattern).ok())
+            .collect();
         for parameter in trainable(module) {
             let group = patterns.iter().position(|pattern| {
-                pattern.as_ref().is_some_and(|pattern| pattern.is_match(&parameter.name))
+                pattern
+                    .as_ref()
+                    .is_some_and(|pattern| pattern.is_match(&parameter.name))
             });
             // Biases and the parameters of norms are the vectors of a network.
             let spared = spare && parameter.rank() <= 1;
-            let key = GroupKey { group, spared, rank: parameter.rank() };
-            let index = built.iter().position(|(other, _)| *other == key).unwrap_or_else(|| {
-                let own = key.group.map(|g| &groups[g]);
-                let decay = match key.spared {
-                    true => Some(0.0),
-                    false => own.and_then(|g| g.weight_decay),
-                };
-                let rule = config.rule(key.rank, decay);
-                let rate_factor = own.map_or(1.0, |g| g.rate_factor);
-                built.push((key, Group { rule, rate_factor }));
-                built.len() - 1
-            });
+            let key = GroupKey {
+                group,
+                spared,
+                rank: parameter.rank(),
+            };
+            let index = built
+                .iter()
+                .position(|(other, _)| *other == key)
+                .unwrap_or_else(|| {
+                    let own = key.group.map(|g| &groups[g]);
+                    let decay = match key.spared {
+                        true => Some(0.0),
+                        false => own.and_then(|g| g.weight_decay),
+                    };
+                    let rule = config.rule(key.rank, decay);
+                    let rate_factor = own.map_or(1.0, |g| g.rate_factor);
+                    built.push((key, Group { rule, rate_factor }));
+                    built.len() - 1
+                });
             members.insert(parameter.id, (index, parameter.name));
         }
         let groups = built.into_iter().map(|(_, group)| group).collect();
-        Self { groups, members, states: BTreeMap::new() }
+        Self {
+            groups,
+            members,
+            states: BTreeMap::new(),
+        }
     }
 
     /// One update of every parameter that has a gradient, at the base learning rate `rate`.
     pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, rate: f64) -> M {
-        module.map(&mut Update { optimizer: self, gradients, rate })
+        module.map(&mut Update {
+            optimizer: self,
+            gradients,
+            rate,
+        })
     }
 
     /// The state as named tensors and scalars.
     pub fn state(&self) -> (Vec<(String, TensorData)>, BTreeMap<String, Scalar>) {
         let mut sink = StateSink::default();
-        let rules: HashMap<&str, &Group> =
-            self.members.values().map(|(g, name)| (name.as_str(), &self.groups[*g])).collect();
+        let rules: HashMap<&str, &Group> = self
+            .members
+            .values()
+            .map(|(g, name)| (name.as_str(), &self.groups[*g]))
+            .collect();
         for (name, state) in &self.states {
             if let Some(group) = rules.get(name.as_str()) {
                 group.rule.state_flatten(name, state, &mut sink);
@@ -96,18 +122,25 @@ impl Optimizer {
         scalars: BTreeMap<String, Scalar>,
     ) -> Result<(), String> {
         let had_state = |name: &str| {
-            let under = |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+            let under = |key: &str| {
+                key.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            };
             tensors.iter().any(|(key, _)| under(key)) || scalars.keys().any(|key| under(key))
         };
-        let expected: Vec<_> =
-            trainable(module).into_iter().filter(|p| had_state(&p.name)).collect();
+        let expected: Vec<_> = trainable(module)
+            .into_iter()
+            .filter(|p| had_state(&p.name))
+            .collect();
         let mut source = StateSource::new(scalars.clone());
         for (name, data) in tensors.iter().cloned() {
             source.insert_tensor(name, data);
         }
         self.states.clear();
         for parameter in expected {
-            let Some((group, name)) = self.members.get(&parameter.id) else { continue };
+            let Some((group, name)) = self.members.get(&parameter.id) else {
+                continue;
+            };
             let rule = &self.groups[*group].rule;
             let state = rule
                 .state_unflatten(parameter.rank(), name, &mut source, &device.clone().inner())
@@ -135,8 +168,12 @@ struct Update<'a> {
 
 impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some((group, name)) = self.optimizer.members.get(&param.id) else { return param };
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let Some((group, name)) = self.optimizer.members.get(&param.id) else {
+            return param;
+        };
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+            return param;
+        };
         let (id, tensor, mapper) = param.consume();
         let checkpointing = tensor.gradient_checkpointing_strategy();
         let group = &self.optimizer.groups[*group];
@@ -195,13 +232,21 @@ mod tests {
     }
 
     fn floats(value: &serde_json::Value) -> Vec<f64> {
-        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_f64().unwrap())
+            .collect()
     }
 
     fn assert_close(what: &str, found: Vec<f32>, expected: &serde_json::Value) {
         for (found, expected) in found.into_iter().zip(floats(expected)) {
             let error = (f64::from(found) - expected).abs();
-            assert!(error <= 1e-6 + 1e-5 * expected.abs(), "{what}: {found}, not {expected}");
+            assert!(
+                error <= 1e-6 + 1e-5 * expected.abs(),
+                "{what}: {found}, not {expected}"
+            );
         }
     }
 
@@ -218,7 +263,9 @@ mod tests {
             pair = optimizer.step(pair, gradients, config.learning_rate());
             let (tensors, scalars) = optimizer.state();
             optimizer = Optimizer::new(&config, &[], &pair);
-            optimizer.load_state(&pair, &device, tensors, scalars).unwrap();
+            optimizer
+                .load_state(&pair, &device, tensors, scalars)
+                .unwrap();
             let expected = &fixture[name][step];
             let what = format!("{name}, step {step}");
             let matrix = pair.matrix.val().into_data().iter::<f32>().collect();
@@ -232,23 +279,48 @@ mod tests {
 
     #[test]
     fn sgd_is_pytorchs() {
-        let plain = SgdConfig { learning_rate: 0.1, ..SgdConfig::default() };
-        let momentum = SgdConfig { momentum: 0.9, weight_decay: 0.01, ..plain.clone() };
+        let plain = SgdConfig {
+            learning_rate: 0.1,
+            ..SgdConfig::default()
+        };
+        let momentum = SgdConfig {
+            momentum: 0.9,
+            weight_decay: 0.01,
+            ..plain.clone()
+        };
         assert_pinned("sgd_momentum", OptimizerConfig::Sgd(momentum.clone()));
-        let nesterov = SgdConfig { nesterov: true, ..momentum };
+        let nesterov = SgdConfig {
+            nesterov: true,
+            ..momentum
+        };
         assert_pinned("sgd_nesterov", OptimizerConfig::Sgd(nesterov));
-        let dampening = SgdConfig { momentum: 0.9, dampening: 0.3, ..plain.clone() };
+        let dampening = SgdConfig {
+            momentum: 0.9,
+            dampening: 0.3,
+            ..plain.clone()
+        };
         assert_pinned("sgd_dampening", OptimizerConfig::Sgd(dampening));
         assert_pinned("sgd", OptimizerConfig::Sgd(plain));
     }
 
     #[test]
     fn the_adaptive_optimizers_are_pytorchs() {
-        let adam = AdamConfig { learning_rate: 0.01, weight_decay: 0.1, ..AdamConfig::default() };
+        let adam = AdamConfig {
+            learning_rate: 0.01,
+            weight_decay: 0.1,
+            ..AdamConfig::default()
+        };
         assert_pinned("adam", OptimizerConfig::Adam(adam));
-        let adamw = AdamwConfig { learning_rate: 0.01, weight_decay: 0.1, ..AdamwConfig::default() };
+        let adamw = AdamwConfig {
+            learning_rate: 0.01,
+            weight_decay: 0.1,
+            ..AdamwConfig::default()
+        };
         assert_pinned("adamw", OptimizerConfig::Adamw(adamw.clone()));
-        let lamb = AdamwConfig { epsilon: 1e-6, ..adamw };
+        let lamb = AdamwConfig {
+            epsilon: 1e-6,
+            ..adamw
+        };
         assert_pinned("lamb", OptimizerConfig::Lamb(lamb));
         let rmsprop = RmspropConfig {
             learning_rate: 0.01,
@@ -257,8 +329,11 @@ mod tests {
             ..RmspropConfig::default()
         };
         assert_pinned("rmsprop", OptimizerConfig::Rmsprop(rmsprop));
-        let centered =
-            RmspropConfig { learning_rate: 0.01, centered: true, ..RmspropConfig::default() };
+        let centered = RmspropConfig {
+            learning_rate: 0.01,
+            centered: true,
+            ..RmspropConfig::default()
+        };
         assert_pinned("rmsprop_centered", OptimizerConfig::Rmsprop(centered));
         let adagrad = AdagradConfig {
             learning_rate: 0.1,
@@ -267,9 +342,16 @@ mod tests {
             ..AdagradConfig::default()
         };
         assert_pinned("adagrad", OptimizerConfig::Adagrad(adagrad));
-        let lion = LionConfig { learning_rate: 0.01, weight_decay: 0.1, ..LionConfig::default() };
+        let lion = LionConfig {
+            learning_rate: 0.01,
+            weight_decay: 0.1,
+            ..LionConfig::default()
+        };
         assert_pinned("lion", OptimizerConfig::Lion(lion));
-        let muon = MuonConfig { learning_rate: 0.02, ..MuonConfig::default() };
+        let muon = MuonConfig {
+            learning_rate: 0.02,
+            ..MuonConfig::default()
+        };
         assert_pinned("muon", OptimizerConfig::Muon(muon));
     }
 
@@ -278,7 +360,10 @@ mod tests {
         let plain = Device::flex();
         let device = plain.clone().autodiff();
         let pair = pair(&device);
-        let sgd = SgdConfig { learning_rate: 0.1, ..SgdConfig::default() };
+        let sgd = SgdConfig {
+            learning_rate: 0.1,
+            ..SgdConfig::default()
+        };
         let group = ParameterGroup {
             pattern: "^vector$".into(),
             rate_factor: 0.0,
@@ -289,7 +374,10 @@ mod tests {
         let after = optimizer.step(pair.clone(), gradients, 0.1);
         let values = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
         assert_eq!(values(after.vector.val()), values(pair.vector.val()));
-        let (before, after) = (pair.matrix.val().flatten(0, 1), after.matrix.val().flatten(0, 1));
+        let (before, after) = (
+            pair.matrix.val().flatten(0, 1),
+            after.matrix.val().flatten(0, 1),
+        );
         assert_ne!(values(before), values(after));
     }
 
@@ -305,7 +393,9 @@ mod tests {
         let (mut tensors, scalars) = optimizer.state();
         tensors.retain(|(name, _)| !(name.starts_with("vector") && name.contains("mean")));
         let mut fresh = Optimizer::new(&adam, &[], &pair);
-        let error = fresh.load_state(&pair, &device, tensors, scalars).unwrap_err();
+        let error = fresh
+            .load_state(&pair, &device, tensors, scalars)
+            .unwrap_err();
         assert_eq!(error, "vector");
     }
 }

@@ -23,7 +23,8 @@ pub fn trainable<M: TorchNames>(module: &M) -> Vec<ParameterInfo> {
     let mut ids = Ids(HashSet::new());
     module.visit(&mut ids);
     let all = weights::parameters(module).into_iter();
-    all.filter(|info| !info.buffer && ids.0.contains(&info.id)).collect()
+    all.filter(|info| !info.buffer && ids.0.contains(&info.id))
+        .collect()
 }
 
 /// The largest tensor that is summed in one call; larger ones are summed in chunks of this size, since
@@ -41,7 +42,9 @@ pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
         let end = (start + SUM_CHUNK).min(elements);
         flat.clone().slice([start..end]).square().sum()
     });
-    chunks.reduce(|total, chunk| total + chunk).expect("a tensor over the chunk size has chunks")
+    chunks
+        .reduce(|total, chunk| total + chunk)
+        .expect("a tensor over the chunk size has chunks")
 }
 
 /// The global Euclidean norm of the gradients of a module's parameters; 0 without any gradient.
@@ -57,7 +60,10 @@ pub fn gradient_norm<M: Module>(module: &M, gradients: &GradientsParams, device:
             }
         }
     }
-    let mut norm = Norm { gradients, squares: Vec::new() };
+    let mut norm = Norm {
+        gradients,
+        squares: Vec::new(),
+    };
     module.visit(&mut norm);
     if norm.squares.is_empty() {
         return 0.0;
@@ -89,7 +95,11 @@ pub fn map_gradients<M: Module>(
             }
         }
     }
-    let mut map = Map { from: gradients, to: GradientsParams::new(), change };
+    let mut map = Map {
+        from: gradients,
+        to: GradientsParams::new(),
+        change,
+    };
     module.visit(&mut map);
     map.to
 }

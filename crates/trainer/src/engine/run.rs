@@ -154,11 +154,13 @@ impl Engine<'_> {
                 .remove(network.name())
                 .ok_or_else(|| mismatch("it is not in the checkpoint".into()))?;
             let name = network.name().to_owned();
-            network.load_state(state).map_err(|reason| EngineError::Mismatch {
-                path: path.to_owned(),
-                network: name,
-                reason,
-            })?;
+            network
+                .load_state(state)
+                .map_err(|reason| EngineError::Mismatch {
+                    path: path.to_owned(),
+                    network: name,
+                    reason,
+                })?;
         }
         Ok(checkpoint.progress)
     }
@@ -202,7 +204,10 @@ impl<'a, 'b> Session<'a, 'b> {
         let best = &engine.config.checkpoint.best;
         let (main, main_goal) = task.main_metric();
         let metric = best.metric.clone().unwrap_or_else(|| main.to_owned());
-        let goal = best.goal.or_else(|| task.goal(&metric)).unwrap_or(main_goal);
+        let goal = best
+            .goal
+            .or_else(|| task.goal(&metric))
+            .unwrap_or(main_goal);
         if let Some(plateau) = &progress.plateau {
             engine.schedule.load_state(plateau.clone());
         }
@@ -258,7 +263,11 @@ impl<'a, 'b> Session<'a, 'b> {
         if self.progress.finished.is_some() {
             self.save(false, true)?;
             let (progress, evaluation) = (self.progress, self.last_evaluation);
-            return Ok(Outcome { progress, stopped: None, evaluation });
+            return Ok(Outcome {
+                progress,
+                stopped: None,
+                evaluation,
+            });
         }
         while self.progress.epoch < epochs {
             if let Some(finish) = self.epoch(batches)? {
@@ -278,7 +287,11 @@ impl<'a, 'b> Session<'a, 'b> {
             Some(_) => None,
         };
         self.save(false, true)?;
-        Ok(Outcome { progress: self.progress, stopped, evaluation: self.last_evaluation })
+        Ok(Outcome {
+            progress: self.progress,
+            stopped,
+            evaluation: self.last_evaluation,
+        })
     }
 
     /// Trains to the end of the present epoch; gives the reason where the whole run ends in it.
@@ -291,7 +304,9 @@ impl<'a, 'b> Session<'a, 'b> {
         let mut window_images = 0;
         let mut rate = self.rate();
         let loader = self.engine.train;
-        let mut stream = loader.epoch(self.progress.epoch, self.progress.batch).peekable();
+        let mut stream = loader
+            .epoch(self.progress.epoch, self.progress.batch)
+            .peekable();
         while let Some(batch) = stream.next() {
             let batch = batch?;
             let last = stream.peek().is_none();
@@ -304,7 +319,12 @@ impl<'a, 'b> Session<'a, 'b> {
             self.progress.add(report.loss, report.samples);
             let mean_loss = self.progress.loss_sum / self.progress.loss_samples.max(1) as f64;
             let epoch = self.progress.epoch;
-            self.emit(&Event::Batch { epoch, batch: number, report: &report, mean_loss })?;
+            self.emit(&Event::Batch {
+                epoch,
+                batch: number,
+                report: &report,
+                mean_loss,
+            })?;
             if !update {
                 continue;
             }
@@ -351,10 +371,16 @@ impl<'a, 'b> Session<'a, 'b> {
         let place = (self.progress.epoch << 32) | self.progress.batch as u64;
         self.engine.device.seed(mix(self.engine.config.seed, place));
         let report = self.task.train_batch(batch, &step).map_err(|source| {
-            EngineError::NonFiniteGradient { step: number, rate: step.rate, source }
+            EngineError::NonFiniteGradient {
+                step: number,
+                rate: step.rate,
+                source,
+            }
         })?;
         let parts = report.parts.iter().map(|(name, value)| (*name, *value));
-        let bad = parts.chain([("loss", report.loss)]).find(|(_, value)| !value.is_finite());
+        let bad = parts
+            .chain([("loss", report.loss)])
+            .find(|(_, value)| !value.is_finite());
         match bad {
             None => Ok(report),
             Some((part, value)) => Err(EngineError::NonFiniteLoss {
@@ -397,8 +423,10 @@ impl<'a, 'b> Session<'a, 'b> {
         let done = config.max_steps.is_some_and(|max| step >= max);
         let last = epoch >= config.epochs || done;
         let due = |every: u64| every > 0 && (epoch.is_multiple_of(every) || last);
-        let (evaluates, saves) =
-            (due(config.evaluate.every_epochs), due(config.checkpoint.every_epochs));
+        let (evaluates, saves) = (
+            due(config.evaluate.every_epochs),
+            due(config.checkpoint.every_epochs),
+        );
         let mut best = false;
         let mut evaluated = false;
         if evaluates && self.engine.validation.is_some() {
@@ -438,7 +466,9 @@ impl<'a, 'b> Session<'a, 'b> {
 
     /// Evaluates on the validation split, if there is one; whether the score is the best so far.
     fn evaluate(&mut self, epoch: f64) -> Result<bool, EngineError> {
-        let Some(loader) = self.engine.validation else { return Ok(false) };
+        let Some(loader) = self.engine.validation else {
+            return Ok(false);
+        };
         let total = loader.source().len();
         let weights = match self.task.networks().iter().any(|network| network.has_ema()) {
             true => Weights::Ema,
@@ -453,8 +483,9 @@ impl<'a, 'b> Session<'a, 'b> {
             }
             failed.is_none() && stop.received().is_none()
         };
-        let evaluation =
-            self.task.evaluate(weights, &mut loader.epoch(0, 0), &mut watch, None)?;
+        let evaluation = self
+            .task
+            .evaluate(weights, &mut loader.epoch(0, 0), &mut watch, None)?;
         if let Some(error) = failed {
             return Err(EngineError::Sink(error));
         }
@@ -462,8 +493,16 @@ impl<'a, 'b> Session<'a, 'b> {
             return Ok(false);
         }
         let Some(&score) = evaluation.metrics.get(&self.metric) else {
-            let known = evaluation.metrics.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(EngineError::UnknownMetric { metric: self.metric.clone(), known });
+            let known = evaluation
+                .metrics
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(EngineError::UnknownMetric {
+                metric: self.metric.clone(),
+                known,
+            });
         };
         let step = self.progress.step;
         self.progress.evaluated_at = Some(step);
@@ -472,11 +511,18 @@ impl<'a, 'b> Session<'a, 'b> {
         // weights that were trained longer at a lower rate are the better ones. Patience counts real
         // progress alone.
         let best = self.goal.reached(score, old);
-        let min_delta = self.engine.config.early_stopping.map_or(0.0, |stop| stop.min_delta);
+        let min_delta = self
+            .engine
+            .config
+            .early_stopping
+            .map_or(0.0, |stop| stop.min_delta);
         let enough = old.is_none_or(|old| (score - old).abs() > min_delta);
         if best {
-            self.progress.best =
-                Some(BestScore { metric: self.metric.clone(), value: score, step });
+            self.progress.best = Some(BestScore {
+                metric: self.metric.clone(),
+                value: score,
+                step,
+            });
         }
         match best && enough {
             true => self.progress.evaluations_since_best = 0,
@@ -484,10 +530,18 @@ impl<'a, 'b> Session<'a, 'b> {
         }
         if let Some(factor) = self.engine.schedule.observe(score) {
             let rate = self.engine.config.learning_rate * factor;
-            self.emit(&Event::Note(format!("plateau: the learning rate is {rate:.3e} from now on")))?;
+            self.emit(&Event::Note(format!(
+                "plateau: the learning rate is {rate:.3e} from now on"
+            )))?;
         }
         let seconds = self.seconds();
-        self.emit(&Event::Evaluated { step, epoch, evaluation: &evaluation, best, seconds })?;
+        self.emit(&Event::Evaluated {
+            step,
+            epoch,
+            evaluation: &evaluation,
+            best,
+            seconds,
+        })?;
         self.last_evaluation = Some(evaluation);
         Ok(best)
     }
@@ -507,11 +561,17 @@ impl<'a, 'b> Session<'a, 'b> {
         self.progress.seconds = self.seconds();
         self.progress.plateau = Some(self.engine.schedule.state());
         let networks = self.task.networks();
-        let networks =
-            networks.into_iter().map(|network| (network.name().to_owned(), network.state()));
-        let checkpoint =
-            Checkpoint { progress: self.progress.clone(), networks: networks.collect() };
-        let path = self.engine.checkpoints.save(&checkpoint, &self.engine.config.files, best)?;
+        let networks = networks
+            .into_iter()
+            .map(|network| (network.name().to_owned(), network.state()));
+        let checkpoint = Checkpoint {
+            progress: self.progress.clone(),
+            networks: networks.collect(),
+        };
+        let path = self
+            .engine
+            .checkpoints
+            .save(&checkpoint, &self.engine.config.files, best)?;
         self.saved_at = Some(position);
         let step = self.progress.step;
         self.emit(&Event::Saved { path: &path, step })
@@ -525,7 +585,10 @@ fn log_interval(batches: usize, accumulate: usize) -> u64 {
 
 /// A well-mixed seed of a run's seed and a place in it (the finaliser of SplitMix64).
 pub(super) fn mix(seed: u64, place: u64) -> u64 {
-    let mut z = seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = seed
+        ^ place
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)

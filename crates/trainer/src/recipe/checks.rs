@@ -20,10 +20,18 @@ fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
         checks.error("epochs", "0 epochs train nothing", Some("give 1 or more"));
     }
     if recipe.accumulate == 0 {
-        checks.error("accumulate", "no batch would ever be used", Some("1 updates after each batch"));
+        checks.error(
+            "accumulate",
+            "no batch would ever be used",
+            Some("1 updates after each batch"),
+        );
     }
     if recipe.max_steps == Some(0) {
-        checks.error("max-steps", "0 steps train nothing", Some("leave it out for no limit"));
+        checks.error(
+            "max-steps",
+            "0 steps train nothing",
+            Some("leave it out for no limit"),
+        );
     }
     match recipe.clip {
         Some(Clip::Norm(limit)) => positive(checks, "clip.norm", limit),
@@ -34,15 +42,27 @@ fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
         share(checks, "ema.decay", ema.decay);
     }
     if recipe.evaluate.batch_size == Some(0) {
-        checks.error("evaluate.batch-size", "a batch of 0 images", Some("give 1 or more"));
+        checks.error(
+            "evaluate.batch-size",
+            "a batch of 0 images",
+            Some("give 1 or more"),
+        );
     }
     if recipe.checkpoint.keep == 0 {
-        checks.error("checkpoint.keep", "no checkpoint would be kept", Some("give 1 or more"));
+        checks.error(
+            "checkpoint.keep",
+            "no checkpoint would be kept",
+            Some("give 1 or more"),
+        );
     }
     if let Some(stop) = &recipe.early_stopping
         && stop.min_delta < 0.0
     {
-        checks.error("early-stopping.min-delta", "a difference cannot be negative", None);
+        checks.error(
+            "early-stopping.min-delta",
+            "a difference cannot be negative",
+            None,
+        );
     }
     if recipe.early_stopping.is_some() && recipe.evaluate.every_epochs == 0 {
         let help = Some("set `evaluate.every-epochs` to 1");
@@ -53,7 +73,11 @@ fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
 fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
     let data = &recipe.data;
     if data.batch_size == 0 {
-        checks.error("data.batch-size", "a batch of 0 images", Some("give 1 or more"));
+        checks.error(
+            "data.batch-size",
+            "a batch of 0 images",
+            Some("give 1 or more"),
+        );
     }
     checks.errors("data.source", data.source.problems());
     checks.errors("data.split", data.split.problems());
@@ -66,10 +90,18 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
         checks.errors(&format!("data.mix[{index}]"), mixing.problems());
     }
     if data.mean.is_empty() {
-        checks.error("data.mean", "no value", Some("give one value, or one for each channel"));
+        checks.error(
+            "data.mean",
+            "no value",
+            Some("give one value, or one for each channel"),
+        );
     }
     if data.std.is_empty() {
-        checks.error("data.std", "no value", Some("give one value, or one for each channel"));
+        checks.error(
+            "data.std",
+            "no value",
+            Some("give one value, or one for each channel"),
+        );
     }
     for (index, std) in data.std.iter().enumerate() {
         if !(*std > 0.0 && std.is_finite()) {
@@ -82,13 +114,21 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
 fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
     let TaskConfig::Classification(config) = &recipe.task;
     let table = "task.classification";
-    share(checks, &format!("{table}.label-smoothing"), config.label_smoothing);
+    share(
+        checks,
+        &format!("{table}.label-smoothing"),
+        config.label_smoothing,
+    );
     let name = config.model.name();
     checks.errors(&format!("{table}.model.{name}"), config.model.problems());
     for (index, weight) in config.class_weights.iter().enumerate() {
         if !(*weight >= 0.0 && weight.is_finite()) {
             let path = format!("{table}.class-weights[{index}]");
-            checks.error(&path, format!("{weight} is no weight"), Some("give 0 or more"));
+            checks.error(
+                &path,
+                format!("{weight} is no weight"),
+                Some("give 0 or more"),
+            );
         }
     }
     for (index, pattern) in config.freeze.iter().enumerate() {
@@ -110,9 +150,17 @@ fn optimizer(recipe: &Recipe, checks: &mut Checks<'_>) {
     let rate = optimizer.learning_rate();
     if !(rate > 0.0 && rate.is_finite()) {
         let path = format!("{table}.learning-rate");
-        checks.error(&path, format!("{rate} is not above 0"), Some("0.1 and 0.001 are usual"));
+        checks.error(
+            &path,
+            format!("{rate} is not above 0"),
+            Some("0.1 and 0.001 are usual"),
+        );
     }
-    not_negative(checks, &format!("{table}.weight-decay"), optimizer.weight_decay());
+    not_negative(
+        checks,
+        &format!("{table}.weight-decay"),
+        optimizer.weight_decay(),
+    );
     match optimizer {
         OptimizerConfig::Sgd(sgd) => {
             share(checks, &format!("{table}.momentum"), sgd.momentum);
@@ -146,9 +194,15 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
             checks.error("warmup.start-factor", message, None);
         }
         if warmup.steps.is_none() && warmup.epochs >= recipe.epochs as f64 && recipe.epochs > 0 {
-            let message =
-                format!("a warm-up of {} epochs in a run of {}", warmup.epochs, recipe.epochs);
-            checks.error("warmup.epochs", message, Some("it must be shorter than the run"));
+            let message = format!(
+                "a warm-up of {} epochs in a run of {}",
+                warmup.epochs, recipe.epochs
+            );
+            checks.error(
+                "warmup.epochs",
+                message,
+                Some("it must be shorter than the run"),
+            );
         }
     }
     match &recipe.schedule {
@@ -179,11 +233,19 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
         ScheduleConfig::Plateau(c) => {
             if !(c.factor > 0.0 && c.factor < 1.0) {
                 let message = format!("{} would not lower the rate", c.factor);
-                checks.error("schedule.plateau.factor", message, Some("give a share below 1"));
+                checks.error(
+                    "schedule.plateau.factor",
+                    message,
+                    Some("give a share below 1"),
+                );
             }
             if recipe.evaluate.every_epochs == 0 && recipe.evaluate.every_steps.is_none() {
                 let help = Some("set `evaluate.every-epochs` to 1");
-                checks.error("schedule.plateau", "there are no evaluations to watch", help);
+                checks.error(
+                    "schedule.plateau",
+                    "there are no evaluations to watch",
+                    help,
+                );
             }
         }
     }
@@ -197,7 +259,11 @@ fn betas(checks: &mut Checks<'_>, table: &str, betas: [f64; 2]) {
 
 fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
     if !(0.0..1.0).contains(&value) {
-        checks.error(path, format!("{value} is out of range"), Some("give 0 or more, below 1"));
+        checks.error(
+            path,
+            format!("{value} is out of range"),
+            Some("give 0 or more, below 1"),
+        );
     }
 }
 
@@ -209,7 +275,11 @@ fn positive(checks: &mut Checks<'_>, path: &str, value: f64) {
 
 fn not_negative(checks: &mut Checks<'_>, path: &str, value: f64) {
     if !(value >= 0.0 && value.is_finite()) {
-        checks.error(path, format!("{value} is out of range"), Some("give 0 or more"));
+        checks.error(
+            path,
+            format!("{value} is out of range"),
+            Some("give 0 or more"),
+        );
     }
 }
 
@@ -251,7 +321,12 @@ pub fn check_data(loaded: &Loaded<Recipe>, card: &ModelCard) -> Result<(), Diagn
 
 /// The first few of a list of names.
 fn some(names: &[String]) -> String {
-    let shown = names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(12)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len() > 12 {
         true => format!("{shown}, ..."),
         false => shown,

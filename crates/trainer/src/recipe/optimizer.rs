@@ -383,5 +383,10 @@ impl OptimizerConfig {
 }
 
 fn adamw(betas: [f64; 2], epsilon: f64, decay: f64) -> AdamW {
-    AdamW { beta_1: betas[0], beta_2: betas[1], epsilon, weight_decay: decay }
+    AdamW {
+        beta_1: betas[0],
+        beta_2: betas[1],
+        epsilon,
+        weight_decay: decay,
+    }
 }

@@ -89,7 +89,11 @@ pub struct CosineConfig {
 
 impl Default for CosineConfig {
     fn default() -> Self {
-        Self { floor: 0.0, restart_epochs: None, restart_factor: 1 }
+        Self {
+            floor: 0.0,
+            restart_epochs: None,
+            restart_factor: 1,
+        }
     }
 }
 
@@ -121,7 +125,11 @@ pub struct OneCycleConfig {
 
 impl Default for OneCycleConfig {
     fn default() -> Self {
-        Self { rise: 0.3, start_divisor: 25.0, end_divisor: 1e4 }
+        Self {
+            rise: 0.3,
+            start_divisor: 25.0,
+            end_divisor: 1e4,
+        }
     }
 }
 
@@ -143,7 +151,13 @@ pub struct PlateauConfig {
 
 impl Default for PlateauConfig {
     fn default() -> Self {
-        Self { factor: 0.1, patience: 10, threshold: 1e-4, cooldown: 0, floor: 0.0 }
+        Self {
+            factor: 0.1,
+            patience: 10,
+            threshold: 1e-4,
+            cooldown: 0,
+            floor: 0.0,
+        }
     }
 }
 
@@ -162,7 +176,11 @@ pub struct Warmup {
 
 impl Default for Warmup {
     fn default() -> Self {
-        Self { epochs: 1.0, steps: None, start_factor: 0.01 }
+        Self {
+            epochs: 1.0,
+            steps: None,
+            start_factor: 0.01,
+        }
     }
 }
 
@@ -199,7 +217,9 @@ impl Schedule {
     ) -> Self {
         let steps_per_epoch = steps_per_epoch as f64;
         let warmup_steps = warmup.map_or(0, |warmup| {
-            warmup.steps.unwrap_or((warmup.epochs * steps_per_epoch).round() as u64)
+            warmup
+                .steps
+                .unwrap_or((warmup.epochs * steps_per_epoch).round() as u64)
         });
         Self {
             config,
@@ -208,7 +228,12 @@ impl Schedule {
             total_steps,
             steps_per_epoch,
             goal,
-            plateau: PlateauState { factor: 1.0, best: None, bad: 0, cooldown: 0 },
+            plateau: PlateauState {
+                factor: 1.0,
+                best: None,
+                bad: 0,
+                cooldown: 0,
+            },
         }
     }
 
@@ -244,7 +269,9 @@ impl Schedule {
 
     /// Tells a plateau schedule of a validation score; gives the new factor where it changed.
     pub fn observe(&mut self, score: f64) -> Option<f64> {
-        let ScheduleConfig::Plateau(config) = &self.config else { return None };
+        let ScheduleConfig::Plateau(config) = &self.config else {
+            return None;
+        };
         let state = &mut self.plateau;
         let better = state.best.is_none_or(|best| match self.goal {
             Goal::Max => score > best * (1.0 + config.threshold),
@@ -317,7 +344,12 @@ mod tests {
     }
 
     fn floats(value: &serde_json::Value) -> Vec<f64> {
-        value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_f64().unwrap())
+            .collect()
     }
 
     /// An epoch of one step, so that PyTorch's schedules, which count calls, say the same.
@@ -325,7 +357,10 @@ mod tests {
         let schedule = Schedule::new(config, warmup.as_ref(), total, 1, Goal::Max);
         for (step, expected) in floats(&fixture()[name]).into_iter().enumerate() {
             let factor = schedule.factor(step as u64);
-            assert!((factor - expected).abs() < 1e-9, "{name}, step {step}: {factor} {expected}");
+            assert!(
+                (factor - expected).abs() < 1e-9,
+                "{name}, step {step}: {factor} {expected}"
+            );
         }
     }
 
@@ -333,20 +368,62 @@ mod tests {
     fn the_first_fifty_values_are_pytorchs() {
         use ScheduleConfig as S;
         assert_pinned("constant", S::Constant {}, None, 50);
-        assert_pinned("step", S::Step(StepConfig { every_epochs: 7.0, factor: 0.5 }), None, 50);
+        assert_pinned(
+            "step",
+            S::Step(StepConfig {
+                every_epochs: 7.0,
+                factor: 0.5,
+            }),
+            None,
+            50,
+        );
         let milestones = vec![10.0, 25.0, 40.0];
-        let multi_step = MultiStepConfig { milestones, factor: 0.1 };
+        let multi_step = MultiStepConfig {
+            milestones,
+            factor: 0.1,
+        };
         assert_pinned("multi_step", S::MultiStep(multi_step), None, 50);
-        assert_pinned("exponential", S::Exponential(ExponentialConfig { factor: 0.95 }), None, 50);
-        let cosine = CosineConfig { floor: 0.01, ..CosineConfig::default() };
+        assert_pinned(
+            "exponential",
+            S::Exponential(ExponentialConfig { factor: 0.95 }),
+            None,
+            50,
+        );
+        let cosine = CosineConfig {
+            floor: 0.01,
+            ..CosineConfig::default()
+        };
         assert_pinned("cosine", S::Cosine(cosine), None, 50);
-        let restarts = CosineConfig { floor: 0.05, restart_epochs: Some(6.0), restart_factor: 2 };
+        let restarts = CosineConfig {
+            floor: 0.05,
+            restart_epochs: Some(6.0),
+            restart_factor: 2,
+        };
         assert_pinned("cosine_restarts", S::Cosine(restarts), None, 50);
-        assert_pinned("polynomial", S::Polynomial(PolynomialConfig { power: 0.9 }), None, 50);
+        assert_pinned(
+            "polynomial",
+            S::Polynomial(PolynomialConfig { power: 0.9 }),
+            None,
+            50,
+        );
         // PyTorch's one-cycle reaches its last rate in the step after the last but one.
-        assert_pinned("one_cycle", S::OneCycle(OneCycleConfig::default()), None, 51);
-        let warmup = Warmup { steps: Some(10), start_factor: 0.1, ..Warmup::default() };
-        assert_pinned("warmup_cosine", S::Cosine(CosineConfig::default()), Some(warmup), 50);
+        assert_pinned(
+            "one_cycle",
+            S::OneCycle(OneCycleConfig::default()),
+            None,
+            51,
+        );
+        let warmup = Warmup {
+            steps: Some(10),
+            start_factor: 0.1,
+            ..Warmup::default()
+        };
+        assert_pinned(
+            "warmup_cosine",
+            S::Cosine(CosineConfig::default()),
+            Some(warmup),
+            50,
+        );
     }
 
     #[test]
@@ -364,7 +441,10 @@ mod tests {
         let scores = floats(&fixture["plateau_scores"]);
         for (step, expected) in floats(&fixture["plateau"]).into_iter().enumerate() {
             let factor = schedule.factor(step as u64);
-            assert!((factor - expected).abs() < 1e-9, "step {step}: {factor} {expected}");
+            assert!(
+                (factor - expected).abs() < 1e-9,
+                "step {step}: {factor} {expected}"
+            );
             schedule.observe(scores[step]);
             // What a checkpoint keeps is enough to go on from.
             let state = schedule.state();

@@ -27,7 +27,10 @@ pub struct EmaConfig {
 
 impl Default for EmaConfig {
     fn default() -> Self {
-        Self { decay: 0.999, warm_up: true }
+        Self {
+            decay: 0.999,
+            warm_up: true,
+        }
     }
 }
 
@@ -47,7 +50,11 @@ pub struct EvaluateConfig {
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { every_epochs: 1, every_steps: None, batch_size: None }
+        Self {
+            every_epochs: 1,
+            every_steps: None,
+            batch_size: None,
+        }
     }
 }
 
@@ -84,7 +91,10 @@ pub struct EarlyStopping {
 
 impl Default for EarlyStopping {
     fn default() -> Self {
-        Self { patience: 10, min_delta: 0.0 }
+        Self {
+            patience: 10,
+            min_delta: 0.0,
+        }
     }
 }
 
@@ -117,7 +127,12 @@ pub struct CheckpointConfig {
 
 impl Default for CheckpointConfig {
     fn default() -> Self {
-        Self { every_epochs: 1, every_steps: None, keep: 2, best: Best::default() }
+        Self {
+            every_epochs: 1,
+            every_steps: None,
+            keep: 2,
+            best: Best::default(),
+        }
     }
 }
 

@@ -30,7 +30,12 @@ impl Console {
             )
             .expect("the template is a constant"),
         );
-        Self { terminal, bar, epochs: 0, score: String::new() }
+        Self {
+            terminal,
+            bar,
+            epochs: 0,
+            score: String::new(),
+        }
     }
 
     fn line(&self, text: &str) {
@@ -50,7 +55,12 @@ impl Default for Console {
 impl Sink for Console {
     fn event(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
         match event {
-            Event::Started { epochs, batches_per_epoch, total_steps, progress } => {
+            Event::Started {
+                epochs,
+                batches_per_epoch,
+                total_steps,
+                progress,
+            } => {
                 self.epochs = *epochs;
                 self.bar.set_length(*batches_per_epoch as u64);
                 self.bar.enable_steady_tick(Duration::from_millis(500));
@@ -63,17 +73,27 @@ impl Sink for Console {
                     ));
                 }
             }
-            Event::Batch { epoch, batch, mean_loss, .. } if self.terminal => {
+            Event::Batch {
+                epoch,
+                batch,
+                mean_loss,
+                ..
+            } if self.terminal => {
                 if *batch == 0 {
                     self.bar.reset();
                 }
-                self.bar.set_prefix(format!("epoch {:>3}/{}", epoch + 1, self.epochs));
+                self.bar
+                    .set_prefix(format!("epoch {:>3}/{}", epoch + 1, self.epochs));
                 self.bar.set_position(*batch as u64 + 1);
                 let speed = self.bar.per_sec();
-                self.bar.set_message(format!("loss {mean_loss:.4}{}  {speed:.1} batches/s", self.score));
+                self.bar.set_message(format!(
+                    "loss {mean_loss:.4}{}  {speed:.1} batches/s",
+                    self.score
+                ));
             }
             Event::Evaluating { samples, total } if self.terminal => {
-                self.bar.set_message(format!("validation {samples}/{total}{}", self.score));
+                self.bar
+                    .set_message(format!("validation {samples}/{total}{}", self.score));
             }
             Event::Evaluated { evaluation, .. } => {
                 self.score = format!("  validation: {}", metrics_line(&evaluation.metrics));

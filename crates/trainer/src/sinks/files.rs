@@ -27,7 +27,13 @@ impl Files {
     pub fn create(run: &Path, recipe: &str, ema: bool) -> anyhow::Result<Self> {
         let mut events = EventWriter::create(run)?;
         events.text("recipe", 0, &format!("```toml\n{recipe}\n```"))?;
-        Ok(Self { metrics: Writer::create(run)?, events, log: log(run)?, epochs: 0, ema })
+        Ok(Self {
+            metrics: Writer::create(run)?,
+            events,
+            log: log(run)?,
+            epochs: 0,
+            ema,
+        })
     }
 
     /// Goes on with the files of a run after a step; what was written of later steps is dropped.
@@ -62,11 +68,27 @@ fn log(run: &Path) -> anyhow::Result<File> {
 impl Sink for Files {
     fn event(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
         match event {
-            Event::Started { epochs, total_steps, progress, .. } => {
+            Event::Started {
+                epochs,
+                total_steps,
+                progress,
+                ..
+            } => {
                 self.epochs = *epochs;
-                self.line(&format!("training from step {} to {total_steps}", progress.step))?;
+                self.line(&format!(
+                    "training from step {} to {total_steps}",
+                    progress.step
+                ))?;
             }
-            Event::Step { step, epoch, loss, rate, gradient_norm, images_per_second, seconds } => {
+            Event::Step {
+                step,
+                epoch,
+                loss,
+                rate,
+                gradient_norm,
+                images_per_second,
+                seconds,
+            } => {
                 self.metrics.write(&Record::Train(Train {
                     step: *step,
                     epoch: epoch + 1,
@@ -78,10 +100,17 @@ impl Sink for Files {
                 }))?;
                 self.events.scalar("train/loss", *step, *loss)?;
                 self.events.scalar("train/learning_rate", *step, *rate)?;
-                self.events.scalar("train/gradient_norm", *step, *gradient_norm)?;
-                self.events.scalar("train/images_per_second", *step, *images_per_second)?;
+                self.events
+                    .scalar("train/gradient_norm", *step, *gradient_norm)?;
+                self.events
+                    .scalar("train/images_per_second", *step, *images_per_second)?;
             }
-            Event::Evaluated { step, epoch, evaluation, .. } => {
+            Event::Evaluated {
+                step,
+                epoch,
+                evaluation,
+                ..
+            } => {
                 self.metrics.write(&Record::Eval(Eval {
                     split: "validation".into(),
                     step: *step,
@@ -90,7 +119,8 @@ impl Sink for Files {
                     metrics: evaluation.metrics.clone(),
                 }))?;
                 for (name, value) in &evaluation.metrics {
-                    self.events.scalar(&format!("validation/{name}"), *step, *value)?;
+                    self.events
+                        .scalar(&format!("validation/{name}"), *step, *value)?;
                 }
             }
             Event::EpochEnded { .. } => {

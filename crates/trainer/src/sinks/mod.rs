@@ -19,7 +19,9 @@ impl Sink for Sinks {
 
 /// Metrics in a line: the shares as percent, the rest as they are.
 pub fn metrics_line(metrics: &std::collections::BTreeMap<String, f64>) -> String {
-    let parts = metrics.iter().map(|(name, value)| format!("{name} {}", metric(name, *value)));
+    let parts = metrics
+        .iter()
+        .map(|(name, value)| format!("{name} {}", metric(name, *value)));
     parts.collect::<Vec<_>>().join("  ")
 }
 
@@ -45,8 +47,16 @@ pub fn duration(seconds: f64) -> String {
 
 /// The line that closes an epoch, for the log and where there is no terminal.
 fn epoch_line(event: &Event<'_>, epochs: u64) -> Option<String> {
-    let Event::EpochEnded { epoch, loss, rate, images_per_second, evaluation, best, seconds, .. } =
-        event
+    let Event::EpochEnded {
+        epoch,
+        loss,
+        rate,
+        images_per_second,
+        evaluation,
+        best,
+        seconds,
+        ..
+    } = event
     else {
         return None;
     };

@@ -6,9 +6,9 @@
 
 use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use firesight_data::DataError;
 use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
-use firesight_data::DataError;
 use firesight_metrics::{ConfusionMatrix, TopK, softmax};
 use firesight_models::classification::{Classifier, InputSpec};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
@@ -50,8 +50,13 @@ impl ClassificationTask {
                 .map_err(|error| anyhow::anyhow!("task.classification.freeze: {error:?}"))?;
             module = module.freeze_group(group);
         }
-        let class_weights = (!config.class_weights.is_empty())
-            .then(|| config.class_weights.iter().map(|weight| *weight as f32).collect());
+        let class_weights = (!config.class_weights.is_empty()).then(|| {
+            config
+                .class_weights
+                .iter()
+                .map(|weight| *weight as f32)
+                .collect()
+        });
         Ok(Self {
             network: Network::new("model", module, network, device),
             loss: CrossEntropyOptions {
@@ -105,7 +110,10 @@ fn class_of(label: &Label) -> usize {
 }
 
 fn images(batch: &mut Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(std::mem::take(&mut batch.images), batch.shape), device)
+    Tensor::from_data(
+        TensorData::new(std::mem::take(&mut batch.images), batch.shape),
+        device,
+    )
 }
 
 impl Task for ClassificationTask {
@@ -136,7 +144,10 @@ impl Task for ClassificationTask {
     ) -> Result<StepReport, NonFiniteGradient> {
         let samples = batch.shape[0];
         let targets = Targets::new(&batch, self.classes, &self.device);
-        let output = self.network.module().forward_train(images(&mut batch, &self.device));
+        let output = self
+            .network
+            .module()
+            .forward_train(images(&mut batch, &self.device));
         let main = self.loss(output.logits, &targets);
         let mut parts = Vec::new();
         let mut loss = main.clone();
@@ -148,14 +159,24 @@ impl Task for ClassificationTask {
         if !value.is_finite() {
             parts.push(("classification loss", f64::from(main.into_scalar::<f32>())));
             let gradient_norm = None;
-            return Ok(StepReport { loss: value, parts, samples, gradient_norm });
+            return Ok(StepReport {
+                loss: value,
+                parts,
+                samples,
+                gradient_norm,
+            });
         }
         self.network.backward(loss, samples as f64);
         let gradient_norm = match step.update {
             true => Some(self.network.update(step.rate)?),
             false => None,
         };
-        Ok(StepReport { loss: value, parts, samples, gradient_norm })
+        Ok(StepReport {
+            loss: value,
+            parts,
+            samples,
+            gradient_norm,
+        })
     }
 
     fn evaluate(
@@ -175,7 +196,10 @@ impl Task for ClassificationTask {
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
             score.add(&logits, &truths, &batch.indices, details.as_deref_mut());
             if !watch(score.samples) {
-                return Ok(Evaluation { interrupted: true, ..Evaluation::default() });
+                return Ok(Evaluation {
+                    interrupted: true,
+                    ..Evaluation::default()
+                });
             }
         }
         if let Some(details) = details {
@@ -215,7 +239,9 @@ impl Score {
         mut details: Option<&mut Details>,
     ) {
         let probabilities = softmax(logits, self.classes);
-        let rows = logits.chunks_exact(self.classes).zip(probabilities.chunks_exact(self.classes));
+        let rows = logits
+            .chunks_exact(self.classes)
+            .zip(probabilities.chunks_exact(self.classes));
         for (((row, probabilities), &truth), &index) in rows.zip(truths).zip(indices) {
             // From the logits, so that a probability that rounds to 0 has a finite loss.
             let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -227,10 +253,17 @@ impl Score {
                 .add(&[truth as i64], &[top[0].0 as i64], None)
                 .expect("classes are checked before training");
             if let Some(details) = details.as_deref_mut() {
-                details.samples.push(SampleDetail { index, truth: Some(truth), top, loss });
+                details.samples.push(SampleDetail {
+                    index,
+                    truth: Some(truth),
+                    top,
+                    loss,
+                });
             }
         }
-        self.top.add(logits, self.classes, truths).expect("classes are checked before training");
+        self.top
+            .add(logits, self.classes, truths)
+            .expect("classes are checked before training");
         self.samples += truths.len();
     }
 
@@ -244,7 +277,11 @@ impl Score {
                 metrics.insert(format!("top{k}"), share);
             }
         }
-        Evaluation { metrics, samples: self.samples, interrupted: false }
+        Evaluation {
+            metrics,
+            samples: self.samples,
+            interrupted: false,
+        }
     }
 }
 

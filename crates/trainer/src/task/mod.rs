@@ -28,8 +28,8 @@ pub fn build(
         ema: recipe.ema,
     };
     match &recipe.task {
-        TaskConfig::Classification(config) => {
-            Ok(Box::new(ClassificationTask::new(config, &network, input, classes, device)?))
-        }
+        TaskConfig::Classification(config) => Ok(Box::new(ClassificationTask::new(
+            config, &network, input, classes, device,
+        )?)),
     }
 }

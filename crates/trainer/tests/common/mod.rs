@@ -33,14 +33,20 @@ pub fn trainer(folder: &Path, arguments: &[&str]) -> Command {
 
 /// Runs the program to its end.
 pub fn run(folder: &Path, arguments: &[&str]) -> Output {
-    trainer(folder, arguments).output().expect("the program starts")
+    trainer(folder, arguments)
+        .output()
+        .expect("the program starts")
 }
 
 /// Runs the program, which must succeed, and gives what it printed on standard output.
 pub fn succeed(folder: &Path, arguments: &[&str]) -> String {
     let output = run(folder, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "trainer {arguments:?}: {}\n{errors}", output.status);
+    assert!(
+        output.status.success(),
+        "trainer {arguments:?}: {}\n{errors}",
+        output.status
+    );
     String::from_utf8(output.stdout).expect("output is text")
 }
 

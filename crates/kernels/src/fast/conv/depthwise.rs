@@ -32,7 +32,13 @@ impl Planes {
         count: [usize; 2],
     ) -> Self {
         let [rows, pitch] = [0, 1].map(|i| count[i] + reach[i] / stride[i]);
-        Planes { size, stride, first, rows, pitch }
+        Planes {
+            size,
+            stride,
+            first,
+            rows,
+            pitch,
+        }
     }
 
     /// Elements, with room for whole vectors at the end.
@@ -106,31 +112,37 @@ pub(super) fn forward(
     let span = (rows - 1) * planes.pitch + cols;
     let mut output = Output::new(shape.lengths()[2]);
     let out = output.shared();
-    in_groups(shape.images * shape.channels_in, span * multiple * (taps + 4), |range| {
-        with_scratch(planes.len() + span + MAX_LANES, |scratch| {
-            let (padded, sums) = scratch.split_at_mut(planes.len());
-            for plane in range {
-                planes.fill(&x[plane * plane_in..(plane + 1) * plane_in], padded);
-                for m in 0..multiple {
-                    let to = plane * multiple + m;
-                    let channel = to % shape.channels_out;
-                    let weights = &weights[channel * taps..(channel + 1) * taps];
-                    let start = bias.map_or(0.0, |bias| bias[channel]);
-                    // SAFETY: the taps of the whole span lie in the padded planes, which have room
-                    // for whole vectors at the end, as have the sums.
-                    unsafe { taps_pass(padded, &offsets, weights, span, start, false, relu, sums) };
-                    for y in 0..rows {
-                        // SAFETY: each output plane belongs to one item.
-                        let row = unsafe {
-                            let start = out.at(to * plane_out + y * cols);
-                            std::slice::from_raw_parts_mut(start, cols)
+    in_groups(
+        shape.images * shape.channels_in,
+        span * multiple * (taps + 4),
+        |range| {
+            with_scratch(planes.len() + span + MAX_LANES, |scratch| {
+                let (padded, sums) = scratch.split_at_mut(planes.len());
+                for plane in range {
+                    planes.fill(&x[plane * plane_in..(plane + 1) * plane_in], padded);
+                    for m in 0..multiple {
+                        let to = plane * multiple + m;
+                        let channel = to % shape.channels_out;
+                        let weights = &weights[channel * taps..(channel + 1) * taps];
+                        let start = bias.map_or(0.0, |bias| bias[channel]);
+                        // SAFETY: the taps of the whole span lie in the padded planes, which have room
+                        // for whole vectors at the end, as have the sums.
+                        unsafe {
+                            taps_pass(padded, &offsets, weights, span, start, false, relu, sums)
                         };
-                        row.copy_from_slice(&sums[y * planes.pitch..][..cols]);
+                        for y in 0..rows {
+                            // SAFETY: each output plane belongs to one item.
+                            let row = unsafe {
+                                let start = out.at(to * plane_out + y * cols);
+                                std::slice::from_raw_parts_mut(start, cols)
+                            };
+                            row.copy_from_slice(&sums[y * planes.pitch..][..cols]);
+                        }
                     }
                 }
-            }
-        });
-    });
+            });
+        },
+    );
     // SAFETY: every plane was written.
     unsafe { output.finish() }
 }
@@ -195,7 +207,14 @@ pub(super) fn input_gradient(
                             // SAFETY: as in the forward pass.
                             unsafe {
                                 taps_pass(
-                                    padded, &offsets, &values, span, start, m > 0, false, sums,
+                                    padded,
+                                    &offsets,
+                                    &values,
+                                    span,
+                                    start,
+                                    m > 0,
+                                    false,
+                                    sums,
                                 );
                             }
                         }
@@ -228,8 +247,14 @@ unsafe fn spread(row: &[f32], to: *mut f32, stride: usize) {
     unsafe {
         match stride {
             1 => to.copy_from_nonoverlapping(row.as_ptr(), row.len()),
-            2 => row.iter().enumerate().for_each(|(i, value)| *to.add(2 * i) = *value),
-            _ => row.iter().enumerate().for_each(|(i, value)| *to.add(stride * i) = *value),
+            2 => row
+                .iter()
+                .enumerate()
+                .for_each(|(i, value)| *to.add(2 * i) = *value),
+            _ => row
+                .iter()
+                .enumerate()
+                .for_each(|(i, value)| *to.add(stride * i) = *value),
         }
     }
 }
@@ -241,28 +266,32 @@ pub(super) fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffe
     let multiple = shape.group_out();
     let mut dw = Buffer::zeros(shape.channels_out * taps);
     let out = Shared::from(&mut dw[..]);
-    for_each(shape.channels_in, shape.images * plane_out * multiple * taps, |channel| {
-        // Image by image, the sums of images in `f64`.
-        let mut totals = vec![0.0f64; multiple * taps];
-        with_scratch(planes.len(), |padded| {
-            for n in 0..shape.images {
-                let plane = n * shape.channels_in + channel;
-                planes.fill(&x[plane * plane_in..(plane + 1) * plane_in], padded);
-                for m in 0..multiple {
-                    let dy = &dy[(plane * multiple + m) * plane_out..][..plane_out];
-                    let totals = &mut totals[m * taps..(m + 1) * taps];
-                    // SAFETY: the taps of every output lie in the padded planes.
-                    unsafe {
-                        tap_dots(padded, &offsets, dy, shape.size_out, planes.pitch, totals);
+    for_each(
+        shape.channels_in,
+        shape.images * plane_out * multiple * taps,
+        |channel| {
+            // Image by image, the sums of images in `f64`.
+            let mut totals = vec![0.0f64; multiple * taps];
+            with_scratch(planes.len(), |padded| {
+                for n in 0..shape.images {
+                    let plane = n * shape.channels_in + channel;
+                    planes.fill(&x[plane * plane_in..(plane + 1) * plane_in], padded);
+                    for m in 0..multiple {
+                        let dy = &dy[(plane * multiple + m) * plane_out..][..plane_out];
+                        let totals = &mut totals[m * taps..(m + 1) * taps];
+                        // SAFETY: the taps of every output lie in the padded planes.
+                        unsafe {
+                            tap_dots(padded, &offsets, dy, shape.size_out, planes.pitch, totals);
+                        }
                     }
                 }
+            });
+            for (i, total) in totals.iter().enumerate() {
+                // SAFETY: a task writes the weights of its channel.
+                unsafe { *out.at(channel * multiple * taps + i) = *total as f32 };
             }
-        });
-        for (i, total) in totals.iter().enumerate() {
-            // SAFETY: a task writes the weights of its channel.
-            unsafe { *out.at(channel * multiple * taps + i) = *total as f32 };
-        }
-    });
+        },
+    );
     dw
 }
 

@@ -46,28 +46,37 @@ impl WeightLayout<'_> {
         let tile = tile_rows(isa());
         let tiles = self.rows.div_ceil(tile);
         let shared = Shared::from(&mut *data);
-        for_each(blocks.len() * tiles, self.rows * self.channels * taps, |task| {
-            let (block, tile_index) = (&blocks[task / tiles], task % tiles);
-            let row0 = tile_index * tile;
-            let rows = tile.min(self.rows - row0);
-            let start = block.start * taps * self.rows + row0 * block.len() * taps;
-            let length = rows * block.len() * taps;
-            // SAFETY: panels of different tasks do not overlap: `start` and `length` cut the buffer
-            // into consecutive pieces, of `rows * channels * taps` elements together.
-            let panel = unsafe { std::slice::from_raw_parts_mut(shared.at(start), length) };
-            for r in 0..rows {
-                let mut at = r;
-                let row = &self.weights[(row0 + r) * self.row_stride..];
-                for c in block.clone() {
-                    let channel = &row[c * self.channel_stride..];
-                    for tap in self.taps {
-                        panel[at] = channel[*tap];
-                        at += rows;
+        for_each(
+            blocks.len() * tiles,
+            self.rows * self.channels * taps,
+            |task| {
+                let (block, tile_index) = (&blocks[task / tiles], task % tiles);
+                let row0 = tile_index * tile;
+                let rows = tile.min(self.rows - row0);
+                let start = block.start * taps * self.rows + row0 * block.len() * taps;
+                let length = rows * block.len() * taps;
+                // SAFETY: panels of different tasks do not overlap: `start` and `length` cut the buffer
+                // into consecutive pieces, of `rows * channels * taps` elements together.
+                let panel = unsafe { std::slice::from_raw_parts_mut(shared.at(start), length) };
+                for r in 0..rows {
+                    let mut at = r;
+                    let row = &self.weights[(row0 + r) * self.row_stride..];
+                    for c in block.clone() {
+                        let channel = &row[c * self.channel_stride..];
+                        for tap in self.taps {
+                            panel[at] = channel[*tap];
+                            at += rows;
+                        }
                     }
                 }
-            }
-        });
-        PackedWeights { data, rows: self.rows, taps, blocks }
+            },
+        );
+        PackedWeights {
+            data,
+            rows: self.rows,
+            taps,
+            blocks,
+        }
     }
 }
 
@@ -75,7 +84,9 @@ impl WeightLayout<'_> {
 /// every machine and number of threads.
 fn channel_blocks(channels: usize, taps: usize) -> Vec<Range<usize>> {
     let count = (channels * taps).div_ceil(DEPTH).clamp(1, channels.max(1));
-    (0..count).map(|i| i * channels / count..(i + 1) * channels / count).collect()
+    (0..count)
+        .map(|i| i * channels / count..(i + 1) * channels / count)
+        .collect()
 }
 
 /// Where a product's results go.
@@ -110,7 +121,11 @@ pub(crate) unsafe fn product(window: &Window, x: &[f32], weights: &PackedWeights
     // Too few columns for all threads: the rows are split as well.
     let tile = tile_rows(isa());
     let tiles = weights.rows.div_ceil(tile);
-    let parts = if blocks >= 2 * threads() { 1 } else { (2 * threads()).div_ceil(blocks).min(tiles) };
+    let parts = if blocks >= 2 * threads() {
+        1
+    } else {
+        (2 * threads()).div_ceil(blocks).min(tiles)
+    };
 
     for_each(blocks * parts, columns * weights.rows * deepest, |task| {
         let (index, part) = (task / parts, task % parts);
@@ -202,7 +217,10 @@ unsafe fn block_product_with<S: Simd>(
                     last.hi as usize == S::LANES
                         && last.out + (last.hi - last.lo) as usize == out + (v + 1) * S::LANES
                 });
-            let bias = target.bias.filter(|_| step.last).map(|bias| &bias[row..row + height]);
+            let bias = target
+                .bias
+                .filter(|_| step.last)
+                .map(|bias| &bias[row..row + height]);
             let relu = step.last && target.relu;
             // SAFETY: `a` and `b` have been cut to the length the tile reads. The target's outputs of
             // this tile are writable by this function's contract, and consecutive where `whole`;
@@ -210,11 +228,19 @@ unsafe fn block_product_with<S: Simd>(
             unsafe {
                 if whole {
                     let c = target.out.at(row * target.channel_stride + out);
-                    let end = End { bias, relu, add: !step.first };
+                    let end = End {
+                        bias,
+                        relu,
+                        add: !step.first,
+                    };
                     tile_any::<S>(height, width, depth, a, b, c, target.channel_stride, end);
                 } else {
                     let pitch = width * S::LANES;
-                    let end = End { bias: None, relu: false, add: false };
+                    let end = End {
+                        bias: None,
+                        relu: false,
+                        add: false,
+                    };
                     tile_any::<S>(height, width, depth, a, b, buffer.as_mut_ptr(), pitch, end);
                     for r in 0..height {
                         let bias = bias.map_or(0.0, |bias| bias[r]);
@@ -271,13 +297,44 @@ pub(super) unsafe fn tile_any<S: Simd>(
     }
     if S::LANES == 16 || cfg!(target_arch = "aarch64") {
         choose!(
-            (8, 3), (8, 2), (8, 1), (7, 3), (7, 2), (7, 1), (6, 3), (6, 2), (6, 1), (5, 3), (5, 2),
-            (5, 1), (4, 3), (4, 2), (4, 1), (3, 3), (3, 2), (3, 1), (2, 3), (2, 2), (2, 1), (1, 3),
-            (1, 2), (1, 1),
+            (8, 3),
+            (8, 2),
+            (8, 1),
+            (7, 3),
+            (7, 2),
+            (7, 1),
+            (6, 3),
+            (6, 2),
+            (6, 1),
+            (5, 3),
+            (5, 2),
+            (5, 1),
+            (4, 3),
+            (4, 2),
+            (4, 1),
+            (3, 3),
+            (3, 2),
+            (3, 1),
+            (2, 3),
+            (2, 2),
+            (2, 1),
+            (1, 3),
+            (1, 2),
+            (1, 1),
         )
     } else {
         choose!(
-            (4, 3), (4, 2), (4, 1), (3, 3), (3, 2), (3, 1), (2, 3), (2, 2), (2, 1), (1, 3), (1, 2),
+            (4, 3),
+            (4, 2),
+            (4, 1),
+            (3, 3),
+            (3, 2),
+            (3, 1),
+            (2, 3),
+            (2, 2),
+            (2, 1),
+            (1, 3),
+            (1, 2),
             (1, 1),
         )
     }

@@ -33,63 +33,82 @@ pub(crate) fn weight_gradient(
     assert_eq!(dw.len(), rows * depth);
 
     // The images are summed in groups that depend on the shape alone, the groups in their order.
-    let groups = (PARTIAL / (rows * depth).max(1)).clamp(1, GROUPS).min(window.images);
+    let groups = (PARTIAL / (rows * depth).max(1))
+        .clamp(1, GROUPS)
+        .min(window.images);
     let channel_blocks = window.channels.div_ceil((ROWS / taps).max(1));
     let mut partial = (groups > 1).then(|| Output::new(groups * rows * depth));
-    let sums = partial.as_mut().map_or(Shared::from(&mut *dw), Output::shared);
+    let sums = partial
+        .as_mut()
+        .map_or(Shared::from(&mut *dw), Output::shared);
 
-    for_each(groups * channel_blocks, rows * depth * window.columns(), |task| {
-        let (group, part) = (task / channel_blocks, task % channel_blocks);
-        let images = group * window.images / groups..(group + 1) * window.images / groups;
-        let channels = part * window.channels / channel_blocks
-            ..(part + 1) * window.channels / channel_blocks;
-        let packed_rows = channels.len() * taps;
-        let sums = Shared::at(sums, group * rows * depth + channels.start * taps);
+    for_each(
+        groups * channel_blocks,
+        rows * depth * window.columns(),
+        |task| {
+            let (group, part) = (task / channel_blocks, task % channel_blocks);
+            let images = group * window.images / groups..(group + 1) * window.images / groups;
+            let channels = part * window.channels / channel_blocks
+                ..(part + 1) * window.channels / channel_blocks;
+            let packed_rows = channels.len() * taps;
+            let sums = Shared::at(sums, group * rows * depth + channels.start * taps);
 
-        // Chunks: several whole images, or even parts of one.
-        let parts = places.div_ceil(CHUNK);
-        let together = (CHUNK / places).max(1);
-        let mut first = true;
-        let mut image = images.start;
-        while image < images.end {
-            let until = images.end.min(image + together);
-            for part in 0..parts {
-                let cut = |i: usize| (i * places / parts).next_multiple_of(16).min(places);
-                let (from, to) = if parts == 1 {
-                    (image * places, until * places)
-                } else {
-                    (image * places + cut(part), image * places + cut(part + 1))
-                };
-                if from == to {
-                    continue;
-                }
-                let block = Block::new(window, from, to);
-                let pitch = block.vectors() * lanes;
-                // Read where it stands if it is one run of whole vectors.
-                let direct =
-                    window.contiguous() && from / places == (to - 1) / places && (to - from) % lanes == 0;
-                let copied = if direct { 0 } else { rows * pitch };
-                with_scratch(packed_rows * pitch + copied, |scratch| {
-                    let (columns, copies) = scratch.split_at_mut(packed_rows * pitch);
-                    block.pack(window, x, channels.clone(), |v| (v * lanes, pitch), columns);
-                    let (dy, dy_pitch) = if direct {
-                        (&dy[block.pieces(0)[0].out..], row_stride)
+            // Chunks: several whole images, or even parts of one.
+            let parts = places.div_ceil(CHUNK);
+            let together = (CHUNK / places).max(1);
+            let mut first = true;
+            let mut image = images.start;
+            while image < images.end {
+                let until = images.end.min(image + together);
+                for part in 0..parts {
+                    let cut = |i: usize| (i * places / parts).next_multiple_of(16).min(places);
+                    let (from, to) = if parts == 1 {
+                        (image * places, until * places)
                     } else {
-                        block.pack_outputs(dy, row_stride, rows, pitch, copies);
-                        (&*copies, pitch)
+                        (image * places + cut(part), image * places + cut(part + 1))
                     };
-                    assert!((rows - 1) * dy_pitch + pitch <= dy.len());
-                    // SAFETY: the assertion above and the scratch's length bound the reads; the
-                    // sums of this task's group and channels are written by no other task.
-                    unsafe {
-                        dots(dy, dy_pitch, rows, columns, packed_rows, pitch, sums, depth, first);
+                    if from == to {
+                        continue;
                     }
-                });
-                first = false;
+                    let block = Block::new(window, from, to);
+                    let pitch = block.vectors() * lanes;
+                    // Read where it stands if it is one run of whole vectors.
+                    let direct = window.contiguous()
+                        && from / places == (to - 1) / places
+                        && (to - from) % lanes == 0;
+                    let copied = if direct { 0 } else { rows * pitch };
+                    with_scratch(packed_rows * pitch + copied, |scratch| {
+                        let (columns, copies) = scratch.split_at_mut(packed_rows * pitch);
+                        block.pack(window, x, channels.clone(), |v| (v * lanes, pitch), columns);
+                        let (dy, dy_pitch) = if direct {
+                            (&dy[block.pieces(0)[0].out..], row_stride)
+                        } else {
+                            block.pack_outputs(dy, row_stride, rows, pitch, copies);
+                            (&*copies, pitch)
+                        };
+                        assert!((rows - 1) * dy_pitch + pitch <= dy.len());
+                        // SAFETY: the assertion above and the scratch's length bound the reads; the
+                        // sums of this task's group and channels are written by no other task.
+                        unsafe {
+                            dots(
+                                dy,
+                                dy_pitch,
+                                rows,
+                                columns,
+                                packed_rows,
+                                pitch,
+                                sums,
+                                depth,
+                                first,
+                            );
+                        }
+                    });
+                    first = false;
+                }
+                image = until;
             }
-            image = until;
-        }
-    });
+        },
+    );
 
     if let Some(partial) = partial {
         // SAFETY: every group has at least one image and every block wrote its channels of all rows.
@@ -160,14 +179,45 @@ unsafe fn dots_with<S: Simd>(
             }
             if S::LANES == 16 || cfg!(target_arch = "aarch64") {
                 choose!(
-                    (4, 6), (4, 5), (4, 4), (4, 3), (4, 2), (4, 1), (3, 6), (3, 5), (3, 4), (3, 3),
-                    (3, 2), (3, 1), (2, 6), (2, 5), (2, 4), (2, 3), (2, 2), (2, 1), (1, 6), (1, 5),
-                    (1, 4), (1, 3), (1, 2), (1, 1),
+                    (4, 6),
+                    (4, 5),
+                    (4, 4),
+                    (4, 3),
+                    (4, 2),
+                    (4, 1),
+                    (3, 6),
+                    (3, 5),
+                    (3, 4),
+                    (3, 3),
+                    (3, 2),
+                    (3, 1),
+                    (2, 6),
+                    (2, 5),
+                    (2, 4),
+                    (2, 3),
+                    (2, 2),
+                    (2, 1),
+                    (1, 6),
+                    (1, 5),
+                    (1, 4),
+                    (1, 3),
+                    (1, 2),
+                    (1, 1),
                 );
             } else {
                 choose!(
-                    (3, 4), (3, 3), (3, 2), (3, 1), (2, 4), (2, 3), (2, 2), (2, 1), (1, 4), (1, 3),
-                    (1, 2), (1, 1),
+                    (3, 4),
+                    (3, 3),
+                    (3, 2),
+                    (3, 1),
+                    (2, 4),
+                    (2, 3),
+                    (2, 2),
+                    (2, 1),
+                    (1, 4),
+                    (1, 3),
+                    (1, 2),
+                    (1, 1),
                 );
             }
             k += w;

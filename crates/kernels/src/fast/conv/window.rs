@@ -73,7 +73,9 @@ impl Window {
             && (0..2).all(|axis| {
                 let last = ((self.out[axis] - 1) * self.stride[axis]) as isize;
                 let range = self.taps.iter().map(|t| t[axis]);
-                range.clone().all(|d| d >= 0 && last + d < self.size[axis] as isize)
+                range
+                    .clone()
+                    .all(|d| d >= 0 && last + d < self.size[axis] as isize)
             })
     }
 }
@@ -93,7 +95,10 @@ struct Axis {
 impl Axis {
     fn new(taps: impl Iterator<Item = isize> + Clone, stride: usize) -> Self {
         let first = taps.clone().min().unwrap_or(0);
-        let mut axis = Axis { first, ..Self::default() };
+        let mut axis = Axis {
+            first,
+            ..Self::default()
+        };
         for tap in taps {
             let distance = (tap - first) as usize;
             let (phase, steps) = (distance % stride, distance / stride);
@@ -160,7 +165,10 @@ impl Block {
         let mut block = Block::default();
 
         let images = (from / places..=(to - 1) / places).map(|n| {
-            let (lo, hi) = (from.max(n * places) - n * places, to.min((n + 1) * places) - n * places);
+            let (lo, hi) = (
+                from.max(n * places) - n * places,
+                to.min((n + 1) * places) - n * places,
+            );
             (n, lo / out_cols, (hi - 1) / out_cols - lo / out_cols + 1)
         });
         let strip = if direct {
@@ -192,7 +200,14 @@ impl Block {
                 .map(|(r, c)| (row_starts[r.0] + r.1) * pitch + col_starts[c.0] + c.1)
                 .collect();
             block.channel_stride = images.len() * image_rows * pitch;
-            Some(Strip { rows, cols, images, most, pitch, image_rows })
+            Some(Strip {
+                rows,
+                cols,
+                images,
+                most,
+                pitch,
+                image_rows,
+            })
         };
 
         let mut column = from;
@@ -256,7 +271,13 @@ impl Block {
         let plane = window.size[0] * window.size[1];
         let count = channels.len();
         match &self.strip {
-            None => self.pack_from(&x[channels.start * plane..], count, &self.offsets, place, dst),
+            None => self.pack_from(
+                &x[channels.start * plane..],
+                count,
+                &self.offsets,
+                place,
+                dst,
+            ),
             Some(strip) => with_scratch(count * self.channel_stride, |scratch| {
                 strip.fill(window, &x[channels.start * plane..], count, scratch);
                 self.pack_from(scratch, count, &self.offsets, place, dst);
@@ -276,7 +297,10 @@ impl Block {
         let lanes = isa().lanes();
         for v in 0..self.vectors() {
             assert!(v * lanes + (rows - 1) * pitch + lanes <= dst.len());
-            let pieces = self.pieces(v).iter().map(|p| Piece { source: p.out, ..*p });
+            let pieces = self.pieces(v).iter().map(|p| Piece {
+                source: p.out,
+                ..*p
+            });
             let mut few = [Piece::default(); MAX_LANES];
             let count = pieces.len();
             for (place, piece) in few.iter_mut().zip(pieces) {
@@ -315,7 +339,15 @@ impl Block {
             // `source`, and the last row's vector in `dst`.
             unsafe {
                 let to = dst.as_mut_ptr().add(at);
-                pack_vector(source, self.channel_stride, channels, offsets, pieces, to, pitch);
+                pack_vector(
+                    source,
+                    self.channel_stride,
+                    channels,
+                    offsets,
+                    pieces,
+                    to,
+                    pitch,
+                );
             }
         }
     }
@@ -351,11 +383,21 @@ impl Strip {
 /// `target[u] = row[first + u * stride]`, zero outside of the row.
 #[inline]
 pub(super) fn fill_row(row: Option<&[f32]>, first: isize, stride: usize, target: &mut [f32]) {
-    let Some(row) = row else { return target.fill(0.0) };
+    let Some(row) = row else {
+        return target.fill(0.0);
+    };
     let count = target.len();
-    let lo = if first < 0 { first.unsigned_abs().div_ceil(stride).min(count) } else { 0 };
+    let lo = if first < 0 {
+        first.unsigned_abs().div_ceil(stride).min(count)
+    } else {
+        0
+    };
     let room = row.len() as isize - first;
-    let hi = if room <= 0 { lo } else { (room as usize).div_ceil(stride).min(count).max(lo) };
+    let hi = if room <= 0 {
+        lo
+    } else {
+        (room as usize).div_ceil(stride).min(count).max(lo)
+    };
     target[..lo].fill(0.0);
     target[hi..].fill(0.0);
     if lo == hi {
@@ -365,7 +407,10 @@ pub(super) fn fill_row(row: Option<&[f32]>, first: isize, stride: usize, target:
     if stride == 1 {
         target[lo..hi].copy_from_slice(&row[start..start + hi - lo]);
     } else {
-        for (target, value) in target[lo..hi].iter_mut().zip(row[start..].iter().step_by(stride)) {
+        for (target, value) in target[lo..hi]
+            .iter_mut()
+            .zip(row[start..].iter().step_by(stride))
+        {
             *target = *value;
         }
     }
@@ -415,14 +460,19 @@ unsafe fn pack_vector_with<S: Simd>(
                 }
             }
             [a, b] => {
-                let masks =
-                    [S::mask(a.lo as usize, a.hi as usize), S::mask(b.lo as usize, b.hi as usize)];
+                let masks = [
+                    S::mask(a.lo as usize, a.hi as usize),
+                    S::mask(b.lo as usize, b.hi as usize),
+                ];
                 let (pa, pb) = (lane0(a), lane0(b));
                 for (t, offset) in offsets.iter().enumerate() {
                     let (mut pa, mut pb) = (pa.wrapping_add(*offset), pb.wrapping_add(*offset));
                     let mut to = to.add(t * pitch);
                     for _ in 0..channels {
-                        S::store(to, S::add(S::load_mask(pa, masks[0]), S::load_mask(pb, masks[1])));
+                        S::store(
+                            to,
+                            S::add(S::load_mask(pa, masks[0]), S::load_mask(pb, masks[1])),
+                        );
                         pa = pa.wrapping_add(channel_stride);
                         pb = pb.wrapping_add(channel_stride);
                         to = to.wrapping_add(step);

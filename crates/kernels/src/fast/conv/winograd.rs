@@ -118,16 +118,19 @@ pub(super) fn transform_weights(layout: &WeightLayout, tile: Tile, out: &mut [f3
     let shared = Shared::from(&mut *out);
     let per_row = frequencies * layout.channels;
     assert_eq!((out.len(), layout.taps.len()), (layout.rows * per_row, 9));
-    for_each(layout.rows.div_ceil(height), layout.rows * per_row, |task| {
-        let row = task * height;
-        let rows = height.min(layout.rows - row);
-        // SAFETY: each task has the rows of its tile.
-        let out = unsafe {
-            std::slice::from_raw_parts_mut(shared.at(row * per_row), rows * per_row)
-        };
-        // SAFETY: no pointers are passed.
-        unsafe { transform_weight_rows(layout, tile, row, rows, out) };
-    });
+    for_each(
+        layout.rows.div_ceil(height),
+        layout.rows * per_row,
+        |task| {
+            let row = task * height;
+            let rows = height.min(layout.rows - row);
+            // SAFETY: each task has the rows of its tile.
+            let out =
+                unsafe { std::slice::from_raw_parts_mut(shared.at(row * per_row), rows * per_row) };
+            // SAFETY: no pointers are passed.
+            unsafe { transform_weight_rows(layout, tile, row, rows, out) };
+        },
+    );
 }
 
 simd_dispatch! {
@@ -230,7 +233,11 @@ pub(super) unsafe fn run(
     let height = tile_rows(isa());
     let row_tiles = problem.rows.div_ceil(height);
     let enough = 2 * threads();
-    let parts = if blocks >= enough { 1 } else { enough.div_ceil(blocks).min(row_tiles) };
+    let parts = if blocks >= enough {
+        1
+    } else {
+        enough.div_ceil(blocks).min(row_tiles)
+    };
 
     let finite = AtomicBool::new(true);
     let work = tiles * frequencies * channels * problem.rows;
@@ -264,7 +271,13 @@ pub(super) unsafe fn run(
                 // in these rows are this task's, inside of the target by this function's contract.
                 let all_finite = unsafe {
                     multiply(tile, a, input, channels, rows, vectors, rest);
-                    let place = Place { problem, window: &window, from, row, rows };
+                    let place = Place {
+                        problem,
+                        window: &window,
+                        from,
+                        row,
+                        rows,
+                    };
                     transform_output(tile, &*rest, &block, place, target)
                 };
                 if !all_finite {
@@ -310,16 +323,21 @@ unsafe fn transform_input_with<S: Simd>(
         for v in 0..vectors {
             // SAFETY: the assertions above.
             unsafe {
-                let from = gathered.as_ptr().add(c * frequencies * pitch + v * S::LANES);
+                let from = gathered
+                    .as_ptr()
+                    .add(c * frequencies * pitch + v * S::LANES);
                 let to = out.as_mut_ptr().add((first + c) * pitch + v * S::LANES);
                 match tile {
                     Tile::Two => {
                         let mut half = [[S::splat(0.0); 4]; 4];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = input_two::<S>([0, 1, 2, 3].map(|y| S::load(from.add((y * 4 + x) * pitch))));
+                            *half = input_two::<S>(
+                                [0, 1, 2, 3].map(|y| S::load(from.add((y * 4 + x) * pitch))),
+                            );
                         }
                         for y in 0..4 {
-                            let line = input_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
+                            let line =
+                                input_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
                             for (x, v) in line.into_iter().enumerate() {
                                 S::store(to.add((y * 4 + x) * channels * pitch), v);
                             }
@@ -328,7 +346,9 @@ unsafe fn transform_input_with<S: Simd>(
                     Tile::Four => {
                         let mut half = [[S::splat(0.0); 6]; 6];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = input_four::<S>([0, 1, 2, 3, 4, 5].map(|y| S::load(from.add((y * 6 + x) * pitch))));
+                            *half = input_four::<S>(
+                                [0, 1, 2, 3, 4, 5].map(|y| S::load(from.add((y * 6 + x) * pitch))),
+                            );
                         }
                         for y in 0..6 {
                             let line = input_four::<S>([0, 1, 2, 3, 4, 5].map(|x| half[x][y]));
@@ -402,7 +422,11 @@ unsafe fn multiply_with<S: Simd>(
         let a = &a[f * channels * rows..(f + 1) * channels * rows];
         let b = &input[f * channels * pitch..(f + 1) * channels * pitch];
         let c = &mut products[f * rows * pitch..(f + 1) * rows * pitch];
-        let end = End { bias: None, relu: false, add: false };
+        let end = End {
+            bias: None,
+            relu: false,
+            add: false,
+        };
         // SAFETY: the slices are cut to what the tile reads and writes.
         unsafe { tile_any::<S>(rows, vectors, channels, a, b, c.as_mut_ptr(), pitch, end) };
     }
@@ -442,7 +466,13 @@ unsafe fn transform_output_with<S: Simd>(
     place: Place,
     target: Target,
 ) -> bool {
-    let Place { problem, window, from, row, rows } = place;
+    let Place {
+        problem,
+        window,
+        from,
+        row,
+        rows,
+    } = place;
     let vectors = block.vectors();
     let pitch = vectors * S::LANES;
     let m = tile.outputs();
@@ -471,7 +501,8 @@ unsafe fn transform_output_with<S: Simd>(
                             );
                         }
                         for y in 0..2 {
-                            let two = output_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
+                            let two =
+                                output_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
                             out[y][..2].copy_from_slice(&two);
                         }
                     }

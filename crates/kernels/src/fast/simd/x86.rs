@@ -255,9 +255,18 @@ impl Simd for Avx512 {
             let low_23 = _mm512_shuffle_f32x4::<0b01_00_01_00>(r[2], r[3]);
             let high_23 = _mm512_shuffle_f32x4::<0b11_10_11_10>(r[2], r[3]);
             _mm512_storeu_ps(to, _mm512_shuffle_f32x4::<0b10_00_10_00>(low_01, low_23));
-            _mm512_storeu_ps(to.add(16), _mm512_shuffle_f32x4::<0b11_01_11_01>(low_01, low_23));
-            _mm512_storeu_ps(to.add(32), _mm512_shuffle_f32x4::<0b10_00_10_00>(high_01, high_23));
-            _mm512_storeu_ps(to.add(48), _mm512_shuffle_f32x4::<0b11_01_11_01>(high_01, high_23));
+            _mm512_storeu_ps(
+                to.add(16),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(low_01, low_23),
+            );
+            _mm512_storeu_ps(
+                to.add(32),
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(high_01, high_23),
+            );
+            _mm512_storeu_ps(
+                to.add(48),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(high_01, high_23),
+            );
         }
     }
     #[inline(always)]
