@@ -17,7 +17,7 @@ use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry};
 use crate::normalize::Normalize;
 use crate::sample::{Image, Label, Mask, Sample};
-use glyphs::{GLYPH_HEIGHT, GLYPH_WIDTH, draw_text};
+use glyphs::{GLYPH_HEIGHT, draw_text};
 
 /// Images are enlarged or reduced to about this many pixels on their longer side.
 const TILE: usize = 192;
@@ -276,7 +276,7 @@ fn colour(class: usize) -> [u8; 3] {
 /// Width in pixels of a text as it is drawn.
 #[cfg(test)]
 fn text_width(text: &str) -> usize {
-    text.chars().count() * (GLYPH_WIDTH + 1)
+    text.chars().count() * (glyphs::GLYPH_WIDTH + 1)
 }
 
 #[cfg(test)]

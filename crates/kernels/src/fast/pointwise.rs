@@ -40,19 +40,6 @@ pub(crate) fn relu_gradient(y: &[f32], dy: &[f32]) -> Buffer {
     unsafe { output.finish() }
 }
 
-/// `a + b`, then negative sums become zero if `relu`.
-pub(crate) fn add(a: &[f32], b: &[f32], relu: bool) -> Buffer {
-    assert_eq!(a.len(), b.len());
-    let mut output = Output::new(a.len());
-    let y = output.shared();
-    chunks(a.len(), |from, to| {
-        // SAFETY: chunks do not overlap and lie within all buffers.
-        unsafe { add_chunk(&a[from..to], &b[from..to], relu, y.skip(from)) }
-    });
-    // SAFETY: the chunks cover the buffer.
-    unsafe { output.finish() }
-}
-
 simd_dispatch! {
     /// # Safety
     /// `y` has room for the chunk, which is this call's.
@@ -83,24 +70,6 @@ unsafe fn relu_gradient_chunk_with<S: Simd>(y: &[f32], dy: &[f32], dx: Shared) {
         let (py, pdy, pdx) = (y.as_ptr(), dy.as_ptr(), dx.at(0));
         vectors!(S, y.len(), |i, load, store| {
             store!(pdx, S::keep_positive(load!(py), load!(pdy)));
-        });
-    }
-}
-
-simd_dispatch! {
-    /// # Safety
-    /// `y` has room for the chunk, which is this call's; `a` and `b` are of one length.
-    fn add_chunk(a: &[f32], b: &[f32], relu: bool, y: Shared) = add_chunk_with
-}
-
-#[inline(always)]
-unsafe fn add_chunk_with<S: Simd>(a: &[f32], b: &[f32], relu: bool, y: Shared) {
-    // SAFETY: accesses stay within the chunk.
-    unsafe {
-        let (pa, pb, py) = (a.as_ptr(), b.as_ptr(), y.at(0));
-        vectors!(S, a.len(), |i, load, store| {
-            let v = S::add(load!(pa), load!(pb));
-            store!(py, if relu { S::relu(v) } else { v });
         });
     }
 }

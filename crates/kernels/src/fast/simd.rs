@@ -52,8 +52,6 @@ pub(crate) trait Simd: Copy {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `a` where positive or NaN, else 0.
     unsafe fn relu(a: Self::V) -> Self::V;
-    /// The larger of both; NaN where `x` is NaN.
-    unsafe fn max(a: Self::V, x: Self::V) -> Self::V;
     /// The smaller of both; NaN where `x` is NaN.
     unsafe fn min(a: Self::V, x: Self::V) -> Self::V;
     /// `g` where `y` is positive or NaN, else 0.

@@ -94,11 +94,7 @@ impl Simd for Neon {
         // SAFETY: the trait's contract. `fmax` propagates NaN.
         unsafe { vmaxq_f32(vdupq_n_f32(0.0), a) }
     }
-    #[inline(always)]
-    unsafe fn max(a: float32x4_t, x: float32x4_t) -> float32x4_t {
-        // SAFETY: the trait's contract. `a` only where it is greater, so `x` where either is NaN.
-        unsafe { vbslq_f32(vcgtq_f32(a, x), a, x) }
-    }
+
     #[inline(always)]
     unsafe fn min(a: float32x4_t, x: float32x4_t) -> float32x4_t {
         // SAFETY: the trait's contract. `a` only where it is less, so `x` where either is NaN.

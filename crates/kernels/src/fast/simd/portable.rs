@@ -85,10 +85,7 @@ impl Simd for Portable {
     unsafe fn relu(a: V) -> V {
         a.map(|a| if a <= 0.0 { 0.0 } else { a })
     }
-    #[inline(always)]
-    unsafe fn max(a: V, x: V) -> V {
-        zip(a, x, |a, x| if a > x { a } else { x })
-    }
+
     #[inline(always)]
     unsafe fn min(a: V, x: V) -> V {
         zip(a, x, |a, x| if a < x { a } else { x })

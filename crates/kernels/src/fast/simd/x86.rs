@@ -91,11 +91,7 @@ impl Simd for Avx2 {
         // SAFETY: the trait's contract. The instruction returns its second operand where one is NaN.
         unsafe { _mm256_max_ps(_mm256_setzero_ps(), a) }
     }
-    #[inline(always)]
-    unsafe fn max(a: __m256, x: __m256) -> __m256 {
-        // SAFETY: the trait's contract. The instruction returns its second operand where one is NaN.
-        unsafe { _mm256_max_ps(a, x) }
-    }
+
     #[inline(always)]
     unsafe fn min(a: __m256, x: __m256) -> __m256 {
         // SAFETY: the trait's contract. The instruction returns its second operand where one is NaN.
@@ -198,11 +194,7 @@ impl Simd for Avx512 {
         // SAFETY: the trait's contract. The instruction returns its second operand where one is NaN.
         unsafe { _mm512_max_ps(_mm512_setzero_ps(), a) }
     }
-    #[inline(always)]
-    unsafe fn max(a: __m512, x: __m512) -> __m512 {
-        // SAFETY: the trait's contract. The instruction returns its second operand where one is NaN.
-        unsafe { _mm512_max_ps(a, x) }
-    }
+
     #[inline(always)]
     unsafe fn min(a: __m512, x: __m512) -> __m512 {
         // SAFETY: the trait's contract. The instruction returns its second operand where one is NaN.
