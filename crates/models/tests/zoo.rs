@@ -355,7 +355,7 @@ fn the_smallest_variant_of_each_family_overfits_one_batch() {
         let target = Tensor::<2>::eye(4, &device);
         let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
         let mut losses = Vec::new();
-        for _ in 0..60 {
+        for _ in 0..200 {
             let logits = model.forward_train(x.clone()).logits;
             let scores = burn::tensor::activation::log_softmax(logits, 1);
             let loss = (scores * target.clone()).sum().neg().div_scalar(4.0);
