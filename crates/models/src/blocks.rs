@@ -184,8 +184,9 @@ pub(crate) fn pooled(grid: [usize; 2], x: Tensor<4>) -> Tensor<2> {
 /// # Shapes
 /// - `x` and output: `[N, 3, H, W]`
 pub(crate) fn imagenet_to_unit(x: Tensor<4>) -> Tensor<4> {
-    let device = x.device();
-    let row = |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+    let (device, dtype) = (x.device(), x.dtype());
+    let row =
+        |values: [f32; 3]| Tensor::<1>::from_data(values, (&device, dtype)).reshape([1, 3, 1, 1]);
     let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
     x * row(std.map(|s| s / 0.5)) + row(mean.map(|m| (m - 0.5) / 0.5))
 }

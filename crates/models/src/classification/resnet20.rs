@@ -181,7 +181,8 @@ impl CifarBlock {
             Some(pool) => {
                 let kept = kernels::avg_pool2d(pool, x.clone());
                 let [n, channels, height, width] = kept.dims();
-                let zeros = Tensor::zeros([n, channels / 2, height, width], &kept.device());
+                let (device, dtype) = (kept.device(), kept.dtype());
+                let zeros = Tensor::zeros([n, channels / 2, height, width], (&device, dtype));
                 Tensor::cat(vec![zeros.clone(), kept, zeros], 1) // [N, 2C, H/2, W/2]
             }
         };
