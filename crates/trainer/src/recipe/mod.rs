@@ -21,8 +21,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use checks::{check, check_data};
-pub use optimizer::{OptimizerConfig, ParameterGroup};
-pub use schedule::{PlateauState, Schedule, ScheduleConfig, Warmup};
+pub use optimizer::{
+    AdagradConfig, AdamConfig, AdamwConfig, LionConfig, MuonConfig, OptimizerConfig,
+    ParameterGroup, RmspropConfig, SgdConfig,
+};
+pub use schedule::{
+    CosineConfig, ExponentialConfig, MultiStepConfig, OneCycleConfig, PlateauConfig, PlateauState,
+    PolynomialConfig, Schedule, ScheduleConfig, StepConfig, Warmup,
+};
 pub use training::{
     Best, CheckpointConfig, Clip, EarlyStopping, EmaConfig, EvaluateConfig, Goal, KernelChoice,
 };
