@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::DataError;
 use crate::sample::{Label, Sample};
-use crate::source::Source;
+use crate::source::{Remark, Source};
 
 /// Another source with its samples kept as they are first read, up to a limit of memory; shared by all workers.
 ///
@@ -85,12 +85,20 @@ impl Source for Cached {
         self.source.classes()
     }
 
+    fn mask_classes(&self) -> &[String] {
+        self.source.mask_classes()
+    }
+
     fn class_of(&self, index: usize) -> Option<usize> {
         self.source.class_of(index)
     }
 
     fn identity(&self, index: usize) -> Vec<u8> {
         self.source.identity(index)
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        self.source.remarks()
     }
 }
 

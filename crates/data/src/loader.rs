@@ -206,17 +206,21 @@ impl Job {
     fn build(&self, number: usize) -> Result<Built, DataError> {
         let config = &self.inner.config;
         let first = number * config.batch_size;
+        let last = first
+            .saturating_add(config.batch_size)
+            .min(self.order.len());
+        let count = last - first;
         let mut batch = Batch {
             images: Vec::new(),
             shape: [0; 4],
-            labels: Vec::with_capacity(config.batch_size),
-            indices: Vec::with_capacity(config.batch_size),
-            sizes: Vec::with_capacity(config.batch_size),
+            labels: Vec::with_capacity(count),
+            indices: Vec::with_capacity(count),
+            sizes: Vec::with_capacity(count),
             number,
             mixes: Vec::new(),
         };
         let mut bad = Vec::new();
-        for position in first..(first + config.batch_size).min(self.order.len()) {
+        for position in first..last {
             let index = self.order[position];
             match self.add(&mut batch, position, index) {
                 Ok(()) => {}
@@ -258,7 +262,7 @@ impl Job {
             batch.shape = [0, shape[0], shape[1], shape[2]];
             batch
                 .images
-                .reserve_exact(image.pixels.len() * config.batch_size);
+                .reserve_exact(image.pixels.len() * batch.labels.capacity());
         } else if batch.shape[1..] != shape {
             let first = batch.indices[0];
             let [_, c, h, w] = batch.shape;

@@ -52,8 +52,8 @@ impl Augmentation for CentreCrop {
 
     fn problems(&self) -> Vec<(String, String)> {
         Problems::default()
-            .positive("width", self.width)
-            .positive("height", self.height)
+            .side("width", self.width)
+            .side("height", self.height)
             .0
     }
 }
@@ -147,8 +147,8 @@ impl Augmentation for RandomCrop {
 
     fn problems(&self) -> Vec<(String, String)> {
         Problems::default()
-            .positive("width", self.width)
-            .positive("height", self.height)
+            .side("width", self.width)
+            .side("height", self.height)
             .0
     }
 }
@@ -197,8 +197,8 @@ impl Augmentation for RandomResizedCrop {
 
     fn problems(&self) -> Vec<(String, String)> {
         Problems::default()
-            .positive("width", self.width)
-            .positive("height", self.height)
+            .side("width", self.width)
+            .side("height", self.height)
             .range("area", self.area, 1e-4, 1.0)
             .range("aspect", self.aspect, 1e-2, 1e2)
             .0

@@ -95,6 +95,9 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
+/// The longest side, in pixels, that an augmentation makes, so that a slip in a recipe does not use up the memory.
+pub const MAX_SIDE: usize = 16_384;
+
 /// Collects what is wrong with settings.
 #[derive(Default)]
 struct Problems(Vec<(String, String)>);
@@ -115,8 +118,10 @@ impl Problems {
         )
     }
 
-    fn positive(self, key: &str, value: usize) -> Problems {
-        self.check(value > 0, key, "0 pixels; at least 1 is needed")
+    /// A side of an image.
+    fn side(self, key: &str, pixels: usize) -> Problems {
+        let problem = format!("{pixels} pixels; from 1 to {MAX_SIDE} are possible");
+        self.check((1..=MAX_SIDE).contains(&pixels), key, problem)
     }
 
     /// `[low, high]` within bounds, in order.

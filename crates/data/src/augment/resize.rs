@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Augmentation, Plan, Problems};
+use super::{Augmentation, MAX_SIDE, Plan, Problems};
 use crate::geometry::Geometry;
 
 /// Resizes to an exact size, whatever the shape was, as torchvision's `Resize((height, width))`.
@@ -36,8 +36,8 @@ impl Augmentation for Resize {
 
     fn problems(&self) -> Vec<(String, String)> {
         Problems::default()
-            .positive("width", self.width)
-            .positive("height", self.height)
+            .side("width", self.width)
+            .side("height", self.height)
             .0
     }
 }
@@ -48,7 +48,8 @@ impl Augmentation for Resize {
 pub struct ResizeShortest {
     /// Length of the shortest side in pixels.
     pub size: usize,
-    /// The longest side's limit in pixels; where it is passed, the image becomes smaller than `size`.
+    /// The longest side's limit in pixels; where it is passed, the image becomes smaller than `size`. Without one, it
+    /// is 16,384.
     pub longest: Option<usize>,
 }
 
@@ -68,9 +69,8 @@ impl Augmentation for ResizeShortest {
         let scaled = |side: usize, to: usize, from: usize| (side * to / from.max(1)).max(1);
         let (short, long) = (width.min(height), width.max(height));
         let (mut short_new, mut long_new) = (self.size, scaled(long, self.size, short));
-        if let Some(limit) = self.longest
-            && long_new > limit
-        {
+        let limit = self.longest.unwrap_or(MAX_SIDE);
+        if long_new > limit {
             (short_new, long_new) = (scaled(short_new, limit, long_new), limit);
         }
         let (width, height) = if width <= height {
@@ -82,10 +82,10 @@ impl Augmentation for ResizeShortest {
     }
 
     fn problems(&self) -> Vec<(String, String)> {
-        let longest = self.longest.unwrap_or(usize::MAX);
+        let longest = self.longest.unwrap_or(MAX_SIDE);
         let message = format!("{longest} is smaller than the shortest side, {}", self.size);
         Problems::default()
-            .positive("size", self.size)
+            .side("size", self.size)
             .check(longest >= self.size, "longest", message)
             .0
     }
@@ -145,8 +145,8 @@ impl Augmentation for Letterbox {
 
     fn problems(&self) -> Vec<(String, String)> {
         Problems::default()
-            .positive("width", self.width)
-            .positive("height", self.height)
+            .side("width", self.width)
+            .side("height", self.height)
             .0
     }
 }

@@ -30,10 +30,22 @@ pub(super) fn resize(
     if window.width == width && window.height == height {
         return super::resample::cut(image, window.part(part));
     }
-    let (x_scale, y_scale) = (
-        window.width as f64 / width as f64,
-        window.height as f64 / height as f64,
-    );
+    // Where the wanted part begins in the window and how long it is; rounding must not carry it over the edge.
+    let span = |start: usize, length: usize, source: usize, target: usize| {
+        let scale = source as f64 / target as f64;
+        let (start, length) = (start as f64 * scale, length as f64 * scale);
+        let over = start + length - source as f64;
+        (
+            start,
+            if over > 0.0 {
+                length - 2.0 * over
+            } else {
+                length
+            },
+        )
+    };
+    let (left, span_x) = span(part.x, part.width, window.width, width);
+    let (top, span_y) = span(part.y, part.height, window.height, height);
     let kind = if image.channels == 1 {
         PixelType::U8
     } else {
@@ -42,12 +54,7 @@ pub(super) fn resize(
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .use_alpha(false)
-        .crop(
-            part.x as f64 * x_scale,
-            part.y as f64 * y_scale,
-            part.width as f64 * x_scale,
-            part.height as f64 * y_scale,
-        );
+        .crop(left, top, span_x, span_y);
     let mut target = Target::new(part.width as u32, part.height as u32, kind);
     let whole = ImageRef::new(image.width as u32, image.height as u32, &image.pixels, kind)
         .expect("an image holds width * height * channels values");
@@ -62,5 +69,55 @@ pub(super) fn resize(
         height: part.height,
         channels: image.channels,
         pixels: target.into_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::resample::cut;
+    use super::*;
+    use crate::random::{Domain, below, stream};
+
+    #[test]
+    fn a_part_is_the_part_of_the_whole() {
+        let mut rng = stream(4, 0, 0, Domain::Once);
+        let pixels = (0..67 * 53 * 3)
+            .map(|_| below(&mut rng, 256) as u8)
+            .collect();
+        let image = Image {
+            width: 67,
+            height: 53,
+            channels: 3,
+            pixels,
+        };
+        for _ in 0..3000 {
+            let mut within = |width: usize, height: usize| {
+                let (x, y) = (below(&mut rng, width), below(&mut rng, height));
+                Window {
+                    x,
+                    y,
+                    width: 1 + below(&mut rng, width - x),
+                    height: 1 + below(&mut rng, height - y),
+                }
+            };
+            let window = within(67, 53);
+            let (width, height) = (1 + window.x * 2, 1 + window.y * 2);
+            let part = within(width, height);
+            let whole = resize(&image, window, width, height, Window::whole(width, height));
+            let (found, expected) = (
+                resize(&image, window, width, height, part),
+                cut(&whole, part),
+            );
+            let apart = found
+                .pixels
+                .iter()
+                .zip(&expected.pixels)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            assert!(
+                apart <= Some(1),
+                "{window:?} to {width}x{height}, {part:?}: {apart:?}"
+            );
+        }
     }
 }
