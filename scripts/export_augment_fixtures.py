@@ -44,7 +44,7 @@ OPERATIONS = {
     "affine": lambda x: F.affine(x, 12.0, [4, -3], 1.15, [0.0, 0.0], BILINEAR),
     "scale-down": lambda x: F.affine(x, 0.0, [0, 0], 0.9, [0.0, 0.0], BILINEAR),
     "perspective": lambda x: F.perspective(
-        x, [[0, 0], [50, 0], [50, 55], [0, 55]], [[6, 3], [45, 8], [42, 51], [2, 47]], BILINEAR
+        x, [[0, 0], [50, 0], [50, 55], [0, 55]], [[3, 2], [48, 4], [46, 53], [1, 51]], BILINEAR
     ),
     "brightness-low": lambda x: F.adjust_brightness(x, 0.6),
     "brightness-high": lambda x: F.adjust_brightness(x, 1.45),

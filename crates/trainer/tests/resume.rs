@@ -13,7 +13,7 @@ use serde_json::Value;
 fn full(workers: usize) -> String {
     SMALL
         .replace("workers = 0", &format!("workers = {workers}"))
-        .replace("epochs = 3", "epochs = 4\naccumulate = 2")
+        .replace("epochs = 8", "epochs = 4\naccumulate = 2")
         .replace(
             "batch-size = 128",
             "batch-size = 64\nmix = [{ mixup = { alpha = 0.2 } }]",
@@ -112,7 +112,7 @@ fn killed_at_any_step_the_run_ends_in_the_same_bits() {
 fn a_signal_saves_and_exits_with_its_code() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    recipe(folder, &SMALL.replace("epochs = 3", "epochs = 200"));
+    recipe(folder, &SMALL.replace("epochs = 8", "epochs = 200"));
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let out = format!("run{signal}");
         let mut child = trainer(folder, &["train", "recipe.toml", "--out", &out])
@@ -139,7 +139,7 @@ fn a_signal_saves_and_exits_with_its_code() {
 fn on_resume_only_epochs_and_workers_may_change() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let one = SMALL.replace("epochs = 3", "epochs = 1");
+    let one = SMALL.replace("epochs = 8", "epochs = 1");
     recipe(folder, &one);
     succeed(folder, &["train", "recipe.toml", "--out", "run"]);
     recipe(folder, &one.replace("0.01", "0.02"));

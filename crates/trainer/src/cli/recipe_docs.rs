@@ -16,3 +16,16 @@ pub fn run() -> anyhow::Result<End> {
     print!("{}", text());
     Ok(End::Done)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_reference_in_docs_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/recipe.md");
+        let stored = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            stored == super::text(),
+            "docs/recipe.md is not current; run `trainer recipe-docs > docs/recipe.md`"
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 /// A recipe that trains on the embedded digits within seconds.
 pub const SMALL: &str = r#"
 seed = 3
-epochs = 3
+epochs = 8
 
 [data]
 source = { digits = {} }
