@@ -86,22 +86,24 @@ def optimizers():
         "rmsprop": optimizer(lambda p: o.RMSprop(p, lr=0.01, momentum=0.5, weight_decay=0.1)),
         "rmsprop_centered": optimizer(lambda p: o.RMSprop(p, lr=0.01, centered=True)),
         "adagrad": optimizer(lambda p: o.Adagrad(p, lr=0.1, lr_decay=0.05, weight_decay=0.1)),
-        "muon": optimizer_matrix(lambda p: o.Muon(p, lr=0.02, weight_decay=0.1)),
+        "muon": muon(0.02, 0.95, 0.1),
         "lion": lion(0.01, 0.9, 0.99, 0.1),
         "lamb": lamb(0.01, 0.9, 0.999, 1e-6, 0.1),
     }
 
 
-def optimizer_matrix(make):
-    """As optimizer(), for an optimizer that takes matrices only."""
-    matrix = torch.nn.Parameter(torch.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]]))
-    opt = make([matrix])
-    after = []
-    for step in range(3):
-        matrix.grad = torch.tensor([[0.1, -0.2, 0.3], [-0.4, 0.5, 0.0]]) * (1 + 0.5 * step)
-        opt.step()
-        after.append({"matrix": matrix.detach().flatten().tolist()})
-    return after
+def muon(rate, momentum, decay, steps=5):
+    """torch.optim.Muon with Nesterov's momentum, in double precision: PyTorch orthogonalises in bfloat16, which
+    leaves two digits."""
+    def rule(p, g, state):
+        v = state["v"] = momentum * state.get("v", torch.zeros_like(p)) + g
+        x = g + momentum * v
+        x = x / x.norm().clamp(min=1e-7)
+        for _ in range(steps):
+            gram = x @ x.T
+            x = 3.4445 * x + (-4.775 * gram + 2.0315 * gram @ gram) @ x
+        return p * (1 - rate * decay) - rate * max(1, p.shape[0] / p.shape[1]) ** 0.5 * x
+    return [{"matrix": step["matrix"]} for step in by_hand(rule, matrix_only=True)]
 
 
 def lion(rate, beta1, beta2, decay):
@@ -126,7 +128,7 @@ def lamb(rate, beta1, beta2, eps, decay):
     return by_hand(rule)
 
 
-def by_hand(rule):
+def by_hand(rule, matrix_only=False):
     matrix = torch.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]], dtype=torch.float64)
     vector = torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64)
     states = [{}, {}]
@@ -134,8 +136,9 @@ def by_hand(rule):
     for step in range(3):
         g = torch.tensor([[0.1, -0.2, 0.3], [-0.4, 0.5, 0.0]], dtype=torch.float64) * (1 + 0.5 * step)
         matrix = rule(matrix, g, states[0])
-        g = torch.tensor([1.0, -0.01, 1e-4], dtype=torch.float64) * (1 - 0.7 * step)
-        vector = rule(vector, g, states[1])
+        if not matrix_only:
+            g = torch.tensor([1.0, -0.01, 1e-4], dtype=torch.float64) * (1 - 0.7 * step)
+            vector = rule(vector, g, states[1])
         after.append({"matrix": matrix.flatten().tolist(), "vector": vector.tolist()})
     return after
 
