@@ -85,7 +85,8 @@ impl ScanReport {
     /// # Errors
     /// [`DataError::TooManyBad`] about the first split that has more.
     pub fn check(&self, max_bad: usize) -> Result<(), DataError> {
-        for split in self.splits.iter().filter(|split| split.bad.len() > max_bad) {
+        let over = |split: &&SplitReport| split.bad.len() > max_bad;
+        if let Some(split) = self.splits.iter().find(over) {
             let is_one = |finding: &&Finding| {
                 finding.severity == Severity::Bad && finding.split == split.name
             };

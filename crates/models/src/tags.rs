@@ -7,6 +7,7 @@
 
 use sha2::{Digest, Sha256};
 
+#[allow(clippy::excessive_precision, reason = "the digits are as published")]
 #[path = "tags_table.rs"]
 mod table;
 

@@ -206,8 +206,8 @@ impl Scenes {
             sums.extend((0..SIDE).map(column));
             sums.push(column(SIDE - 1));
             for window in sums.windows(3) {
-                for channel in 0..3 {
-                    let sum = window[0][channel] + 2 * window[1][channel] + window[2][channel];
+                let weighted = |c: usize| window[0][c] + 2 * window[1][c] + window[2][c];
+                for sum in [0, 1, 2].map(weighted) {
                     let noise = between(rng, -amplitude, amplitude);
                     pixels.push(((sum + 8) / 16 + noise).clamp(0, 255) as u8);
                 }

@@ -70,8 +70,8 @@ impl Buffer {
     unsafe fn finish<const D: usize>(self, shape: [usize; D]) -> Tensor<D> {
         match self {
             Buffer::InPlace(x) => plain(x),
-            // SAFETY: this function's contract.
             Buffer::Copy { new, .. } | Buffer::New(new) => {
+                // SAFETY: this function's contract.
                 plain(tensor(unsafe { new.finish() }, shape))
             }
         }
