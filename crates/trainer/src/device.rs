@@ -197,7 +197,7 @@ fn start(name: &str, backend: Backend, index: Option<usize>) -> Result<NamedDevi
     }));
     std::panic::set_hook(hook);
     match result {
-        Ok((device, sum)) if sum == 8.0 => Ok(NamedDevice {
+        Ok((device, 8.0)) => Ok(NamedDevice {
             device,
             backend: backend.name,
             name: name.into(),

@@ -43,7 +43,6 @@ impl Experiment {
             .source
             .open(data_root, &recipe.data.split, recipe.seed)?;
         if recipe.data.cache {
-            let cached = |source| Arc::new(Cached::new(source, CACHE_LIMIT)) as Arc<dyn Source>;
             splits.train = cached(splits.train);
             splits.validation = splits.validation.map(cached);
         }
@@ -211,6 +210,11 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
         height: image.height,
         width: image.width,
     })
+}
+
+/// The same source with its decoded images kept in memory.
+fn cached(source: Arc<dyn Source>) -> Arc<dyn Source> {
+    Arc::new(Cached::new(source, CACHE_LIMIT))
 }
 
 /// The folder that data paths are relative to.

@@ -223,7 +223,7 @@ impl CheckpointStore {
                 Some((name.strip_prefix("step-")?.parse().ok()?, entry.path()))
             })
             .collect();
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
         found
     }
 

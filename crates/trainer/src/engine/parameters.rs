@@ -40,7 +40,7 @@ pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     }
     let chunks = (0..elements).step_by(SUM_CHUNK).map(|start| {
         let end = (start + SUM_CHUNK).min(elements);
-        flat.clone().slice([start..end]).square().sum()
+        flat.clone().slice(start..end).square().sum()
     });
     chunks
         .reduce(|total, chunk| total + chunk)
