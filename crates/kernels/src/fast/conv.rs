@@ -1,7 +1,7 @@
 //! Convolution over `f32` slices: forward, and the gradients of input, weights and bias.
 //!
 //! Images stay `[N, C, H, W]` throughout: blocks of columns are packed straight from the image
-//! ([`window`]) and multiplied by kernels that write where the result belongs ([`product`], [`weight`]).
+//! (`window`) and multiplied by kernels that write where the result belongs (`product`, `weight`).
 
 mod depthwise;
 mod product;

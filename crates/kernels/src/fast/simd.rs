@@ -1,6 +1,6 @@
 //! Vectors of `f32` for every instruction set the kernels know, and the choice among them at run time.
 //!
-//! A kernel is written once, generic over [`Simd`], and `simd_dispatch!` compiles it per instruction set
+//! A kernel is written once, generic over `Simd`, and `simd_dispatch!` compiles it per instruction set
 //! and calls the best one that the machine has. The portable set needs no particular processor and is
 //! what Miri and unknown architectures run.
 

@@ -1,6 +1,6 @@
 //! Classifiers, one file per architecture, behind one enum that a recipe names.
 //!
-//! Adding a model is one new file that implements [`Architecture`] and one line in [`zoo!`] below:
+//! Adding a model is one new file that implements [`Architecture`] and one line in `zoo!` below:
 //! the recipe's names, the registry, [`Classifier`] and every suite that runs "over all models"
 //! follow from that line. Variant names are torchvision's, and so are the state-dict keys.
 
