@@ -97,6 +97,14 @@ impl Source for Cached {
         self.source.identity(index)
     }
 
+    fn number(&self, index: usize) -> u64 {
+        self.source.number(index)
+    }
+
+    fn class_number(&self, class: usize) -> u64 {
+        self.source.class_number(class)
+    }
+
     fn remarks(&self) -> Vec<Remark> {
         self.source.remarks()
     }

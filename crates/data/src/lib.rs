@@ -6,6 +6,7 @@ pub mod cached;
 pub mod datasets;
 pub mod decode;
 pub mod download;
+pub mod draw;
 pub mod error;
 pub mod geometry;
 pub mod loader;

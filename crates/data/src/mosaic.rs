@@ -3,7 +3,7 @@
 //! Small images are enlarged by whole factors and stay blocky, large ones are reduced. Each class has a colour of its
 //! own, used for its boxes and its share of the mask; pixels marked [`Mask::IGNORE`] are striped.
 
-mod glyphs;
+pub(crate) mod glyphs;
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -168,8 +168,8 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
     image
 }
 
-/// Back to bytes, as RGB.
-fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
+/// The image of a batch at a place, back to bytes, as RGB.
+pub fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
     let [_, channels, height, width] = batch.shape;
     let plane = width * height;
     let values = &batch.images[at * channels * plane..][..channels * plane];
@@ -190,7 +190,7 @@ fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
 }
 
 /// Repeats each pixel `factor` times in both directions.
-fn enlarge(sample: Sample, factor: usize) -> Sample {
+pub(crate) fn enlarge(sample: Sample, factor: usize) -> Sample {
     let repeat = |width: usize, height: usize, values: &[u8], channels: usize| -> Vec<u8> {
         let at = |x: usize, y: usize| {
             &values[(y / factor * width + x / factor) * channels..][..channels]
@@ -265,7 +265,7 @@ fn outline(image: &mut Image, [x1, y1, x2, y2]: [usize; 4], colour: [u8; 3]) {
 }
 
 /// A colour for a class: hues a golden section apart, so that neighbours differ.
-fn colour(class: usize) -> [u8; 3] {
+pub(crate) fn colour(class: usize) -> [u8; 3] {
     let hue = (class as f32 * 0.618_034 + 0.08).fract() * 6.0;
     [0.0, 4.0, 2.0].map(|shift: f32| {
         let ramp = ((hue + shift).rem_euclid(6.0) - 3.0).abs() - 1.0;

@@ -18,6 +18,7 @@
 pub mod backbone;
 mod blocks;
 pub mod classification;
+pub mod detection;
 mod error;
 pub mod formula;
 pub mod layers;

@@ -13,6 +13,7 @@ mod crop;
 mod erase;
 mod filter;
 mod flip;
+mod objects;
 mod perspective;
 mod pipeline;
 mod policies;
@@ -28,9 +29,10 @@ pub use crop::{CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop};
 pub use erase::{Erase, EraseValue, RandomErasing};
 pub use filter::{Blur, GaussianBlur, GaussianNoise, Noise};
 pub use flip::{HorizontalFlip, VerticalFlip};
+pub use objects::{IouCrop, ScaleJitter, ZoomOut};
 pub use perspective::Perspective;
 pub(crate) use pipeline::check;
-pub use pipeline::{Pipeline, PixelOperation, Plan, Transform};
+pub use pipeline::{MINIMUM_VISIBLE, Pipeline, PixelOperation, Plan, Transform};
 pub use resize::{Letterbox, Resize, ResizeShortest};
 pub use values::Values;
 
@@ -78,6 +80,7 @@ augmentations! {
     Rotate, Translate, Scale, Shear, Perspective,
     CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop,
     Resize, ResizeShortest, Letterbox,
+    IouCrop, ZoomOut, ScaleJitter,
     ColourJitter, Greyscale, Solarise, Posterise, Equalise, AutoContrast, Invert, Sharpness,
     GaussianBlur, GaussianNoise, RandomErasing,
     RandAugment, TrivialAugmentWide, AutoAugment,

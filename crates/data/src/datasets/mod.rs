@@ -1,12 +1,15 @@
 //! One file for each dataset or format; [`crate::SourceConfig`] names them in recipes.
 
 pub mod cifar;
+pub mod coco;
 pub mod digits;
 pub mod folder;
 pub mod idx;
 pub mod mnist;
+pub mod objects;
 pub(crate) mod packed;
 pub mod scenes;
+pub mod voc;
 
 use std::path::Path;
 
