@@ -9,12 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::datasets::camvid::CamvidConfig;
 use crate::datasets::cifar::{Cifar10Config, Cifar100Config};
 use crate::datasets::digits::DigitsConfig;
 use crate::datasets::folder::FolderConfig;
 use crate::datasets::idx::IdxConfig;
 use crate::datasets::mnist::{FashionMnistConfig, MnistConfig};
+use crate::datasets::pairs::PairsConfig;
 use crate::datasets::scenes::ScenesConfig;
+use crate::datasets::voc_masks::VocMasksConfig;
 use crate::download::{Progress, Published};
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -131,6 +134,12 @@ pub enum SourceConfig {
     Cifar100(Cifar100Config),
     /// Image files in one folder a class.
     Folder(FolderConfig),
+    /// Folders of images and class masks.
+    Pairs(PairsConfig),
+    /// A folder in Pascal VOC's segmentation layout.
+    VocMasks(VocMasksConfig),
+    /// A folder in CamVid's layout.
+    Camvid(CamvidConfig),
 }
 
 impl SourceConfig {
@@ -208,6 +217,9 @@ impl SourceConfig {
             Self::Cifar10(config) => config.open(data_root),
             Self::Cifar100(config) => config.open(data_root),
             Self::Folder(config) => config.open(data_root),
+            Self::Pairs(config) => config.open(data_root),
+            Self::VocMasks(config) => config.open(data_root),
+            Self::Camvid(config) => config.open(data_root),
         }
     }
 
@@ -222,6 +234,9 @@ impl SourceConfig {
             Self::Cifar10(config) => ("cifar10", config.problems()),
             Self::Cifar100(config) => ("cifar100", config.problems()),
             Self::Folder(config) => ("folder", config.problems()),
+            Self::Pairs(config) => ("pairs", config.problems()),
+            Self::VocMasks(config) => ("voc-masks", config.problems()),
+            Self::Camvid(config) => ("camvid", config.problems()),
         };
         problems
             .into_iter()

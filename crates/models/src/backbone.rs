@@ -24,4 +24,13 @@ pub trait Backbone {
     /// - `x`: `[N, C, H, W]`, normalised
     /// - output: one `[N, C', H', W']` per stage
     fn feature_maps(&self, x: Tensor<4>) -> Vec<FeatureMap>;
+
+    /// The network without the layers that only its logits need, for a model that has heads of its own;
+    /// `None` where the network cannot be parted from them.
+    fn into_body(self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }

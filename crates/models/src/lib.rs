@@ -21,6 +21,7 @@ pub mod classification;
 mod error;
 pub mod formula;
 pub mod layers;
+pub mod segmentation;
 pub mod sequential;
 pub mod tags;
 pub mod verify;

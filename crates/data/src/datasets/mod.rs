@@ -1,12 +1,15 @@
 //! One file for each dataset or format; [`crate::SourceConfig`] names them in recipes.
 
+pub mod camvid;
 pub mod cifar;
 pub mod digits;
 pub mod folder;
 pub mod idx;
 pub mod mnist;
 pub(crate) mod packed;
+pub mod pairs;
 pub mod scenes;
+pub mod voc_masks;
 
 use std::path::Path;
 

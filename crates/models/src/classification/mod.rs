@@ -197,6 +197,13 @@ macro_rules! zoo {
             },)+)+]
         }
 
+        impl Classifier {
+            /// See [`Backbone::into_body`].
+            fn without_head(self) -> Option<Self> {
+                match self { $(Self::$family(model) => model.into_body().map(Self::$family),)+ }
+            }
+        }
+
         impl ClassifierConfig {
             /// The model's name in the registry.
             pub fn name(&self) -> &'static str {
@@ -446,6 +453,10 @@ impl Backbone for Classifier {
 
     fn feature_maps(&self, x: Tensor<4>) -> Vec<FeatureMap> {
         each!(self, model => model.feature_maps(x))
+    }
+
+    fn into_body(self) -> Option<Self> {
+        self.without_head()
     }
 }
 
