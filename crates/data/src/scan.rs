@@ -347,7 +347,11 @@ fn summarise(name: &str, part: &Arc<dyn Source>, seen: Vec<Seen>, report: &mut S
         name: name.into(),
         samples: part.len(),
         bad,
-        classes: part.classes().iter().cloned().zip(counts).collect(),
+        // A set of masks alone counts pixels, and no sample has a class.
+        classes: match has_masks && counts.iter().all(|count| *count == 0) {
+            true => Vec::new(),
+            false => part.classes().iter().cloned().zip(counts).collect(),
+        },
         mask_classes: if has_masks {
             part.mask_classes().iter().cloned().zip(pixels).collect()
         } else {

@@ -9,14 +9,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::datasets::camvid::CamvidConfig;
 use crate::datasets::cifar::{Cifar10Config, Cifar100Config};
 use crate::datasets::coco::CocoConfig;
 use crate::datasets::digits::DigitsConfig;
 use crate::datasets::folder::FolderConfig;
 use crate::datasets::idx::IdxConfig;
 use crate::datasets::mnist::{FashionMnistConfig, MnistConfig};
+use crate::datasets::pairs::PairsConfig;
 use crate::datasets::scenes::ScenesConfig;
 use crate::datasets::voc::VocConfig;
+use crate::datasets::voc_masks::VocMasksConfig;
 use crate::download::{Progress, Published};
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -149,6 +152,12 @@ pub enum SourceConfig {
     Voc(VocConfig),
     /// Images with boxes in COCO's JSON.
     Coco(CocoConfig),
+    /// Folders of images and class masks.
+    Pairs(PairsConfig),
+    /// A folder in Pascal VOC's segmentation layout.
+    VocMasks(VocMasksConfig),
+    /// A folder in CamVid's layout.
+    Camvid(CamvidConfig),
 }
 
 impl SourceConfig {
@@ -228,6 +237,9 @@ impl SourceConfig {
             Self::Folder(config) => config.open(data_root),
             Self::Voc(config) => config.open(data_root),
             Self::Coco(config) => config.open(data_root),
+            Self::Pairs(config) => config.open(data_root),
+            Self::VocMasks(config) => config.open(data_root),
+            Self::Camvid(config) => config.open(data_root),
         }
     }
 
@@ -244,6 +256,9 @@ impl SourceConfig {
             Self::Folder(config) => ("folder", config.problems()),
             Self::Voc(config) => ("voc", config.problems()),
             Self::Coco(config) => ("coco", config.problems()),
+            Self::Pairs(config) => ("pairs", config.problems()),
+            Self::VocMasks(config) => ("voc-masks", config.problems()),
+            Self::Camvid(config) => ("camvid", config.problems()),
         };
         problems
             .into_iter()

@@ -22,6 +22,7 @@ pub mod detection;
 mod error;
 pub mod formula;
 pub mod layers;
+pub mod segmentation;
 pub mod sequential;
 pub mod tags;
 pub mod verify;

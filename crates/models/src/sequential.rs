@@ -134,6 +134,26 @@ impl<B: Block> Sequential<B> {
         run(&self.0, x)
     }
 
+    /// What comes out of the first `ends[0]` entries, the first `ends[1]`, and so on, and of all of them.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C, H, W]`
+    /// - `ends`: rising
+    /// - output: one `[N, C', H', W']` for each end, and one more
+    pub fn forward_stages<const N: usize>(
+        &self,
+        x: Tensor<4>,
+        ends: [usize; N],
+    ) -> ([Tensor<4>; N], Tensor<4>) {
+        let (mut x, mut start) = (x, 0);
+        let parts = ends.map(|end| {
+            x = run(&self.0[start..end], x.clone());
+            start = end;
+            x.clone()
+        });
+        (parts, run(&self.0[start..], x))
+    }
+
     /// `act(layers(x) + residual)`: the end of a residual block, the addition done together with a batch
     /// normalisation that stands last.
     ///
@@ -267,7 +287,7 @@ impl<B: Block> Layer<B> {
         }
     }
 
-    fn out_channels(&self, channels: usize) -> usize {
+    pub(crate) fn out_channels(&self, channels: usize) -> usize {
         match self {
             Self::Conv(conv) => conv.weight.lazy_shape()[0],
             Self::Sequential(layers) => layers.out_channels(channels),

@@ -1,5 +1,6 @@
 //! One file for each dataset or format; [`crate::SourceConfig`] names them in recipes.
 
+pub mod camvid;
 pub mod cifar;
 pub mod coco;
 pub mod digits;
@@ -8,8 +9,10 @@ pub mod idx;
 pub mod mnist;
 pub mod objects;
 pub(crate) mod packed;
+pub mod pairs;
 pub mod scenes;
 pub mod voc;
+pub mod voc_masks;
 
 use std::path::Path;
 

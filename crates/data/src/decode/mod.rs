@@ -9,6 +9,7 @@
 //! A damaged file is an error, not a partly grey picture: JPEG is decoded strictly (zune-jpeg) and must end
 //! with its end marker. Size is checked by the header, before the pixels are allocated.
 
+pub mod mask;
 mod tiff;
 
 use std::fs::File;
