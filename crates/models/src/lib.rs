@@ -20,6 +20,7 @@ mod blocks;
 pub mod classification;
 mod error;
 pub mod formula;
+pub mod generation;
 pub mod layers;
 pub mod sequential;
 pub mod tags;
