@@ -222,6 +222,44 @@ def losses():
 # --- boxes ------------------------------------------------------------------------------------------
 
 
+def adversarial():
+    """Losses of a GAN on scores, with the extremes; targets of ones and zeros, smoothed for real images."""
+    g = torch.Generator().manual_seed(24)
+    real, generated = draw(g, 7, scale=3.0), draw(g, 5, scale=3.0)
+    real[:3] = torch.tensor([60.0, -60.0, 0.25])
+    generated[:3] = torch.tensor([-60.0, 60.0, -0.5])
+    bce = F.binary_cross_entropy_with_logits
+
+    def pair(loss, x, y, smoothing):
+        target = torch.full_like(x, 1 - smoothing)
+        if loss == "non_saturating":
+            return bce(x, target), bce(y, torch.zeros_like(y))
+        if loss == "hinge":
+            return (1 - x).clamp(min=0).mean(), (1 + y).clamp(min=0).mean()
+        return 0.5 * F.mse_loss(x, target), 0.5 * F.mse_loss(y, torch.zeros_like(y))
+
+    def own(loss, y):
+        if loss == "non_saturating":
+            return bce(y, torch.ones_like(y))
+        return -y.mean() if loss == "hinge" else 0.5 * F.mse_loss(y, torch.ones_like(y))
+
+    cases = []
+    for loss in ("non_saturating", "hinge", "least_squares"):
+        for smoothing in (0.0, 0.1):
+            x, y = real.clone().requires_grad_(True), generated.clone().requires_grad_(True)
+            parts = pair(loss, x, y, smoothing)
+            grad_real, grad_generated = torch.autograd.grad(sum(parts), [x, y])
+            value, grad = with_gradient(lambda y: own(loss, y), generated)
+            cases.append(
+                dict(
+                    kind="adversarial", loss=loss, smoothing=smoothing, real=tensor(real), generated=tensor(generated),
+                    discriminator=[number(p.item()) for p in parts], grad_real=tensor(grad_real),
+                    grad_generated=tensor(grad_generated), generator=[number(value.item())], grad_generator=tensor(grad),
+                )
+            )
+    write("adversarial", cases)
+
+
 def random_boxes(generator, n, size=100.0, scale=30.0):
     """Boxes with corners that are exact in float32."""
     xy = torch.rand(n, 2, generator=generator) * size
@@ -457,7 +495,7 @@ def sampling():
     write("sampling", cases)
 
 
-GROUPS = {"losses": losses, "boxes": boxes, "suppression": suppression, "sampling": sampling}
+GROUPS = {"losses": losses, "boxes": boxes, "suppression": suppression, "sampling": sampling, "adversarial": adversarial}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or GROUPS:

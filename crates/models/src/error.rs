@@ -18,6 +18,21 @@ pub enum ModelError {
         /// Width of the input in pixels.
         width: usize,
     },
+    /// Images of a size that the network does not make.
+    #[error(
+        "{model} makes square images of {sides} pixels, the data gives {height}x{width}; bring them to one of \
+         these sizes in `data.prepare`: `{{ resize = {{ width = 32, height = 32 }} }}`"
+    )]
+    InputSide {
+        /// The model's name.
+        model: String,
+        /// The sides there are.
+        sides: &'static str,
+        /// Height of the images in pixels.
+        height: usize,
+        /// Width of the images in pixels.
+        width: usize,
+    },
     /// The input has no channel.
     #[error("{model}: the input needs at least one channel, got 0")]
     NoChannels {

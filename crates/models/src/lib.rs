@@ -21,6 +21,7 @@ pub mod classification;
 pub mod detection;
 mod error;
 pub mod formula;
+pub mod generation;
 pub mod layers;
 pub mod segmentation;
 pub mod sequential;

@@ -136,7 +136,11 @@ impl Place {
 
     fn buffer(&self) -> bool {
         let (name, container) = self.leaf();
-        container == "Struct:BatchNorm" && name.starts_with("running_")
+        match container {
+            "Struct:BatchNorm" => name.starts_with("running_"),
+            "Struct:SpectralConv" => name == "u",
+            _ => false,
+        }
     }
 
     /// The path, without enum variants and with PyTorch's name for the parameter itself.

@@ -2,6 +2,7 @@
 //!
 //! A loss named after a mean gives `[1]`; the others are element-wise, and the caller reduces them.
 
+mod adversarial;
 mod binary;
 mod cross_entropy;
 mod dice;
@@ -9,6 +10,7 @@ mod focal;
 mod lovasz;
 mod smooth_l1;
 
+pub use adversarial::{AdversarialLoss, discriminator_loss, generator_loss};
 pub use binary::binary_cross_entropy_with_logits;
 pub use cross_entropy::{
     CrossEntropyOptions, cross_entropy, cross_entropy_per_sample, cross_entropy_pixels,
