@@ -2,6 +2,18 @@
 //!
 //! Small images are enlarged by whole factors and stay blocky, large ones are reduced. Each class has a colour of its
 //! own, used for its boxes and its share of the mask; pixels marked [`Mask::IGNORE`] are striped.
+//!
+//! ```
+//! use firesight_data::mosaic::mosaic;
+//! use firesight_data::normalize::Normalize;
+//!
+//! // Nothing to show is a picture of one pixel.
+//! let picture = mosaic(&[], &Normalize::default(), &[], 16);
+//! let folder = tempfile::tempdir()?;
+//! firesight_data::mosaic::write_png(&picture, &folder.path().join("preview.png"))?;
+//! assert_eq!((picture.width, picture.height), (1, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod glyphs;
 
