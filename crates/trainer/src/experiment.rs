@@ -10,14 +10,13 @@ use firesight_data::cached::Cached;
 use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
-use firesight_data::sample::Label;
 use firesight_data::source::{Source, Splits, fingerprint};
 
 use crate::card::ModelCard;
 use crate::device::NamedDevice;
 use crate::engine::Task;
-use crate::recipe::{Recipe, TaskConfig};
-use crate::task;
+use crate::recipe::Recipe;
+use crate::task::Setup;
 
 /// Decoded images of a split that `cache = true` keeps at most, in bytes; the rest is read anew.
 const CACHE_LIMIT: usize = 4 << 30;
@@ -126,19 +125,20 @@ impl Experiment {
         Ok(Loader::new(source, Arc::new(pipeline), normalize, config)?)
     }
 
-    /// Builds the task with freshly initialised networks on the device.
+    /// Builds the task with freshly initialised networks on the device; `run` is where a training puts
+    /// the pictures of its course.
     ///
     /// # Errors
     /// What the model cannot be built from.
-    pub fn task(&self, device: &NamedDevice) -> anyhow::Result<Box<dyn Task>> {
+    pub fn task(&self, device: &NamedDevice, run: Option<&Path>) -> anyhow::Result<Box<dyn Task>> {
         device.device.seed(self.recipe.seed);
         let training_device = device.device.clone().autodiff();
-        task::build(
-            &self.recipe,
-            self.card.input(),
-            self.card.classes.len(),
-            &training_device,
-        )
+        self.recipe.task.table().build(&Setup {
+            recipe: &self.recipe,
+            card: &self.card,
+            device: &training_device,
+            run,
+        })
     }
 
     /// The dataset's splits by name and size.
@@ -185,14 +185,10 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
         }
     }
     let sample = first.context("data.source: no image of the training split can be read")?;
-    match (&recipe.task, &sample.label) {
-        (TaskConfig::Classification(_), Label::Class(_)) => {}
-        (TaskConfig::Classification(_), _) => {
-            bail!(
-                "task.classification needs a dataset with one class per image; {} has none",
-                source.origin(0)
-            )
-        }
+    let task = recipe.task.table();
+    if !task.takes(&sample.label) {
+        let (name, needs, origin) = (task.name(), task.needs(), source.origin(0));
+        bail!("task.{name} needs a dataset with {needs}; {origin} has none");
     }
     let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
     let image = Pipeline::new(steps).apply(sample, &mut rng)?.image;
@@ -203,8 +199,8 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
         }
     }
     Ok(ModelCard {
-        task: recipe.task.name().to_owned(),
-        model: recipe.task.model_name(),
+        task: task.name().to_owned(),
+        model: task.model_name(),
         classes: source.classes().to_vec(),
         channels: image.channels,
         height: image.height,

@@ -3,34 +3,36 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use firesight_models::classification::Classifier;
 use firesight_models::tags;
-use firesight_models::weights::{LoadOptions, LoadReport, load};
+use firesight_models::weights::{LoadOptions, LoadReport, TorchNames, load};
 
 use crate::recipe::InitConfig;
 
-/// Loads the weights of a recipe's `init` into a freshly built classifier of that name. The head keeps
-/// its random values where the number of classes differs.
+/// Loads the weights of a recipe's `init`, which stands at `key`, into a freshly built model of that name.
+/// The head keeps its random values where the number of classes differs.
 ///
 /// # Errors
 /// A file that cannot be read or does not fit, a tag that there is not, a file that is not the published
 /// one.
-pub fn apply(
-    module: Classifier,
+pub fn apply<M: TorchNames>(
+    module: M,
     model: &str,
     init: &InitConfig,
-) -> anyhow::Result<(Classifier, LoadReport)> {
+    key: &str,
+) -> anyhow::Result<(M, LoadReport)> {
     let (key, path) = match init {
-        InitConfig::Weights(path) => ("weights", PathBuf::from(path)),
-        InitConfig::Tag(tag) => ("tag", published(model, tag)?),
+        InitConfig::Weights(path) => (format!("{key}.weights"), PathBuf::from(path)),
+        InitConfig::Tag(tag) => {
+            let key = format!("{key}.tag");
+            let path = published(model, tag, &key)?;
+            (key, path)
+        }
     };
-    load(module, &path, &LoadOptions::default())
-        .with_context(|| format!("task.classification.init.{key}"))
+    load(module, &path, &LoadOptions::default()).context(key)
 }
 
 /// The file of a published tag, checked against the published digits of its SHA-256.
-fn published(model: &str, name: &str) -> anyhow::Result<PathBuf> {
-    let key = "task.classification.init.tag";
+fn published(model: &str, name: &str, key: &str) -> anyhow::Result<PathBuf> {
     let Some(tag) = tags::tag(model, name) else {
         let known: Vec<&str> = tags::tags(model).map(|tag| tag.tag).collect();
         match known.is_empty() {

@@ -57,7 +57,10 @@ pub fn of(preprocessing: &Preprocessing) -> (Vec<Augment>, Normalize) {
 pub(crate) fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
     let config = match &recipe.task {
         TaskConfig::Classification(config) => config,
-        #[allow(unreachable_patterns, reason = "the other tasks name no published classifier")]
+        #[allow(
+            unreachable_patterns,
+            reason = "the other tasks name no published classifier"
+        )]
         _ => return,
     };
     let Some(InitConfig::Tag(name)) = &config.init else {
@@ -81,7 +84,8 @@ pub(crate) fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
             let message = format!(
                 "the published weights of {model} were trained on images normalised by 0.5 and 0.5"
             );
-            let help = "set `transform-input = true` and normalise by ImageNet's mean and deviation";
+            let help =
+                "set `transform-input = true` and normalise by ImageNet's mean and deviation";
             checks.error(
                 &format!("task.classification.model.{model}"),
                 message,
@@ -100,9 +104,14 @@ fn normalisation(recipe: &Recipe, tag: &Tag, checks: &mut Checks<'_>) {
     ] {
         if !is(found, &published) {
             let Tag { model, tag, .. } = tag;
-            let message =
-                format!("the weights {tag} of {model} were trained with {published:?}, not {found:?}");
-            checks.warning(key, message, Some("set `data.mean` and `data.std` to those of the weights"));
+            let message = format!(
+                "the weights {tag} of {model} were trained with {published:?}, not {found:?}"
+            );
+            checks.warning(
+                key,
+                message,
+                Some("set `data.mean` and `data.std` to those of the weights"),
+            );
         }
     }
 }

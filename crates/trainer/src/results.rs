@@ -9,10 +9,11 @@ use firesight_data::mosaic::{mosaic, write_png};
 use firesight_data::sample::Image;
 use firesight_data::source::Source;
 use firesight_report::results::{
-    Confusion, Evaluation as Numbers, Example, Guess, Results, Weights as Measured,
+    Confusion, Evaluation as Numbers, Example, Guess, Picture, Results, Section,
+    Weights as Measured,
 };
 
-use crate::engine::{Details, Evaluation, SampleDetail, Task, Weights};
+use crate::engine::{Details, Evaluation, Gallery, SampleDetail, Task, Weights};
 use crate::experiment::{Experiment, normalize};
 
 /// How many augmented images a preview shows.
@@ -103,7 +104,6 @@ pub fn write(
     results.confusion = confusion.map(|counts| Confusion { counts });
     results.per_class.clear();
     results.most_confused.clear();
-    results.sections = details.sections.clone();
     let mut samples: Vec<&SampleDetail> = details.samples.iter().collect();
     samples.sort_by(|a, b| b.loss.total_cmp(&a.loss).then(a.index.cmp(&b.index)));
     let folder = run.join("examples").join(split);
@@ -112,8 +112,33 @@ pub fn write(
     results.worst = pictures(run, &folder, "worst", source.as_ref(), worst)?;
     let best = samples.iter().copied().rev().take(EXAMPLES);
     results.best = pictures(run, &folder, "best", source.as_ref(), best)?;
+    results.sections = details.sections.clone();
+    for gallery in &details.galleries {
+        results.sections.push(section(run, &folder, gallery)?);
+    }
     results.write(run)?;
     Ok(())
+}
+
+/// Writes the pictures of a gallery and gives the section that shows them.
+fn section(run: &Path, folder: &Path, gallery: &Gallery) -> anyhow::Result<Section> {
+    let name = gallery.title.to_lowercase().replace(' ', "-");
+    let mut images = Vec::new();
+    for (number, (image, caption)) in gallery.pictures.iter().enumerate() {
+        let path = folder.join(format!("{name}-{:02}.png", number + 1));
+        write_png(image, &path)?;
+        images.push(Picture {
+            path: path.strip_prefix(run).unwrap_or(&path).to_path_buf(),
+            caption: caption.clone(),
+            alt: caption.clone(),
+        });
+    }
+    Ok(Section {
+        title: gallery.title.clone(),
+        text: gallery.text.clone(),
+        images,
+        ..Section::default()
+    })
 }
 
 fn pictures<'a>(

@@ -7,8 +7,9 @@
 
 use std::cell::RefCell;
 
-use fast_image_resize::images::{CroppedImage, Image as Target, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Filter, Window};
 use crate::sample::Image;
@@ -48,11 +49,6 @@ pub(super) fn resize(
     };
     let (left, span_x) = span(part.x, part.width, window.width, width);
     let (top, span_y) = span(part.y, part.height, window.height, height);
-    let kind = if image.channels == 1 {
-        PixelType::U8
-    } else {
-        PixelType::U8x3
-    };
     let filter = match filter {
         Filter::Bilinear => FilterType::Bilinear,
         Filter::Bicubic => FilterType::CatmullRom,
@@ -61,21 +57,38 @@ pub(super) fn resize(
         .resize_alg(ResizeAlg::Convolution(filter))
         .use_alpha(false)
         .crop(left, top, span_x, span_y);
-    let mut target = Target::new(part.width as u32, part.height as u32, kind);
-    let whole = ImageRef::new(image.width as u32, image.height as u32, &image.pixels, kind)
-        .expect("an image holds width * height * channels values");
-    let (x, y) = (window.x as u32, window.y as u32);
-    let source = CroppedImage::new(&whole, x, y, window.width as u32, window.height as u32)
-        .expect("a window lies inside its image");
-    RESIZER
-        .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &options))
-        .expect("source and target have the same pixel type and are not empty");
+    let mut pixels = vec![0; part.width * part.height * image.channels];
+    match image.channels {
+        1 => convolve::<U8>(image, window, part, &mut pixels, &options),
+        _ => convolve::<U8x3>(image, window, part, &mut pixels, &options),
+    }
     Image {
         width: part.width,
         height: part.height,
         channels: image.channels,
-        pixels: target.into_vec(),
+        pixels,
     }
+}
+
+/// Resizes into `target`; typed, so that the filters of the two kinds of pixel that there are get compiled alone.
+fn convolve<P: PixelTrait>(
+    image: &Image,
+    window: Window,
+    part: Window,
+    target: &mut [u8],
+    options: &ResizeOptions,
+) {
+    let (width, height) = (image.width as u32, image.height as u32);
+    let whole = TypedImageRef::<P>::from_buffer(width, height, &image.pixels)
+        .expect("an image holds width * height * channels values");
+    let (x, y) = (window.x as u32, window.y as u32);
+    let source = TypedCroppedImage::new(whole, x, y, window.width as u32, window.height as u32)
+        .expect("a window lies inside its image");
+    let mut target = TypedImage::<P>::from_buffer(part.width as u32, part.height as u32, target)
+        .expect("the target holds width * height * channels values");
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize_typed(&source, &mut target, options))
+        .expect("source and target are not empty");
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
     let source = experiment.split(&args.split).map_err(usage)?;
-    let mut task = experiment.task(&device).map_err(usage)?;
+    let mut task = experiment.task(&device, None).map_err(usage)?;
     let checkpoint = engine::load(&path.checkpoint)?;
     let step = checkpoint.progress.step;
     Engine::restore(task.as_mut(), &path.checkpoint, checkpoint)?;
@@ -126,6 +126,9 @@ fn write_predictions(
 ) -> anyhow::Result<()> {
     use anyhow::Context;
     let name = |class: usize| quoted(&experiment.card.classes[class]);
+    if let Some(text) = &details.predictions {
+        return std::fs::write(path, text).with_context(|| format!("{}", path.display()));
+    }
     let write = || -> std::io::Result<()> {
         let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
         writeln!(file, "origin,truth,predicted,probability,loss")?;
@@ -146,7 +149,7 @@ fn write_predictions(
 }
 
 /// A field of CSV, quoted where it must be (RFC 4180).
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::cli) fn quoted(text: &str) -> String {
     match text.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),

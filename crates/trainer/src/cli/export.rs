@@ -45,7 +45,7 @@ pub fn run(args: ExportArgs) -> anyhow::Result<End> {
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     let card = predictor.card();
     let metadata = [("model".to_owned(), card.model.clone())].into();
-    firesight_models::weights::save_safetensors(predictor.model(), &args.out, &metadata)?;
+    predictor.model().save(&args.out, &metadata)?;
     let normalize = normalize(predictor.recipe(), card.channels);
     let sidecar = Sidecar {
         model: card.model.clone(),

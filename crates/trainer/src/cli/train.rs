@@ -110,7 +110,10 @@ impl Session {
 
     fn run(&mut self, resume: bool) -> anyhow::Result<End> {
         let recipe = &self.experiment.recipe;
-        let mut task = self.experiment.task(&self.device).map_err(usage)?;
+        let mut task = self
+            .experiment
+            .task(&self.device, Some(&self.folder.path))
+            .map_err(usage)?;
         let train = self.experiment.train_loader().map_err(usage)?;
         let validation = self.experiment.splits.validation.clone();
         let validation = validation

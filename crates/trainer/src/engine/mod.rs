@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
+use firesight_data::sample::Image;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, load};
 pub use ema::Ema;
@@ -53,6 +54,16 @@ pub trait Task {
     /// A gradient that is not a number; no network has then been updated with it.
     fn train_batch(&mut self, batch: Batch, step: &Step) -> Result<StepReport, NonFiniteGradient>;
 
+    /// Called after each optimizer step, with its number from 1: for pictures of the training's course
+    /// and for a watch over it. What is returned is shown and logged as warnings.
+    ///
+    /// # Errors
+    /// A picture that cannot be written; the run ends then.
+    fn after_update(&mut self, step: u64) -> anyhow::Result<Vec<String>> {
+        let _ = step;
+        Ok(Vec::new())
+    }
+
     /// Measures the present networks on a split.
     ///
     /// # Errors
@@ -73,8 +84,24 @@ pub struct Details {
     pub confusion: Option<Vec<Vec<u64>>>,
     /// Every sample measured.
     pub samples: Vec<SampleDetail>,
-    /// Tables, charts and pictures of the task's own.
+    /// Tables and charts of the task's own.
     pub sections: Vec<firesight_report::results::Section>,
+    /// Pictures of the task's own, written beside the report.
+    pub galleries: Vec<Gallery>,
+    /// What `eval --predictions` writes where the task has a format of its own; else each of `samples`
+    /// becomes a line of CSV.
+    pub predictions: Option<String>,
+}
+
+/// Pictures that a report shows under one heading.
+#[derive(Clone, Debug, Default)]
+pub struct Gallery {
+    /// The heading; in small letters it also names the files.
+    pub title: String,
+    /// Paragraphs above the pictures.
+    pub text: Vec<String>,
+    /// Each picture with its caption.
+    pub pictures: Vec<(Image, String)>,
 }
 
 /// One sample of an evaluation.

@@ -330,6 +330,9 @@ impl<'a, 'b> Session<'a, 'b> {
             }
             self.progress.step += 1;
             let step = self.progress.step;
+            for warning in self.task.after_update(step).map_err(EngineError::Sink)? {
+                self.emit(&Event::Warning(warning))?;
+            }
             if last || step.is_multiple_of(log_every) {
                 let loss = self.progress.take_window();
                 let seconds = self.seconds();

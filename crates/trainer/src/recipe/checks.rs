@@ -3,7 +3,7 @@
 use firesight_data::augment::Augmentation;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
 
-use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig, TaskConfig};
+use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
 use crate::card::ModelCard;
 
 /// Checks a recipe by itself; every finding points at the key that is wrong.
@@ -13,6 +13,7 @@ pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
     task(recipe, checks);
     optimizer(recipe, checks);
     schedule(recipe, checks);
+    crate::preprocessing::check(recipe, checks);
 }
 
 fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
@@ -112,28 +113,8 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
 }
 
 fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
-    let TaskConfig::Classification(config) = &recipe.task;
-    let table = "task.classification";
-    share(
-        checks,
-        &format!("{table}.label-smoothing"),
-        config.label_smoothing,
-    );
-    let name = config.model.name();
-    checks.errors(&format!("{table}.model.{name}"), config.model.problems());
-    for (index, weight) in config.class_weights.iter().enumerate() {
-        if !(*weight >= 0.0 && weight.is_finite()) {
-            let path = format!("{table}.class-weights[{index}]");
-            checks.error(
-                &path,
-                format!("{weight} is no weight"),
-                Some("give 0 or more"),
-            );
-        }
-    }
-    for (index, pattern) in config.freeze.iter().enumerate() {
-        regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
-    }
+    let task = recipe.task.table();
+    task.check(&format!("task.{}", task.name()), checks);
     for (index, group) in recipe.parameter_groups.iter().enumerate() {
         let path = format!("parameter-groups[{index}]");
         regular_expression(checks, &format!("{path}.pattern"), &group.pattern);
@@ -257,7 +238,8 @@ fn betas(checks: &mut Checks<'_>, table: &str, betas: [f64; 2]) {
     }
 }
 
-fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
+/// A share from 0 to below 1.
+pub(crate) fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
     if !(0.0..1.0).contains(&value) {
         checks.error(
             path,
@@ -267,13 +249,15 @@ fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
     }
 }
 
-fn positive(checks: &mut Checks<'_>, path: &str, value: f64) {
+/// A finite number above 0.
+pub(crate) fn positive(checks: &mut Checks<'_>, path: &str, value: f64) {
     if !(value > 0.0 && value.is_finite()) {
         checks.error(path, format!("{value} is not above 0"), None);
     }
 }
 
-fn not_negative(checks: &mut Checks<'_>, path: &str, value: f64) {
+/// A finite number, 0 or more.
+pub(crate) fn not_negative(checks: &mut Checks<'_>, path: &str, value: f64) {
     if !(value >= 0.0 && value.is_finite()) {
         checks.error(
             path,
@@ -283,7 +267,8 @@ fn not_negative(checks: &mut Checks<'_>, path: &str, value: f64) {
     }
 }
 
-fn regular_expression(checks: &mut Checks<'_>, path: &str, pattern: &str) {
+/// A pattern that compiles.
+pub(crate) fn regular_expression(checks: &mut Checks<'_>, path: &str, pattern: &str) {
     if let Err(error) = regex::Regex::new(pattern) {
         let reason = error.to_string();
         let last = reason.lines().last().unwrap_or_default().trim().to_owned();
@@ -296,31 +281,14 @@ fn regular_expression(checks: &mut Checks<'_>, path: &str, pattern: &str) {
 /// # Errors
 /// Every contradiction, with the place of the key.
 pub fn check_data(loaded: &Loaded<Recipe>, card: &ModelCard) -> Result<(), Diagnostics> {
-    let TaskConfig::Classification(config) = &loaded.value.task;
+    let task = loaded.value.task.table();
     let mut checks = loaded.diagnostics();
-    let (weights, classes) = (config.class_weights.len(), card.classes.len());
-    if weights != 0 && weights != classes {
-        let message = format!("{weights} weights for the {classes} classes of the dataset");
-        let help = format!("the classes are {}", some(&card.classes));
-        checks.error("task.classification.class-weights", message, Some(&help));
-    }
-    if classes < 2 {
-        let message = format!("the dataset has {classes} class; there is nothing to tell apart");
-        checks.error("data.source", message, None);
-    }
-    let least = config.model.minimum();
-    if card.height.min(card.width) < least {
-        let (name, width, height) = (config.model.name(), card.width, card.height);
-        let message =
-            format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
-        let help = "enlarge the images in `data.prepare`, or take another model";
-        checks.error("task.classification.model", message, Some(help));
-    }
+    task.check_data(&format!("task.{}", task.name()), card, &mut checks);
     checks.finish().map(|_| ())
 }
 
 /// The first few of a list of names.
-fn some(names: &[String]) -> String {
+pub(crate) fn some(names: &[String]) -> String {
     let shown = names
         .iter()
         .take(12)

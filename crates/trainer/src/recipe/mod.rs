@@ -15,12 +15,13 @@ use firesight_data::batch::Mixing;
 use firesight_data::sampling::Sampling;
 use firesight_data::source::SourceConfig;
 use firesight_data::split::SplitConfig;
-use firesight_models::classification::ClassifierConfig;
 use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::task::ClassificationConfig;
 pub use checks::{check, check_data};
+pub(crate) use checks::{regular_expression, share, some};
 pub use optimizer::{
     AdagradConfig, AdamConfig, AdamwConfig, LionConfig, MuonConfig, OptimizerConfig,
     ParameterGroup, RmspropConfig, SgdConfig,
@@ -147,43 +148,6 @@ fn prefetch() -> usize {
 pub enum TaskConfig {
     /// One class for each image.
     Classification(ClassificationConfig),
-}
-
-impl TaskConfig {
-    /// The task's name in the recipe.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Classification(_) => "classification",
-        }
-    }
-
-    /// The model's name in the recipe.
-    pub fn model_name(&self) -> String {
-        match self {
-            Self::Classification(config) => config.model.name().to_owned(),
-        }
-    }
-}
-
-/// Classification: cross-entropy over one class per image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ClassificationConfig {
-    /// The network.
-    pub model: ClassifierConfig,
-    /// The share of the target that is spread evenly over all classes, 0 to below 1.
-    #[serde(default)]
-    pub label_smoothing: f64,
-    /// A weight of each class in the loss; empty for equal weights.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub class_weights: Vec<f64>,
-    /// Weights to start from instead of random ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init: Option<InitConfig>,
-    /// Patterns of parameter names that are not trained; their layers' running statistics and dropout
-    /// stand still too.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub freeze: Vec<String>,
 }
 
 /// Weights to start from.

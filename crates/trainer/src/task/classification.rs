@@ -4,20 +4,117 @@
 //! an evaluation is plain cross-entropy, the mean of `-ln p(true class)`, so that runs with different
 //! settings can be compared.
 
-use burn::module::{Module, ParamGroup};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
 use firesight_metrics::{ConfusionMatrix, TopK, softmax};
-use firesight_models::classification::{Classifier, InputSpec};
+use firesight_models::classification::{Classifier, ClassifierConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
+use firesight_recipe::Checks;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::{Setup, TaskRecipe, freeze, images};
+use crate::card::ModelCard;
 use crate::engine::{
-    Batches, Details, Evaluation, Network, NetworkConfig, NonFiniteGradient, SampleDetail, Step,
-    StepReport, Task, TrainedNetwork, Weights,
+    Batches, Details, Evaluation, Network, NonFiniteGradient, SampleDetail, Step, StepReport, Task,
+    TrainedNetwork, Weights,
 };
-use crate::recipe::{ClassificationConfig, Goal};
+use crate::predictor::{Model, TrainedWeights};
+use crate::recipe::{Goal, InitConfig, regular_expression, share, some};
+
+/// Classification: cross-entropy over one class per image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClassificationConfig {
+    /// The network.
+    pub model: ClassifierConfig,
+    /// The share of the target that is spread evenly over all classes, 0 to below 1.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// A weight of each class in the loss; empty for equal weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f64>,
+    /// Weights to start from instead of random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Patterns of parameter names that are not trained; their layers' running statistics and dropout
+    /// stand still too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+}
+
+impl TaskRecipe for ClassificationConfig {
+    fn name(&self) -> &'static str {
+        "classification"
+    }
+
+    fn model_name(&self) -> String {
+        self.model.name().to_owned()
+    }
+
+    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+        let smoothing = self.label_smoothing;
+        share(checks, &format!("{table}.label-smoothing"), smoothing);
+        let name = self.model.name();
+        checks.errors(&format!("{table}.model.{name}"), self.model.problems());
+        for (index, weight) in self.class_weights.iter().enumerate() {
+            if !(*weight >= 0.0 && weight.is_finite()) {
+                let path = format!("{table}.class-weights[{index}]");
+                let message = format!("{weight} is no weight");
+                checks.error(&path, message, Some("give 0 or more"));
+            }
+        }
+        for (index, pattern) in self.freeze.iter().enumerate() {
+            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+        }
+    }
+
+    fn takes(&self, label: &Label) -> bool {
+        matches!(label, Label::Class(_))
+    }
+
+    fn needs(&self) -> &'static str {
+        "one class per image"
+    }
+
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        let (weights, classes) = (self.class_weights.len(), card.classes.len());
+        if weights != 0 && weights != classes {
+            let message = format!("{weights} weights for the {classes} classes of the dataset");
+            let help = format!("the classes are {}", some(&card.classes));
+            checks.error(&format!("{table}.class-weights"), message, Some(&help));
+        }
+        if classes < 2 {
+            let message =
+                format!("the dataset has {classes} class; there is nothing to tell apart");
+            checks.error("data.source", message, None);
+        }
+        let least = self.model.minimum();
+        if card.height.min(card.width) < least {
+            let (name, width, height) = (self.model.name(), card.width, card.height);
+            let message =
+                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+            let help = "enlarge the images in `data.prepare`, or take another model";
+            checks.error(&format!("{table}.model"), message, Some(help));
+        }
+    }
+
+    fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>> {
+        Ok(Box::new(ClassificationTask::new(self, setup)?))
+    }
+
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> anyhow::Result<Model> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        Ok(Model::Classifier(Box::new(weights.load("model", module)?)))
+    }
+}
 
 /// A classifier under training.
 pub struct ClassificationTask {
@@ -32,24 +129,22 @@ impl ClassificationTask {
     ///
     /// # Errors
     /// An input that the model cannot take, or weights that do not fit it.
-    pub fn new(
-        config: &ClassificationConfig,
-        network: &NetworkConfig,
-        input: InputSpec,
-        classes: usize,
-        device: &Device,
-    ) -> anyhow::Result<Self> {
-        let mut module = config.model.init(input, classes, device)?;
+    pub fn new(config: &ClassificationConfig, setup: &Setup<'_>) -> anyhow::Result<Self> {
+        let (card, device) = (setup.card, setup.device);
+        let mut module = config
+            .model
+            .init(card.input(), card.classes.len(), device)?;
         if let Some(init) = &config.init {
-            let (loaded, report) = crate::init::apply(module, config.model.name(), init)?;
+            let (loaded, report) = crate::init::apply(
+                module,
+                config.model.name(),
+                init,
+                "task.classification.init",
+            )?;
             module = loaded;
             eprintln!("{}", crate::init::describe(&report));
         }
-        for pattern in &config.freeze {
-            let group = ParamGroup::from_regex(pattern)
-                .map_err(|error| anyhow::anyhow!("task.classification.freeze: {error:?}"))?;
-            module = module.freeze_group(group);
-        }
+        let module = freeze(module, &config.freeze, "task.classification.freeze")?;
         let class_weights = (!config.class_weights.is_empty()).then(|| {
             config
                 .class_weights
@@ -58,13 +153,13 @@ impl ClassificationTask {
                 .collect()
         });
         Ok(Self {
-            network: Network::new("model", module, network, device),
+            network: Network::new("model", module, &setup.network(), device),
             loss: CrossEntropyOptions {
                 label_smoothing: config.label_smoothing,
                 class_weights,
                 ..CrossEntropyOptions::default()
             },
-            classes,
+            classes: card.classes.len(),
             device: device.clone(),
         })
     }
@@ -107,13 +202,6 @@ fn class_of(label: &Label) -> usize {
         Label::Class(class) => *class,
         other => unreachable!("a classification dataset gave the label {other:?}"),
     }
-}
-
-fn images(batch: &mut Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(
-        TensorData::new(std::mem::take(&mut batch.images), batch.shape),
-        device,
-    )
 }
 
 impl Task for ClassificationTask {

@@ -1,35 +1,117 @@
-//! One file per kind of training; each implements [`crate::engine::Task`].
+//! One file per kind of training: its table of the recipe, a [`TaskRecipe`], and its training, a
+//! [`crate::engine::Task`].
 
 mod classification;
 
-pub use classification::ClassificationTask;
+use std::path::Path;
+
+use burn::module::ParamGroup;
+use burn::tensor::{Device, Tensor, TensorData};
+use firesight_data::batch::Batch;
+use firesight_data::sample::Label;
+use firesight_models::weights::TorchNames;
+use firesight_recipe::Checks;
+
 pub(crate) use classification::best;
+pub use classification::{ClassificationConfig, ClassificationTask};
 
-use burn::tensor::Device;
-use firesight_models::classification::InputSpec;
-
+use crate::card::ModelCard;
 use crate::engine::{NetworkConfig, Task};
+use crate::predictor::{Model, TrainedWeights};
 use crate::recipe::{Recipe, TaskConfig};
 
-/// Builds the task of a recipe, with freshly initialised networks on a device with autodiff.
+/// What the rest of the program asks of a task's table in the recipe.
+pub trait TaskRecipe {
+    /// The task's name in the recipe.
+    fn name(&self) -> &'static str;
+
+    /// The model's name in the recipe.
+    fn model_name(&self) -> String;
+
+    /// Checks the table by itself; `table` is its path in the recipe, `task.<name>`.
+    fn check(&self, table: &str, checks: &mut Checks<'_>);
+
+    /// Whether a dataset whose samples carry such labels can be learned from.
+    fn takes(&self, label: &Label) -> bool;
+
+    /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
+    fn needs(&self) -> &'static str;
+
+    /// Checks the table against what the data tells.
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>);
+
+    /// Builds freshly initialised networks on the setup's device and what trains them.
+    ///
+    /// # Errors
+    /// What the model cannot be built from: an image too small for it, weights that do not fit.
+    fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>>;
+
+    /// Builds the network that predicts, with trained weights.
+    ///
+    /// # Errors
+    /// Weights that do not fit, named.
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> anyhow::Result<Model>;
+}
+
+impl TaskConfig {
+    /// The table of the task that was chosen.
+    pub fn table(&self) -> &dyn TaskRecipe {
+        match self {
+            Self::Classification(config) => config,
+        }
+    }
+}
+
+/// What a task is built from, beside its own table.
+pub struct Setup<'a> {
+    /// The whole recipe.
+    pub recipe: &'a Recipe,
+    /// What the data tells the model.
+    pub card: &'a ModelCard,
+    /// The device, with autodiff.
+    pub device: &'a Device,
+    /// The run folder, for pictures of the training's course; none where nothing is trained.
+    pub run: Option<&'a Path>,
+}
+
+impl Setup<'_> {
+    /// How the recipe wants its networks trained.
+    pub fn network(&self) -> NetworkConfig {
+        NetworkConfig {
+            optimizer: self.recipe.optimizer.clone(),
+            groups: self.recipe.parameter_groups.clone(),
+            clip: self.recipe.clip,
+            ema: self.recipe.ema,
+        }
+    }
+}
+
+/// Freezes the parameters whose names match one of the patterns of `key`.
 ///
 /// # Errors
-/// What the model cannot be built from: an image too small for it, weights that do not fit.
-pub fn build(
-    recipe: &Recipe,
-    input: InputSpec,
-    classes: usize,
-    device: &Device,
-) -> anyhow::Result<Box<dyn Task>> {
-    let network = NetworkConfig {
-        optimizer: recipe.optimizer.clone(),
-        groups: recipe.parameter_groups.clone(),
-        clip: recipe.clip,
-        ema: recipe.ema,
-    };
-    match &recipe.task {
-        TaskConfig::Classification(config) => Ok(Box::new(ClassificationTask::new(
-            config, &network, input, classes, device,
-        )?)),
+/// A pattern that is no regular expression.
+pub(crate) fn freeze<M: TorchNames>(
+    mut module: M,
+    patterns: &[String],
+    key: &str,
+) -> anyhow::Result<M> {
+    for pattern in patterns {
+        let group =
+            ParamGroup::from_regex(pattern).map_err(|error| anyhow::anyhow!("{key}: {error:?}"))?;
+        module = module.freeze_group(group);
     }
+    Ok(module)
+}
+
+/// Moves the images of a batch to a device, `[N, C, H, W]`.
+pub(crate) fn images(batch: &mut Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(
+        TensorData::new(std::mem::take(&mut batch.images), batch.shape),
+        device,
+    )
 }

@@ -1,17 +1,19 @@
-//! `trainer predict`: classifies images with a trained model.
+//! `trainer predict`: uses a trained model on images. How a task's predictions are shown and written is one
+//! file for each task.
+
+mod classification;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use safetensors::tensor::{Dtype, TensorView};
-use serde::Serialize;
+use firesight_data::sample::Image;
 
 use super::train::set_kernels;
-use super::{DeviceArgs, End, Usage, print_json, usage};
+use super::{DeviceArgs, End, Usage, usage};
 use crate::device;
-use crate::predictor::{Guess, Predictor};
+use crate::predictor::{Model, Predictor};
 
 /// Arguments of `trainer predict`.
 #[derive(Args, Debug)]
@@ -40,17 +42,25 @@ pub struct PredictArgs {
     csv: bool,
 }
 
-#[derive(Serialize)]
-struct Row {
-    file: String,
-    classes: Vec<String>,
-    scores: Vec<f64>,
-}
-
 /// Endings of the image formats that can be read.
 const ENDINGS: [&str; 9] = [
     "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "pgm",
 ];
+
+/// Shows and writes the predictions of one kind of model.
+trait Output {
+    /// Predicts a batch of images; `files` holds their names.
+    ///
+    /// # Errors
+    /// An image that cannot be prepared, a file that cannot be written.
+    fn add(&mut self, files: &[PathBuf], images: Vec<Image>) -> anyhow::Result<()>;
+
+    /// Writes what is written at the end.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    fn finish(self: Box<Self>) -> anyhow::Result<()>;
+}
 
 /// Predicts. Files that cannot be read are reported, and the rest is done.
 ///
@@ -60,23 +70,21 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     set_kernels(predictor.recipe());
+    let mut output: Box<dyn Output + '_> = match predictor.model() {
+        Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
+    };
     let files = find_images(&args.images)?;
     if !args.json && !args.csv {
         eprintln!("{}", predictor.origin());
     }
-    if args.csv {
-        println!("file,rank,class,probability");
-    }
-    let mut rows = Vec::new();
     let mut failed = 0;
-    let mut features = Features::default();
     for chunk in files.chunks(args.batch_size as usize) {
         let mut names = Vec::new();
         let mut images = Vec::new();
         for file in chunk {
             match predictor.read(file) {
                 Ok(image) => {
-                    names.push(file.display().to_string());
+                    names.push(file.clone());
                     images.push(image);
                 }
                 Err(error) => {
@@ -85,51 +93,17 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
                 }
             }
         }
-        if args.features.is_some() && !images.is_empty() {
-            features.add(&names, predictor.features(images.clone())?);
-        }
-        let guesses = predictor.classify(images)?;
-        for (file, guesses) in names.into_iter().zip(guesses) {
-            let top = &guesses[..guesses.len().min(args.top as usize)];
-            if args.json {
-                let classes = top.iter().map(|guess| guess.name.clone()).collect();
-                let scores = top.iter().map(|guess| guess.probability).collect();
-                rows.push(Row {
-                    file,
-                    classes,
-                    scores,
-                });
-            } else {
-                show(&file, top, args.csv);
-            }
+        if !images.is_empty() {
+            output.add(&names, images)?;
         }
     }
-    if args.json {
-        print_json(&rows)?;
-    }
-    if let Some(path) = &args.features {
-        features.write(path)?;
-    }
+    output.finish()?;
     match failed {
         0 => Ok(End::Done),
         _ => {
             eprintln!("{failed} of {} images could not be read", files.len());
             Ok(End::Partly)
         }
-    }
-}
-
-fn show(file: &str, top: &[Guess], csv: bool) {
-    if csv {
-        for (rank, guess) in top.iter().enumerate() {
-            let (file, name) = (super::eval::quoted(file), super::eval::quoted(&guess.name));
-            println!("{file},{},{name},{}", rank + 1, guess.probability);
-        }
-        return;
-    }
-    println!("{file}");
-    for guess in top {
-        println!("  {:>6.2} %  {}", 100.0 * guess.probability, guess.name);
     }
 }
 
@@ -170,34 +144,4 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Features of all images, gathered for one file.
-#[derive(Default)]
-struct Features {
-    names: Vec<String>,
-    values: Vec<f32>,
-    width: usize,
-}
-
-impl Features {
-    fn add(&mut self, names: &[String], (values, width): (Vec<f32>, usize)) {
-        self.names.extend_from_slice(names);
-        self.values.extend(values);
-        self.width = width;
-    }
-
-    /// Writes `features` `[N, width]`; the file names stand in the metadata as a JSON list.
-    fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let bytes: Vec<u8> = self
-            .values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        let view = TensorView::new(Dtype::F32, vec![self.names.len(), self.width], &bytes)?;
-        let files = serde_json::to_string(&self.names)?;
-        let metadata = [("files".to_owned(), files)].into();
-        let out = safetensors::serialize([("features", view)], Some(metadata))?;
-        fs::write(path, out).with_context(|| format!("{}", path.display()))
-    }
 }

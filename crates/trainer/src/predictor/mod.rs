@@ -10,7 +10,10 @@
 //! # anyhow::Ok(())
 //! ```
 
-use std::path::Path;
+mod classification;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::augment::{Augment, Pipeline, Resize};
@@ -18,33 +21,76 @@ use firesight_data::decode::{DecodeLimits, decode_file};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
-use firesight_metrics::softmax;
 use firesight_models::classification::Classifier;
-use firesight_models::weights::load_state_dict;
-use serde::Serialize;
+use firesight_models::weights::{TorchNames, load_state_dict, save_safetensors};
+
+pub use classification::Guess;
 
 use crate::card::ModelCard;
 use crate::device::NamedDevice;
-use crate::engine::{self, Weights};
+use crate::engine::{self, NetworkState, Weights};
 use crate::experiment::normalize;
-use crate::recipe::{Recipe, TaskConfig};
+use crate::recipe::Recipe;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
-use crate::task::best;
 
-/// A class with its probability.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Guess {
-    /// Its index.
-    pub class: usize,
-    /// Its name.
-    pub name: String,
-    /// From 0 to 1; all classes together give 1.
-    pub probability: f64,
+/// A trained network, by what it is good for.
+pub enum Model {
+    /// One class per image.
+    Classifier(Box<Classifier>),
 }
 
-/// A trained classifier, ready for images.
+impl Model {
+    /// What the model does, for messages: `classifies images`.
+    fn does(&self) -> &'static str {
+        match self {
+            Self::Classifier(_) => "classifies images",
+        }
+    }
+
+    /// Writes the weights as safetensors under PyTorch's names.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> anyhow::Result<()> {
+        match self {
+            Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
+        }
+        Ok(())
+    }
+}
+
+/// The networks of a checkpoint, for a task to take what predicts.
+pub struct TrainedWeights {
+    checkpoint: PathBuf,
+    networks: BTreeMap<String, NetworkState>,
+    which: Weights,
+}
+
+impl TrainedWeights {
+    /// Puts a network's weights into a freshly built module: the average where the run kept one.
+    ///
+    /// # Errors
+    /// A network that is not there, weights that do not fit; each names the checkpoint.
+    pub fn load<M: TorchNames>(&mut self, network: &str, module: M) -> anyhow::Result<M> {
+        let path = self.checkpoint.display();
+        let state = self
+            .networks
+            .remove(network)
+            .ok_or_else(|| anyhow::anyhow!("{path}: no network `{network}`"))?;
+        let values = match state.ema {
+            Some(average) => {
+                self.which = Weights::Ema;
+                average
+            }
+            None => state.weights,
+        };
+        load_state_dict(module, &values).map_err(|error| anyhow::anyhow!("{path}: {error}"))
+    }
+}
+
+/// A trained model, ready for images.
 pub struct Predictor {
-    model: Classifier,
+    model: Model,
     device: Device,
     card: ModelCard,
     recipe: Recipe,
@@ -65,21 +111,16 @@ impl Predictor {
         let card = ModelCard::read(&path.checkpoint)?;
         let recipe = path.checkpoint.join(RECIPE_FILE);
         let recipe = firesight_recipe::read::<Recipe>(&recipe, &[])?.value;
-        let mut checkpoint = engine::load(&path.checkpoint)?;
-        let state = checkpoint
-            .networks
-            .remove("model")
-            .ok_or_else(|| anyhow::anyhow!("{}: no network `model`", path.checkpoint.display()))?;
-        let (values, weights) = match state.ema {
-            Some(ema) => (ema, Weights::Ema),
-            None => (state.weights, Weights::Current),
+        let mut weights = TrainedWeights {
+            networks: engine::load(&path.checkpoint)?
+                .networks
+                .into_iter()
+                .collect(),
+            checkpoint: path.checkpoint.clone(),
+            which: Weights::Current,
         };
-        let TaskConfig::Classification(config) = &recipe.task;
-        let model = config
-            .model
-            .init(card.input(), card.classes.len(), &device.device)?;
-        let model = load_state_dict(model, &values)
-            .map_err(|error| anyhow::anyhow!("{}: {error}", path.checkpoint.display()))?;
+        let task = recipe.task.table();
+        let model = task.load(&card, &mut weights, &device.device)?;
         Ok(Self {
             model,
             device: device.device.clone(),
@@ -87,7 +128,7 @@ impl Predictor {
             normalize: normalize(&recipe, card.channels),
             card,
             recipe,
-            weights,
+            weights: weights.which,
             path,
         })
     }
@@ -103,13 +144,18 @@ impl Predictor {
     }
 
     /// The network itself.
-    pub fn model(&self) -> &Classifier {
+    pub fn model(&self) -> &Model {
         &self.model
     }
 
     /// The recipe that it was trained with.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// The device that it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Where the weights come from, in words.
@@ -134,41 +180,11 @@ impl Predictor {
         Ok(with_channels(image, self.card.channels))
     }
 
-    /// Classifies images; for each, every class with its probability, the best first.
+    /// Images as the model's input, `[N, C, H, W]`: prepared as in training, normalised, on the device.
     ///
     /// # Errors
     /// An image that cannot be prepared.
-    pub fn classify(&self, images: Vec<Image>) -> anyhow::Result<Vec<Vec<Guess>>> {
-        if images.is_empty() {
-            return Ok(Vec::new());
-        }
-        let count = self.card.classes.len();
-        let logits = self.model.forward(self.batch(images)?);
-        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let probabilities = softmax(&logits, count);
-        let rows = probabilities.chunks_exact(count).map(|row| {
-            let sorted = best(row, count).into_iter();
-            let guess = |(class, probability)| Guess {
-                class,
-                name: self.card.classes[class].clone(),
-                probability,
-            };
-            sorted.map(guess).collect()
-        });
-        Ok(rows.collect())
-    }
-
-    /// The features before the head, `[N, features]` row by row, and how many there are.
-    ///
-    /// # Errors
-    /// An image that cannot be prepared.
-    pub fn features(&self, images: Vec<Image>) -> anyhow::Result<(Vec<f32>, usize)> {
-        let features = self.model.features(self.batch(images)?);
-        let [_, width] = features.dims();
-        Ok((features.into_data().iter::<f32>().collect(), width))
-    }
-
-    fn batch(&self, images: Vec<Image>) -> anyhow::Result<Tensor<4>> {
+    pub(crate) fn batch(&self, images: Vec<Image>) -> anyhow::Result<Tensor<4>> {
         let (height, width) = (self.card.height, self.card.width);
         let fit = Pipeline::new(vec![Augment::Resize(Resize { width, height })]);
         let count = images.len();
