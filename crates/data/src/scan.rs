@@ -7,6 +7,16 @@
 //! every epoch and run, whatever the order or the number of workers; their places in the split, and so the
 //! random draws of all others, do not move. Nothing is ever written to the dataset. What is suspicious is
 //! reported and does not keep anything from being used.
+//!
+//! ```
+//! use firesight_data::datasets::digits::DigitsConfig;
+//! use firesight_data::scan::scan;
+//!
+//! let report = scan(&DigitsConfig::default().open()?, &|_, _| {});
+//! report.check(0)?; // no bad sample
+//! assert_eq!(report.splits[1].samples, 360);
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -1,5 +1,15 @@
 //! A dataset's split as a numbered list of samples, the recipe setting that names one, and what is common to
 //! all of them: subsets, fingerprints, and the way into Burn's own loader.
+//!
+//! ```
+//! use firesight_data::datasets::digits::DigitsConfig;
+//! use firesight_data::{Source, Subset};
+//!
+//! let digits = DigitsConfig::default().open()?.train;
+//! let few = Subset::new(digits.clone(), vec![5, 5, 2])?;
+//! assert_eq!((few.len(), few.read(2)?), (3, digits.read(2)?));
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 use std::path::Path;
 use std::sync::Arc;

@@ -5,6 +5,22 @@
 //! (`trunk_output.block1.block1-0`). [`Named`] keeps the published name beside each entry and hands that name to
 //! Burn's visitors, so that parameter paths are the state-dict keys themselves and no table of renamings is needed.
 //! [`Layer`] is what stands in such a list; its variants add nothing to the path.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_kernels::Activation;
+//! use firesight_models::layers::conv;
+//! use firesight_models::sequential::{Act, Layer, Sequential};
+//!
+//! let device = Device::default();
+//! let stem: Sequential = Sequential::new(vec![
+//!     ("conv0", Layer::Conv(conv(3, 8, 3).padding(1).init(&device))),
+//!     ("relu0", Layer::Act(Act::new(Activation::Relu))),
+//! ]);
+//! let y = stem.forward(Tensor::ones([1, 3, 4, 4], &device));
+//! assert_eq!(y.dims(), [1, 8, 4, 4]);
+//! assert!(y.min().into_scalar::<f32>() >= 0.0);
+//! ```
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,

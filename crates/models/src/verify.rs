@@ -2,6 +2,18 @@
 //!
 //! A reference file holds the tensor `input` and, under the names that [`NamedOutputs`] of the model
 //! gives, the outputs expected for it. Values pass within `ATOL + RTOL * |expected|`.
+//!
+//! ```
+//! use burn::tensor::TensorData;
+//! use firesight_models::verify::compare;
+//!
+//! let expected = TensorData::from([1.0f32, 2.0]);
+//! let near = TensorData::from([1.0005f32, 2.0]);
+//! assert_eq!(compare("output", &near, &expected)?.outside, 0);
+//! let far = TensorData::from([1.01f32, 2.0]);
+//! assert_eq!(compare("output", &far, &expected)?.outside, 1);
+//! # Ok::<(), firesight_models::verify::VerifyError>(())
+//! ```
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;

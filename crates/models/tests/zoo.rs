@@ -20,7 +20,7 @@ use firesight_models::{Backbone, formula};
 /// A reference file.
 struct Reference {
     tensors: StateDict,
-    gain: f64,
+    scale: formula::Scale,
     side: usize,
     classes: usize,
     loss_scale: f64,
@@ -42,7 +42,10 @@ impl Reference {
         let side = number("side").unwrap() as usize;
         Ok(Self {
             tensors: weights::read(&path).unwrap(),
-            gain: number("gain").unwrap(),
+            scale: formula::Scale {
+                gain: number("gain").unwrap(),
+                bias: number("bias").unwrap_or(formula::Scale::BIAS),
+            },
             side,
             classes: number("classes").unwrap() as usize,
             loss_scale: number("loss_scale").unwrap_or(1.0),
@@ -68,7 +71,7 @@ impl Reference {
             .config
             .init(self.input(entry), self.classes, device)
             .unwrap();
-        let state = formula::state(&model, self.gain);
+        let state = formula::state(&model, self.scale);
         load_state_dict(model, &state).unwrap()
     }
 

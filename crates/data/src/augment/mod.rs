@@ -5,6 +5,22 @@
 //! [`Canvas`](crate::geometry::Canvas), which composes them, and operations on values in between.
 //!
 //! Adding an augmentation is a file here, whose type implements [`Augmentation`], and its line in the list below.
+//!
+//! ```
+//! use firesight_data::augment::{Augment, CentreCrop, Pipeline, ResizeShortest};
+//! use firesight_data::random::{Domain, stream};
+//! use firesight_data::{Image, Label, Sample};
+//!
+//! let image = Image { width: 40, height: 30, channels: 3, pixels: vec![128; 40 * 30 * 3] };
+//! let pipeline = Pipeline::new(vec![
+//!     Augment::ResizeShortest(ResizeShortest { size: 16, ..Default::default() }),
+//!     Augment::CentreCrop(CentreCrop { width: 12, height: 12, ..Default::default() }),
+//! ]);
+//! let mut rng = stream(42, 0, 0, Domain::Sample);
+//! let sample = pipeline.apply(Sample { image, label: Label::Class(3) }, &mut rng)?;
+//! assert_eq!((sample.image.width, sample.image.height), (12, 12));
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 mod affine;
 mod auto;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Augmentation, MAX_SIDE, Plan, Problems};
-use crate::geometry::Geometry;
+use crate::geometry::{Filter, Geometry};
 
 /// Resizes to an exact size, whatever the shape was, as torchvision's `Resize((height, width))`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub struct ResizeShortest {
     /// The longest side's limit in pixels; where it is passed, the image becomes smaller than `size`. Without one, it
     /// is 16,384.
     pub longest: Option<usize>,
+    /// `bilinear`, or `bicubic` for published weights that say so.
+    pub filter: Filter,
 }
 
 impl Default for ResizeShortest {
@@ -58,6 +60,7 @@ impl Default for ResizeShortest {
         ResizeShortest {
             size: 256,
             longest: None,
+            filter: Filter::default(),
         }
     }
 }
@@ -78,7 +81,10 @@ impl Augmentation for ResizeShortest {
         } else {
             (long_new, short_new)
         };
-        plan.geometry(Geometry::Resize { width, height });
+        plan.geometry(match self.filter {
+            Filter::Bilinear => Geometry::Resize { width, height },
+            Filter::Bicubic => Geometry::ResizeBicubic { width, height },
+        });
     }
 
     fn problems(&self) -> Vec<(String, String)> {

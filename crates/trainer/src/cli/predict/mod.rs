@@ -3,11 +3,14 @@
 
 mod classification;
 
+use std::collections::HashSet;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use firesight_data::decode::DecodeLimits;
 use firesight_data::sample::Image;
 
 use super::train::set_kernels;
@@ -18,9 +21,9 @@ use crate::predictor::{Model, Predictor};
 /// Arguments of `trainer predict`.
 #[derive(Args, Debug)]
 pub struct PredictArgs {
-    /// A run folder (its best checkpoint, else its last) or a checkpoint folder
+    /// A run folder (its best checkpoint, else its last), a checkpoint folder or an exported .safetensors file
     run: PathBuf,
-    /// Image files, or folders that are searched for images
+    /// Image files, folders that are searched for images, or `-` for one image from standard input
     #[arg(required = true)]
     images: Vec<PathBuf>,
     #[command(flatten)]
@@ -31,6 +34,12 @@ pub struct PredictArgs {
     /// Images per batch
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
+    /// Average over so many more copies of each image, changed by the recipe's own augmentations
+    #[arg(long, value_name = "COPIES", default_value_t = 0)]
+    augment: u32,
+    /// Write a copy of each image with its prediction drawn into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Write the features before the head as safetensors
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
@@ -70,6 +79,14 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     set_kernels(predictor.recipe());
+    if args.augment > 0 && predictor.recipe().data.augment.is_empty() {
+        let message =
+            "--augment: the recipe that this model was trained with has no `data.augment`";
+        return Err(Usage(message.into()).into());
+    }
+    if let Some(folder) = &args.out {
+        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    }
     let mut output: Box<dyn Output + '_> = match predictor.model() {
         Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
     };
@@ -82,7 +99,11 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         let mut names = Vec::new();
         let mut images = Vec::new();
         for file in chunk {
-            match predictor.read(file) {
+            let image = match file.as_os_str() == STANDARD_INPUT {
+                true => from_standard_input(&predictor),
+                false => predictor.read(file),
+            };
+            match image {
                 Ok(image) => {
                     names.push(file.clone());
                     images.push(image);
@@ -107,6 +128,24 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     }
 }
 
+/// How standard input is named on the command line.
+const STANDARD_INPUT: &str = "-";
+
+fn from_standard_input(predictor: &Predictor) -> anyhow::Result<Image> {
+    // One byte more than may be, so that what is too long is refused as a file of that size is.
+    let most = DecodeLimits::default().max_file_bytes;
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .context("standard input")?;
+    if bytes.len() as u64 > most {
+        anyhow::bail!("standard input: more than {most} bytes");
+    }
+    predictor.decode(&bytes, "standard input")
+}
+
 /// The files that were named, and the images in the folders that were named, in order.
 fn find_images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -125,6 +164,27 @@ fn find_images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         return Err(Usage(format!("{}: there are no images here", named.join(", "))).into());
     }
     Ok(files)
+}
+
+/// Free names for pictures in a folder: `cat.png`, and `cat-2.png` for the next image of that name.
+#[derive(Default)]
+struct Names(HashSet<PathBuf>);
+
+impl Names {
+    fn next(&mut self, folder: &Path, file: &Path) -> PathBuf {
+        let stem = match file.as_os_str() == STANDARD_INPUT {
+            true => "stdin".into(),
+            false => file.file_stem().unwrap_or_default().to_string_lossy(),
+        };
+        let numbered = (1..).map(|number| match number {
+            1 => folder.join(format!("{stem}.png")),
+            _ => folder.join(format!("{stem}-{number}.png")),
+        });
+        let mut free = numbered.filter(|path| !self.0.contains(path));
+        let path = free.next().expect("numbers do not end");
+        self.0.insert(path.clone());
+        path
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
