@@ -7,6 +7,7 @@ pub mod datasets;
 pub mod decode;
 pub mod download;
 pub mod error;
+pub mod frequency;
 pub mod geometry;
 pub mod loader;
 pub mod mosaic;

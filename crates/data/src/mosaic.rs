@@ -4,6 +4,7 @@
 //! own, used for its boxes and its share of the mask; pixels marked [`Mask::IGNORE`] are striped.
 
 mod glyphs;
+pub mod overlay;
 
 use std::fs::File;
 use std::io::BufWriter;

@@ -31,7 +31,7 @@ pub use flip::{HorizontalFlip, VerticalFlip};
 pub use perspective::Perspective;
 pub(crate) use pipeline::check;
 pub use pipeline::{Pipeline, PixelOperation, Plan, Transform};
-pub use resize::{Letterbox, Resize, ResizeShortest};
+pub use resize::{Letterbox, RandomResizeShortest, Resize, ResizeShortest};
 pub use values::Values;
 
 use rand_chacha::ChaCha8Rng;
@@ -77,7 +77,7 @@ augmentations! {
     HorizontalFlip, VerticalFlip,
     Rotate, Translate, Scale, Shear, Perspective,
     CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop,
-    Resize, ResizeShortest, Letterbox,
+    Resize, ResizeShortest, RandomResizeShortest, Letterbox,
     ColourJitter, Greyscale, Solarise, Posterise, Equalise, AutoContrast, Invert, Sharpness,
     GaussianBlur, GaussianNoise, RandomErasing,
     RandAugment, TrivialAugmentWide, AutoAugment,

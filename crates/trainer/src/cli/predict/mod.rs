@@ -2,6 +2,7 @@
 //! file for each task.
 
 mod classification;
+mod segmentation;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,21 @@ pub struct PredictArgs {
     /// Images per batch
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
+    /// The folder that masks and pictures are written to, `predictions` unless given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Segment through windows of this side in pixels
+    #[arg(long, value_name = "PIXELS")]
+    tile: Option<usize>,
+    /// The share of a window that overlaps the next
+    #[arg(long, value_name = "SHARE")]
+    overlap: Option<f64>,
+    /// Segment the mirrored image too, and average
+    #[arg(long)]
+    flip: bool,
+    /// Segment at these scales, and average: 0.5,1,1.5
+    #[arg(long, value_name = "SCALES", value_delimiter = ',')]
+    scales: Option<Vec<f64>>,
     /// Write the features before the head as safetensors
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
@@ -72,6 +88,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     set_kernels(predictor.recipe());
     let mut output: Box<dyn Output + '_> = match predictor.model() {
         Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
+        Model::Segmenter(_) => Box::new(segmentation::Masks::new(&predictor, &args)?),
     };
     let files = find_images(&args.images)?;
     if !args.json && !args.csv {
