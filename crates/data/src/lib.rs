@@ -18,6 +18,7 @@ pub mod decode;
 pub mod download;
 pub mod draw;
 pub mod error;
+pub mod frequency;
 pub mod geometry;
 pub mod loader;
 pub mod mosaic;

@@ -16,6 +16,7 @@
 //! ```
 
 pub(crate) mod glyphs;
+pub mod overlay;
 
 use std::fs::File;
 use std::io::BufWriter;

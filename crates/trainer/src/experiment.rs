@@ -136,6 +136,7 @@ impl Experiment {
         self.recipe.task.table().build(&Setup {
             recipe: &self.recipe,
             card: &self.card,
+            train: self.splits.train.as_ref(),
             device: &training_device,
             run,
         })
@@ -201,7 +202,7 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
     Ok(ModelCard {
         task: task.name().to_owned(),
         model: task.model_name(),
-        classes: source.classes().to_vec(),
+        classes: task.classes(source.as_ref()),
         channels: image.channels,
         height: image.height,
         width: image.width,

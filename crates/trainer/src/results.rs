@@ -213,7 +213,9 @@ pub fn preview(folder: &Path, experiment: &Experiment, train: &Loader) -> anyhow
     }
     let card = &experiment.card;
     let normalize = normalize(&experiment.recipe, card.channels);
-    let picture = mosaic(&batches, &normalize, &card.classes, PREVIEWS);
+    // Boxes and class labels are named; a mask's classes are not written into it.
+    let classes = experiment.splits.train.classes();
+    let picture = mosaic(&batches, &normalize, classes, PREVIEWS);
     write_png(&picture, &folder.join("train.png"))?;
     Ok(())
 }

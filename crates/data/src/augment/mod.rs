@@ -49,7 +49,7 @@ pub use objects::{IouCrop, ScaleJitter, ZoomOut};
 pub use perspective::Perspective;
 pub(crate) use pipeline::check;
 pub use pipeline::{MINIMUM_VISIBLE, Pipeline, PixelOperation, Plan, Transform};
-pub use resize::{Letterbox, Resize, ResizeShortest};
+pub use resize::{Letterbox, RandomResizeShortest, Resize, ResizeShortest};
 pub use values::Values;
 
 use rand_chacha::ChaCha8Rng;
@@ -95,7 +95,7 @@ augmentations! {
     HorizontalFlip, VerticalFlip,
     Rotate, Translate, Scale, Shear, Perspective,
     CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop,
-    Resize, ResizeShortest, Letterbox,
+    Resize, ResizeShortest, RandomResizeShortest, Letterbox,
     IouCrop, ZoomOut, ScaleJitter,
     ColourJitter, Greyscale, Solarise, Posterise, Equalise, AutoContrast, Invert, Sharpness,
     GaussianBlur, GaussianNoise, RandomErasing,

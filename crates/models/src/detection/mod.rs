@@ -63,7 +63,10 @@ pub enum DetectorConfig {
 
 /// A detector of any architecture.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one detector at a time; Module is not implemented for Box")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one detector at a time; Module is not implemented for Box"
+)]
 pub enum Detector {
     /// RetinaNet.
     RetinaNet(RetinaNet),
@@ -113,10 +116,12 @@ impl DetectorConfig {
     /// [`ModelError::Unknown`].
     pub fn named(name: &str) -> Result<Self, ModelError> {
         let found = registry().into_iter().find(|entry| entry.name == name);
-        found.map(|entry| entry.config).ok_or_else(|| ModelError::Unknown {
-            name: name.to_string(),
-            nearest: None,
-        })
+        found
+            .map(|entry| entry.config)
+            .ok_or_else(|| ModelError::Unknown {
+                name: name.to_string(),
+                nearest: None,
+            })
     }
 
     /// The model's name in the registry.
@@ -136,8 +141,12 @@ impl DetectorConfig {
             Resolved::RetinaNet(config)
         };
         match self {
-            Self::RetinanetResnet50Fpn(options) => retinanet(RetinaNetConfig::torchvision(), options),
-            Self::RetinanetResnet50FpnV2(options) => retinanet(RetinaNetConfig::torchvision_v2(), options),
+            Self::RetinanetResnet50Fpn(options) => {
+                retinanet(RetinaNetConfig::torchvision(), options)
+            }
+            Self::RetinanetResnet50FpnV2(options) => {
+                retinanet(RetinaNetConfig::torchvision_v2(), options)
+            }
             Self::FcosResnet50Fpn(options) => {
                 let mut config = FcosConfig::torchvision();
                 config.postprocess = options.postprocess.clone().unwrap_or(config.postprocess);
@@ -160,7 +169,12 @@ impl DetectorConfig {
     ///
     /// # Errors
     /// [`ModelError`] for options out of range, no class, no channel, or a backbone that has no body.
-    pub fn init(&self, input: InputSpec, classes: usize, device: &Device) -> Result<Detector, ModelError> {
+    pub fn init(
+        &self,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Detector, ModelError> {
         let model = self.name();
         if let Some((key, message)) = self.problems().into_iter().next() {
             return Err(ModelError::Option {
@@ -170,13 +184,17 @@ impl DetectorConfig {
             });
         }
         if classes == 0 {
-            return Err(ModelError::NoClasses { model: model.to_string() });
+            return Err(ModelError::NoClasses {
+                model: model.to_string(),
+            });
         }
         Ok(match self.resolve() {
             Resolved::RetinaNet(config) => {
                 Detector::RetinaNet(RetinaNet::build(model, &config, input, classes, device)?)
             }
-            Resolved::Fcos(config) => Detector::Fcos(Fcos::build(model, &config, input, classes, device)?),
+            Resolved::Fcos(config) => {
+                Detector::Fcos(Fcos::build(model, &config, input, classes, device)?)
+            }
         })
     }
 }
@@ -251,7 +269,10 @@ impl NamedOutputs for Detector {
         let output = self.forward(input);
         let mut named = vec![
             ("cls_logits".to_string(), output.cls_logits.into_data()),
-            ("bbox_regression".to_string(), output.bbox_regression.into_data()),
+            (
+                "bbox_regression".to_string(),
+                output.bbox_regression.into_data(),
+            ),
         ];
         if let Some(logits) = output.bbox_ctrness {
             named.push(("bbox_ctrness".to_string(), logits.into_data()));
@@ -271,9 +292,13 @@ fn image_boxes(
 ) -> Result<Vec<Vec<Detection>>, NmsError> {
     let all: usize = rows.iter().sum();
     let (boxes, _) = boxes.as_chunks::<4>();
-    let images = scores.chunks_exact(all * classes).zip(boxes.chunks_exact(all));
+    let images = scores
+        .chunks_exact(all * classes)
+        .zip(boxes.chunks_exact(all));
     images
-        .map(|(scores, boxes)| postprocess.detections(scores, classes, rows, size, |row| boxes[row]))
+        .map(|(scores, boxes)| {
+            postprocess.detections(scores, classes, rows, size, |row| boxes[row])
+        })
         .collect()
 }
 
@@ -291,11 +316,27 @@ fn check_common(
             problems.push((key.to_string(), message));
         }
     };
-    check((1..=4096).contains(&channels), "channels", format!("{channels} is not from 1 to 4096"));
+    check(
+        (1..=4096).contains(&channels),
+        "channels",
+        format!("{channels} is not from 1 to 4096"),
+    );
     let whole = !normalised || channels.is_multiple_of(head::GROUPS);
-    check(whole, "channels", format!("{channels} is not a multiple of 32, which group normalisation needs"));
-    check((3..=5).contains(&levels), "levels", format!("{levels} is not from 3 to 5"));
-    check(depth <= 16, "head-depth", format!("{depth} is more than 16"));
+    check(
+        whole,
+        "channels",
+        format!("{channels} is not a multiple of 32, which group normalisation needs"),
+    );
+    check(
+        (3..=5).contains(&levels),
+        "levels",
+        format!("{levels} is not from 3 to 5"),
+    );
+    check(
+        depth <= 16,
+        "head-depth",
+        format!("{depth} is more than 16"),
+    );
     let under = |(key, message): (String, String)| (format!("postprocess.{key}"), message);
     problems.extend(postprocess.problems().into_iter().map(under));
     problems

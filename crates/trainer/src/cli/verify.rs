@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::{ClassifierConfig, InputSpec};
-use firesight_models::verify::{ATOL, RTOL, verify};
-use firesight_models::weights::{LoadOptions, load, read};
+use firesight_models::segmentation::SegmenterConfig;
+use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
+use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, apply, read};
 use serde::Serialize;
 
 use super::{DeviceArgs, End, Usage, print_json, usage};
@@ -20,10 +22,11 @@ pub struct VerifyArgs {
     /// Its weights: .pth, .pt or .safetensors with PyTorch's names
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// A safetensors file with the tensor `input` and the expected `output`
+    /// A safetensors file with the tensor `input` and the expected outputs: `output` of a classifier, `out` and `aux` of
+    /// a segmenter
     #[arg(long, value_name = "FILE.safetensors")]
     reference: PathBuf,
-    /// Number of classes (the model's published number if not given)
+    /// Number of classes (the model's published number if not given, 21 for a segmenter)
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
     #[command(flatten)]
@@ -57,7 +60,6 @@ struct Row {
 /// Files that cannot be read or do not fit the model.
 pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
-    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
     let reference = read(&args.reference).map_err(usage)?;
     let input = reference
         .get("input")
@@ -70,29 +72,30 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
         ))
         .into());
     };
-    let entries = firesight_models::classification::registry();
-    let published = entries.iter().find(|entry| entry.name == args.model);
-    let classes = args
-        .classes
-        .or(published.map(|entry| entry.classes))
-        .unwrap_or(1000);
-    let model = config
-        .init(
-            InputSpec {
-                channels,
-                height,
-                width,
-            },
-            classes,
-            &device.device,
-        )
-        .map_err(usage)?;
-    let options = LoadOptions {
-        replace_head: false,
-        ..LoadOptions::default()
+    let device = &device.device;
+    let (report, verdict) = if let Ok(config) = SegmenterConfig::named(&args.model) {
+        let weights = read(&args.weights).map_err(usage)?;
+        // Published weights come with and without the auxiliary head.
+        let config = config.with_aux(weights.keys().any(|key| key.starts_with("aux_classifier.")));
+        let model = config.init(channels, args.classes.unwrap_or(21), device);
+        compare(model.map_err(usage)?, &weights, &reference, device)?
+    } else {
+        let config = ClassifierConfig::named(&args.model).map_err(usage)?;
+        let entries = firesight_models::classification::registry();
+        let published = entries.iter().find(|entry| entry.name == args.model);
+        let classes = args
+            .classes
+            .or(published.map(|entry| entry.classes))
+            .unwrap_or(1000);
+        let input = InputSpec {
+            channels,
+            height,
+            width,
+        };
+        let model = config.init(input, classes, device).map_err(usage)?;
+        let weights = read(&args.weights).map_err(usage)?;
+        compare(model, &weights, &reference, device)?
     };
-    let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
-    let verdict = verify(&model, &reference, &device.device).map_err(usage)?;
     let rows = verdict.outputs.iter().map(|output| Row {
         name: output.name.clone(),
         values: output.count,
@@ -125,4 +128,20 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     } else {
         End::Partly
     })
+}
+
+/// Loads the weights into a model and runs it on the reference.
+fn compare<M: TorchNames + NamedOutputs>(
+    model: M,
+    weights: &StateDict,
+    reference: &StateDict,
+    device: &Device,
+) -> anyhow::Result<(LoadReport, Verdict)> {
+    let options = LoadOptions {
+        replace_head: false,
+        ..LoadOptions::default()
+    };
+    let (model, report) = apply(model, weights, &options).map_err(usage)?;
+    let verdict = verify(&model, reference, device).map_err(usage)?;
+    Ok((report, verdict))
 }

@@ -12,6 +12,7 @@
 
 mod classification;
 mod export;
+mod segmentation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,10 +24,12 @@ use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_models::classification::Classifier;
+use firesight_models::segmentation::Segmenter;
 use firesight_models::weights::{StateDict, TorchNames, load_state_dict, save_safetensors};
 
 pub use classification::Guess;
 pub use export::Sidecar;
+pub use segmentation::Segmentation;
 
 use crate::card::ModelCard;
 use crate::device::NamedDevice;
@@ -39,6 +42,8 @@ use crate::run_folder::{ModelPath, RECIPE_FILE};
 pub enum Model {
     /// One class per image.
     Classifier(Box<Classifier>),
+    /// A class for every pixel.
+    Segmenter(Box<Segmenter>),
 }
 
 impl Model {
@@ -46,6 +51,7 @@ impl Model {
     fn does(&self) -> &'static str {
         match self {
             Self::Classifier(_) => "classifies images",
+            Self::Segmenter(_) => "segments images",
         }
     }
 
@@ -56,6 +62,7 @@ impl Model {
     pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> anyhow::Result<()> {
         match self {
             Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
+            Self::Segmenter(model) => save_safetensors(model.as_ref(), path, metadata)?,
         }
         Ok(())
     }

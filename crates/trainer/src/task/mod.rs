@@ -2,6 +2,7 @@
 //! [`crate::engine::Task`].
 
 mod classification;
+mod segmentation;
 
 use std::path::Path;
 
@@ -9,11 +10,17 @@ use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
+use firesight_data::source::Source;
 use firesight_models::weights::TorchNames;
 use firesight_recipe::Checks;
 
 pub(crate) use classification::best;
 pub use classification::{ClassificationConfig, ClassificationTask};
+pub(crate) use segmentation::classes_of;
+pub use segmentation::{
+    ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, PredictConfig,
+    SegmentationConfig, SegmentationTask,
+};
 
 use crate::card::ModelCard;
 use crate::engine::{NetworkConfig, Task};
@@ -36,6 +43,11 @@ pub trait TaskRecipe {
 
     /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
     fn needs(&self) -> &'static str;
+
+    /// The names of the classes that the model tells apart, by index.
+    fn classes(&self, source: &dyn Source) -> Vec<String> {
+        source.classes().to_vec()
+    }
 
     /// Checks the table against what the data tells.
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>);
@@ -63,6 +75,7 @@ impl TaskConfig {
     pub fn table(&self) -> &dyn TaskRecipe {
         match self {
             Self::Classification(config) => config,
+            Self::Segmentation(config) => config,
         }
     }
 }
@@ -73,6 +86,8 @@ pub struct Setup<'a> {
     pub recipe: &'a Recipe,
     /// What the data tells the model.
     pub card: &'a ModelCard,
+    /// The training split, for what is counted over all of it.
+    pub train: &'a dyn Source,
     /// The device, with autodiff.
     pub device: &'a Device,
     /// The run folder, for pictures of the training's course; none where nothing is trained.

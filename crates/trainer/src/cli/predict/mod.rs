@@ -2,6 +2,7 @@
 //! file for each task.
 
 mod classification;
+mod segmentation;
 
 use std::collections::HashSet;
 use std::fs;
@@ -37,9 +38,21 @@ pub struct PredictArgs {
     /// Average over so many more copies of each image, changed by the recipe's own augmentations
     #[arg(long, value_name = "COPIES", default_value_t = 0)]
     augment: u32,
-    /// Write a copy of each image with its prediction drawn into this folder
+    /// Write a copy of each image with its prediction drawn, and masks, into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Segment through windows of this side in pixels
+    #[arg(long, value_name = "PIXELS")]
+    tile: Option<usize>,
+    /// The share of a window that overlaps the next
+    #[arg(long, value_name = "SHARE")]
+    overlap: Option<f64>,
+    /// Segment the mirrored image too, and average
+    #[arg(long)]
+    flip: bool,
+    /// Segment at these scales, and average: 0.5,1,1.5
+    #[arg(long, value_name = "SCALES", value_delimiter = ',')]
+    scales: Option<Vec<f64>>,
     /// Write the features before the head as safetensors
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
@@ -89,6 +102,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     }
     let mut output: Box<dyn Output + '_> = match predictor.model() {
         Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
+        Model::Segmenter(_) => Box::new(segmentation::Masks::new(&predictor, &args)?),
     };
     let files = find_images(&args.images)?;
     if !args.json && !args.csv {
