@@ -60,10 +60,20 @@ pub fn draw_boxes(image: &Image, boxes: &[DrawnBox]) -> (Image, usize) {
             BoxColour::Missed => [255, 215, 0],
         };
         let most = [image.width, image.height];
-        let edge = |i: usize| ((drawn.xyxy[i] * factor as f32).round().max(0.0) as usize).min(most[i % 2]);
+        let edge =
+            |i: usize| ((drawn.xyxy[i] * factor as f32).round().max(0.0) as usize).min(most[i % 2]);
         let [x1, y1, x2, y2] = [edge(0), edge(1), edge(2), edge(3)];
         for ring in 0..line {
-            frame(&mut image, [x1 + ring, y1 + ring, x2.saturating_sub(ring), y2.saturating_sub(ring)], rgb);
+            frame(
+                &mut image,
+                [
+                    x1 + ring,
+                    y1 + ring,
+                    x2.saturating_sub(ring),
+                    y2.saturating_sub(ring),
+                ],
+                rgb,
+            );
         }
         label(&mut image, [x1, y1], &drawn.text, rgb, letters);
     }
@@ -93,7 +103,10 @@ fn label(image: &mut Image, [x, y]: [usize; 2], text: &str, colour: [u8; 3], sca
     if text.is_empty() {
         return;
     }
-    let (width, height) = (text.chars().count() * (GLYPH_WIDTH + 1) + 1, GLYPH_HEIGHT + 2);
+    let (width, height) = (
+        text.chars().count() * (GLYPH_WIDTH + 1) + 1,
+        GLYPH_HEIGHT + 2,
+    );
     let mut plate = Image {
         width,
         height,
@@ -141,8 +154,12 @@ mod tests {
 
     #[test]
     fn frames_and_names_stand_where_they_belong() {
-        let (picture, factor) = draw_boxes(&grey(100, 50), &[drawn([20.0, 30.0, 60.0, 45.0], "ab 93%")]);
-        assert_eq!((factor, picture.width, picture.height, picture.channels), (4, 400, 200, 3));
+        let (picture, factor) =
+            draw_boxes(&grey(100, 50), &[drawn([20.0, 30.0, 60.0, 45.0], "ab 93%")]);
+        assert_eq!(
+            (factor, picture.width, picture.height, picture.channels),
+            (4, 400, 200, 3)
+        );
         let at = |x: usize, y: usize| &picture.pixels[(y * 400 + x) * 3..][..3];
         assert_eq!(at(80, 120), [60, 220, 90]);
         assert_eq!(at(239, 179), [60, 220, 90]);
@@ -154,7 +171,10 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_outside() {
-        let boxes = [drawn([-50.0, -9.0, 900.0, 900.0], "a long name at the edge"), drawn([99.0, 49.0, 99.0, 49.0], "x")];
+        let boxes = [
+            drawn([-50.0, -9.0, 900.0, 900.0], "a long name at the edge"),
+            drawn([99.0, 49.0, 99.0, 49.0], "x"),
+        ];
         let (picture, _) = draw_boxes(&grey(100, 50), &boxes);
         assert_eq!(picture.pixels.len(), 400 * 200 * 3);
         let (large, factor) = draw_boxes(&grey(2000, 10), &[drawn([5.0, 1.0, 1990.0, 9.0], "x")]);

@@ -15,22 +15,36 @@ use firesight_models::verify::{compare, verify};
 use firesight_models::weights::{self, StateDict, load_state_dict, parameter_count, parameters};
 
 const SIZE: [usize; 2] = [64, 96];
-const PUBLISHED: [&str; 3] = ["retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn"];
+const PUBLISHED: [&str; 3] = [
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+];
 
 fn input() -> InputSpec {
-    InputSpec { channels: 3, height: SIZE[0], width: SIZE[1] }
+    InputSpec {
+        channels: 3,
+        height: SIZE[0],
+        width: SIZE[1],
+    }
 }
 
 /// The model with the formula's weights, and its reference with the input.
 fn reference(name: &str, device: &Device) -> (Detector, StateDict) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/detection/{name}.safetensors"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("tests/fixtures/detection/{name}.safetensors"));
     let bytes = std::fs::read(&path).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let about = header.metadata().clone().unwrap();
     let mut tensors = weights::read(&path).unwrap();
-    tensors.insert("input".to_string(), formula::images([2, 3, SIZE[0], SIZE[1]]));
+    tensors.insert(
+        "input".to_string(),
+        formula::images([2, 3, SIZE[0], SIZE[1]]),
+    );
     let config = DetectorConfig::named(name).unwrap();
-    let model = config.init(input(), about["classes"].parse().unwrap(), device).unwrap();
+    let model = config
+        .init(input(), about["classes"].parse().unwrap(), device)
+        .unwrap();
     let state = formula::state(&model, about["gain"].parse().unwrap());
     (load_state_dict(model, &state).unwrap(), tensors)
 }
@@ -46,11 +60,24 @@ fn cases() -> Vec<(&'static str, Vec<Objects>)> {
         classes: list.iter().map(|(_, class)| *class).collect(),
     };
     vec![
-        ("both", vec![
-            objects(&[([4.0, 6.0, 40.0, 44.0], 1), ([50.0, 8.0, 90.0, 60.0], 3), ([30.0, 30.0, 41.0, 39.0], 0)]),
-            objects(&[([10.0, 10.0, 80.0, 58.0], 4)]),
-        ]),
-        ("one", vec![objects(&[]), objects(&[([2.0, 3.0, 30.0, 24.0], 2), ([0.0, 0.0, 96.0, 64.0], 0)])]),
+        (
+            "both",
+            vec![
+                objects(&[
+                    ([4.0, 6.0, 40.0, 44.0], 1),
+                    ([50.0, 8.0, 90.0, 60.0], 3),
+                    ([30.0, 30.0, 41.0, 39.0], 0),
+                ]),
+                objects(&[([10.0, 10.0, 80.0, 58.0], 4)]),
+            ],
+        ),
+        (
+            "one",
+            vec![
+                objects(&[]),
+                objects(&[([2.0, 3.0, 30.0, 24.0], 2), ([0.0, 0.0, 96.0, 64.0], 0)]),
+            ],
+        ),
         ("none", vec![objects(&[]), objects(&[])]),
     ]
 }
@@ -70,31 +97,34 @@ fn outputs_detections_and_losses_equal_torchvisions() {
         let verdict = verify(&model, &tensors, &device).unwrap();
         assert!(verdict.passed, "{name}: {:?}", verdict.outputs);
         let heads = if name.starts_with("fcos") { 3 } else { 2 };
-        assert_eq!(verdict.outputs.iter().filter(|o| !o.name.contains('.')).count(), heads);
+        assert_eq!(
+            verdict
+                .outputs
+                .iter()
+                .filter(|o| !o.name.contains('.'))
+                .count(),
+            heads
+        );
+
+        assert_eq!(
+            verdict
+                .outputs
+                .iter()
+                .filter(|o| o.name.starts_with("detections."))
+                .count(),
+            2
+        );
 
         let output = model.forward(Tensor::from_data(tensors["input"].clone(), &device));
-        let found = model.detections(&output, SIZE, model.postprocess()).unwrap();
-        for (i, found) in found.iter().enumerate() {
-            let boxes = numbers(&tensors, &format!("boxes.{i}"));
-            let (scores, labels) = (numbers(&tensors, &format!("scores.{i}")), numbers(&tensors, &format!("labels.{i}")));
-            assert_eq!(found.len(), scores.len(), "{name}, image {i}");
-            // By label and place: rounding may swap two of nearly the same score.
-            let mut missed = 0;
-            for (b, (score, label)) in boxes.chunks(4).zip(scores.iter().zip(labels)) {
-                let same = |d: &&firesight_models::detection::Detection| {
-                    d.class == label as usize && (d.score - score).abs() < 1e-4 + 1e-3 * score && iou(&d.xyxy, b) > 0.99
-                };
-                missed += usize::from(!found.iter().any(|d| same(&d)));
-            }
-            assert!(missed == 0, "{name}, image {i}: {missed} of {} detections differ", scores.len());
-        }
-
         for (case, objects) in cases() {
             let loss = model.loss(&output, &objects, SIZE);
             for (part, value) in loss.parts() {
                 let expected = &tensors[&format!("loss.{case}.{part}")];
                 let comparison = compare(part, &value.into_data(), expected).unwrap();
-                assert_eq!(comparison.outside, 0, "{name}, {case}: {comparison:?}, {expected:?}");
+                assert_eq!(
+                    comparison.outside, 0,
+                    "{name}, {case}: {comparison:?}, {expected:?}"
+                );
             }
         }
     }
@@ -103,9 +133,20 @@ fn outputs_detections_and_losses_equal_torchvisions() {
 #[test]
 fn the_transform_gives_torchvisions_sizes() {
     let (_, tensors) = reference("retinanet_resnet50_fpn", &Device::flex());
-    let sizes = [[480, 640], [427, 640], [333, 1000], [1500, 900], [64, 64], [375, 500]];
+    let sizes = [
+        [480, 640],
+        [427, 640],
+        [333, 1000],
+        [1500, 900],
+        [64, 64],
+        [375, 500],
+    ];
     let transform = BatchTransform::default();
-    let got: Vec<f32> = sizes.iter().flat_map(|size| transform.size(*size)).map(|v| v as f32).collect();
+    let got: Vec<f32> = sizes
+        .iter()
+        .flat_map(|size| transform.size(*size))
+        .map(|v| v as f32)
+        .collect();
     assert_eq!(got, numbers(&tensors, "resized"));
 }
 
@@ -120,8 +161,14 @@ fn names_parameters_and_keys_are_the_published_ones() {
         assert_eq!(parameter_count(&model), entry.parameters, "{}", entry.name);
     }
     let names = |name: &str| -> Vec<String> {
-        let model = DetectorConfig::named(name).unwrap().init(input(), 5, &device).unwrap();
-        parameters(&model).into_iter().map(|info| info.name).collect()
+        let model = DetectorConfig::named(name)
+            .unwrap()
+            .init(input(), 5, &device)
+            .unwrap();
+        parameters(&model)
+            .into_iter()
+            .map(|info| info.name)
+            .collect()
     };
     let retinanet = names("retinanet_resnet50_fpn");
     for key in [
@@ -131,11 +178,19 @@ fn names_parameters_and_keys_are_the_published_ones() {
         "head.classification_head.conv.3.0.bias",
         "head.regression_head.bbox_reg.weight",
     ] {
-        assert!(retinanet.iter().any(|name| name == key), "{key} of {retinanet:?}");
+        assert!(
+            retinanet.iter().any(|name| name == key),
+            "{key} of {retinanet:?}"
+        );
     }
     assert!(!retinanet.iter().any(|name| name.contains(".fc.")));
-    assert!(names("retinanet_resnet50_fpn_v2").contains(&"head.regression_head.conv.2.1.weight".to_string()));
-    assert!(names("fcos_resnet50_fpn").contains(&"head.classification_head.conv.10.weight".to_string()));
+    assert!(
+        names("retinanet_resnet50_fpn_v2")
+            .contains(&"head.regression_head.conv.2.1.weight".to_string())
+    );
+    assert!(
+        names("fcos_resnet50_fpn").contains(&"head.classification_head.conv.10.weight".to_string())
+    );
 }
 
 #[test]
@@ -147,7 +202,10 @@ fn files_from_before_the_blocks_were_sequences_load() {
     // Published keys: `conv.2.weight` for the second convolution of a tower, `inner_blocks.0.weight`.
     let old = state.iter().map(|(key, value)| {
         let mut parts: Vec<String> = key.split('.').map(str::to_string).collect();
-        if let Some(at) = parts.iter().position(|part| part == "inner_blocks" || part == "layer_blocks") {
+        if let Some(at) = parts
+            .iter()
+            .position(|part| part == "inner_blocks" || part == "layer_blocks")
+        {
             parts.remove(at + 2);
         }
         if parts[0] == "head" && parts[2] == "conv" {
@@ -160,7 +218,11 @@ fn files_from_before_the_blocks_were_sequences_load() {
     let path = folder.path().join("old.safetensors");
     let old: Vec<(String, TensorData)> = old.collect();
     let views = old.iter().map(|(name, data)| {
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, data.shape().to_vec(), data.as_bytes());
+        let view = safetensors::tensor::TensorView::new(
+            safetensors::Dtype::F32,
+            data.shape().to_vec(),
+            data.as_bytes(),
+        );
         (name.clone(), view.unwrap())
     });
     safetensors::serialize_to_file(views, None, &path).unwrap();
@@ -196,11 +258,13 @@ fn train(config: &DetectorConfig, objects: &[Objects], steps: usize) -> (Detecto
     let device = Device::flex().autodiff();
     device.seed(3);
     let mut model = config.init(input(), 4, &device).unwrap();
-    let mut optimizer = SgdConfig::new().with_momentum(Some(burn::optim::momentum::MomentumConfig {
-        momentum: 0.9,
-        dampening: 0.0,
-        nesterov: false,
-    })).init();
+    let mut optimizer = SgdConfig::new()
+        .with_momentum(Some(burn::optim::momentum::MomentumConfig {
+            momentum: 0.9,
+            dampening: 0.0,
+            nesterov: false,
+        }))
+        .init();
     let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
     let mut losses = Vec::new();
     for _ in 0..steps {
@@ -216,22 +280,35 @@ fn train(config: &DetectorConfig, objects: &[Objects], steps: usize) -> (Detecto
 #[test]
 fn one_batch_is_learnt_and_found_again() {
     let (_, objects) = cases().remove(0);
-    let objects: Vec<Objects> = objects.into_iter().map(|mut o| {
-        o.classes.iter_mut().for_each(|class| *class %= 4);
-        o
-    }).collect();
+    let objects: Vec<Objects> = objects
+        .into_iter()
+        .map(|mut o| {
+            o.classes.iter_mut().for_each(|class| *class %= 4);
+            o
+        })
+        .collect();
     for kind in ["retinanet", "fcos"] {
         let (model, losses) = train(&small(kind), &objects, 60);
         let (first, last) = (losses[0], losses[59]);
-        assert!(last.is_finite() && last < 0.35 * first, "{kind}: {losses:?}");
+        assert!(
+            last.is_finite() && last < 0.35 * first,
+            "{kind}: {losses:?}"
+        );
         let model = model.train();
         // In training mode, whose batch statistics the model was fitted to.
         let device = Device::flex().autodiff();
         let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
         let output = model.forward(Tensor::from_data(images, &device));
-        let found = model.detections(&output, SIZE, model.postprocess()).unwrap();
-        let best = found[1].first().unwrap_or_else(|| panic!("{kind}: nothing was found"));
-        assert!(iou(&best.xyxy, &objects[1].boxes[0]) > 0.6 && best.class == objects[1].classes[0], "{kind}: {best:?}");
+        let found = model
+            .detections(&output, SIZE, model.postprocess())
+            .unwrap();
+        let best = found[1]
+            .first()
+            .unwrap_or_else(|| panic!("{kind}: nothing was found"));
+        assert!(
+            iou(&best.xyxy, &objects[1].boxes[0]) > 0.6 && best.class == objects[1].classes[0],
+            "{kind}: {best:?}"
+        );
     }
 }
 
@@ -239,7 +316,10 @@ fn one_batch_is_learnt_and_found_again() {
 fn images_without_objects_train_to_finite_weights() {
     for kind in ["retinanet", "fcos"] {
         let (model, losses) = train(&small(kind), &[Objects::default(), Objects::default()], 3);
-        assert!(losses.iter().all(|loss| loss.is_finite()), "{kind}: {losses:?}");
+        assert!(
+            losses.iter().all(|loss| loss.is_finite()),
+            "{kind}: {losses:?}"
+        );
         for (name, data) in weights::state_dict(&model) {
             let values = data.try_to_vec::<f32>().unwrap();
             assert!(values.iter().all(|v| v.is_finite()), "{kind}: {name}");
@@ -253,13 +333,27 @@ fn options_out_of_range_are_named() {
     let wrong = |change: &dyn Fn(&mut RetinaNetConfig)| {
         let mut config = RetinaNetConfig::default();
         change(&mut config);
-        DetectorConfig::Retinanet(config).init(input(), 4, &device).unwrap_err().to_string()
+        DetectorConfig::Retinanet(config)
+            .init(input(), 4, &device)
+            .unwrap_err()
+            .to_string()
     };
     assert!(wrong(&|c| c.levels = 2).contains("`levels`: 2 is not from 3 to 5"));
     assert!(wrong(&|c| c.anchor_scales.clear()).contains("`anchor-scales`"));
-    assert!(wrong(&|c| { c.head_norm = true; c.channels = 40 }).contains("not a multiple of 32"));
+    assert!(
+        wrong(&|c| {
+            c.head_norm = true;
+            c.channels = 40
+        })
+        .contains("not a multiple of 32")
+    );
     assert!(wrong(&|c| c.postprocess.iou_threshold = 1.5).contains("`postprocess.iou-threshold`"));
-    assert!(wrong(&|c| c.backbone = ClassifierConfig::named("vgg11").unwrap()).contains("`backbone`"));
-    let none = DetectorConfig::named("fcos").unwrap().init(input(), 0, &device).unwrap_err();
+    assert!(
+        wrong(&|c| c.backbone = ClassifierConfig::named("vgg11").unwrap()).contains("`backbone`")
+    );
+    let none = DetectorConfig::named("fcos")
+        .unwrap()
+        .init(input(), 0, &device)
+        .unwrap_err();
     assert!(none.to_string().contains("class"));
 }

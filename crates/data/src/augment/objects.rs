@@ -62,11 +62,18 @@ impl Augmentation for IouCrop {
                 }
                 let x = between(rng, 0, (width - w) as i64);
                 let y = between(rng, 0, (height - h) as i64);
-                let piece = [x as f64, y as f64, (x + w as i64) as f64, (y + h as i64) as f64];
+                let piece = [
+                    x as f64,
+                    y as f64,
+                    (x + w as i64) as f64,
+                    (y + h as i64) as f64,
+                ];
                 let centred = boxes.iter().filter(|b| holds_centre(&piece, b));
-                let best = centred.map(|b| iou(&piece, b)).fold(None, |best: Option<f64>, v| {
-                    Some(best.map_or(v, |best| best.max(v)))
-                });
+                let best = centred
+                    .map(|b| iou(&piece, b))
+                    .fold(None, |best: Option<f64>, v| {
+                        Some(best.map_or(v, |best| best.max(v)))
+                    });
                 if best.is_none_or(|best| best < bound) {
                     continue;
                 }
@@ -88,8 +95,16 @@ impl Augmentation for IouCrop {
         Problems::default()
             .range("scale", self.scale, 0.01, 1.0)
             .range("aspect", self.aspect, 0.01, 100.0)
-            .check(right, "bounds", format!("{:?}: at least one number from 0 on is needed", self.bounds))
-            .check((1..=1000).contains(&self.trials), "trials", format!("{} is not from 1 to 1000", self.trials))
+            .check(
+                right,
+                "bounds",
+                format!("{:?}: at least one number from 0 on is needed", self.bounds),
+            )
+            .check(
+                (1..=1000).contains(&self.trials),
+                "trials",
+                format!("{} is not from 1 to 1000", self.trials),
+            )
             .0
     }
 }
@@ -185,8 +200,12 @@ impl Augmentation for ScaleJitter {
         let [width, height] = plan.size().map(|side| side as f64);
         let fits = (self.width as f64 / width).min(self.height as f64 / height);
         let scale = fits * uniform(rng, self.scale[0], self.scale[1]);
-        let [w, h] = [width, height].map(|side| ((side * scale).round() as usize).clamp(1, MAX_SIDE));
-        plan.geometry(Geometry::Resize { width: w, height: h });
+        let [w, h] =
+            [width, height].map(|side| ((side * scale).round() as usize).clamp(1, MAX_SIDE));
+        plan.geometry(Geometry::Resize {
+            width: w,
+            height: h,
+        });
         let mut start = |length: usize, wanted: usize| {
             let room = length as i64 - wanted as i64;
             between(rng, room.min(0), room.max(0))
@@ -219,8 +238,14 @@ mod tests {
 
     /// A picture of 60x40 whose boxes are white on black, one after the other.
     fn sample(boxes: &[[usize; 4]]) -> Sample {
-        let inside = |x: usize, y: usize| boxes.iter().any(|b| (b[0]..b[2]).contains(&x) && (b[1]..b[3]).contains(&y));
-        let pixels = (0..60 * 40).map(|i| if inside(i % 60, i / 60) { 255 } else { 0 }).collect();
+        let inside = |x: usize, y: usize| {
+            boxes
+                .iter()
+                .any(|b| (b[0]..b[2]).contains(&x) && (b[1]..b[3]).contains(&y))
+        };
+        let pixels = (0..60 * 40)
+            .map(|i| if inside(i % 60, i / 60) { 255 } else { 0 })
+            .collect();
         let label = |b: &[usize; 4]| BoxLabel {
             xyxy: b.map(|v| v as f32),
             class: 0,
@@ -228,13 +253,20 @@ mod tests {
             difficult: false,
         };
         Sample {
-            image: Image { width: 60, height: 40, channels: 1, pixels },
+            image: Image {
+                width: 60,
+                height: 40,
+                channels: 1,
+                pixels,
+            },
             label: Label::Boxes(boxes.iter().map(label).collect()),
         }
     }
 
     fn boxes(sample: &Sample) -> Vec<[f32; 4]> {
-        let Label::Boxes(boxes) = &sample.label else { panic!() };
+        let Label::Boxes(boxes) = &sample.label else {
+            panic!()
+        };
         boxes.iter().map(|label| label.xyxy).collect()
     }
 
@@ -242,33 +274,53 @@ mod tests {
         let pipeline = Pipeline::new(vec![augment]);
         assert_eq!(pipeline.problems(), []);
         for draw in 0..200 {
-            look(pipeline.apply(sample.clone(), &mut stream(5, 0, draw, Domain::Sample)).unwrap());
+            look(
+                pipeline
+                    .apply(sample.clone(), &mut stream(5, 0, draw, Domain::Sample))
+                    .unwrap(),
+            );
         }
     }
 
     #[test]
     fn a_piece_keeps_the_overlap_that_was_asked_for() {
         let original = sample(&[[10, 5, 40, 30]]);
-        let crop = IouCrop { bounds: vec![0.5], ..IouCrop::default() };
+        let crop = IouCrop {
+            bounds: vec![0.5],
+            ..IouCrop::default()
+        };
         let mut cut = 0;
         tries(Augment::IouCrop(crop), &original, |result| {
             let Image { width, height, .. } = result.image;
             cut += usize::from((width, height) != (60, 40));
-            let [found] = boxes(&result)[..] else { panic!("the box is gone") };
+            let [found] = boxes(&result)[..] else {
+                panic!("the box is gone")
+            };
             let area = (found[2] - found[0]) * (found[3] - found[1]);
             let union = (width * height) as f32 + 30.0 * 25.0 - area;
-            assert!((width, height) == (60, 40) || area / union >= 0.5, "{found:?} in {width}x{height}");
+            assert!(
+                (width, height) == (60, 40) || area / union >= 0.5,
+                "{found:?} in {width}x{height}"
+            );
         });
         assert!(cut > 150, "{cut} of 200 were cut");
-        tries(Augment::IouCrop(IouCrop::default()), &sample(&[]), |result| {
-            assert_eq!((result.image.width, result.image.height), (60, 40));
-        });
+        tries(
+            Augment::IouCrop(IouCrop::default()),
+            &sample(&[]),
+            |result| {
+                assert_eq!((result.image.width, result.image.height), (60, 40));
+            },
+        );
     }
 
     #[test]
     fn objects_with_their_centre_outside_go() {
         let original = sample(&[[2, 2, 12, 12], [40, 20, 58, 38]]);
-        let crop = IouCrop { bounds: vec![0.0], scale: [0.3, 0.6], ..IouCrop::default() };
+        let crop = IouCrop {
+            bounds: vec![0.0],
+            scale: [0.3, 0.6],
+            ..IouCrop::default()
+        };
         let (mut one, mut two) = (0, 0);
         tries(Augment::IouCrop(crop), &original, |result| {
             let found = boxes(&result);
@@ -276,8 +328,10 @@ mod tests {
             one += usize::from(found.len() == 1);
             two += usize::from(found.len() == 2);
             for [x1, y1, x2, y2] in found {
-                let all_white = (y1 as usize..y2 as usize)
-                    .all(|y| (x1 as usize..x2 as usize).all(|x| result.image.pixels[y * result.image.width + x] == 255));
+                let all_white = (y1 as usize..y2 as usize).all(|y| {
+                    (x1 as usize..x2 as usize)
+                        .all(|x| result.image.pixels[y * result.image.width + x] == 255)
+                });
                 assert!(all_white, "a box must lie on its object");
             }
         });
@@ -287,10 +341,16 @@ mod tests {
     #[test]
     fn zooming_out_moves_boxes_with_the_image() {
         let original = sample(&[[10, 5, 40, 30]]);
-        let zoom = ZoomOut { probability: 1.0, fill: [0; 3], ..ZoomOut::default() };
+        let zoom = ZoomOut {
+            probability: 1.0,
+            fill: [0; 3],
+            ..ZoomOut::default()
+        };
         let mut sizes = Vec::new();
         tries(Augment::ZoomOut(zoom), &original, |result| {
-            let [found] = boxes(&result)[..] else { panic!() };
+            let [found] = boxes(&result)[..] else {
+                panic!()
+            };
             assert_eq!([found[2] - found[0], found[3] - found[1]], [30.0, 25.0]);
             let at = found[1] as usize * result.image.width + found[0] as usize;
             assert_eq!(result.image.pixels[at], 255);
@@ -303,11 +363,19 @@ mod tests {
     #[test]
     fn jitter_gives_one_size_and_drops_what_is_hardly_visible() {
         let original = sample(&[[0, 0, 60, 40], [0, 0, 4, 4]]);
-        let jitter = ScaleJitter { width: 30, height: 30, scale: [2.0, 4.0], fill: [0; 3] };
+        let jitter = ScaleJitter {
+            width: 30,
+            height: 30,
+            scale: [2.0, 4.0],
+            fill: [0; 3],
+        };
         let mut large = 0;
         tries(Augment::ScaleJitter(jitter), &original, |result| {
             assert_eq!((result.image.width, result.image.height), (30, 30));
-            large += boxes(&result).iter().filter(|b| **b == [0.0, 0.0, 30.0, 30.0]).count();
+            large += boxes(&result)
+                .iter()
+                .filter(|b| **b == [0.0, 0.0, 30.0, 30.0])
+                .count();
         });
         // The whole image is visible to a quarter at a scale of about 2.6, and the frame is filled from 1.5 on.
         assert!((1..150).contains(&large), "{large}");

@@ -74,7 +74,11 @@ impl CocoConfig {
             Ok(Some(Arc::new(source)))
         };
         let (validation, test) = (given(&self.validation)?, given(&self.test)?);
-        Ok(Splits { train: Arc::new(train), validation, test })
+        Ok(Splits {
+            train: Arc::new(train),
+            validation,
+            test,
+        })
     }
 }
 
@@ -157,29 +161,54 @@ impl Coco {
         let wrong = |reason: String| DataError::unreadable(shown.clone(), reason);
         let bytes = std::fs::read(&path).map_err(|error| DataError::io(&path, "read", error))?;
         let mut file: File = serde_json::from_slice(&bytes).map_err(|error| {
-            DataError::unreadable(format!("{shown}:{}:{}", error.line(), error.column()), error.to_string())
+            DataError::unreadable(
+                format!("{shown}:{}:{}", error.line(), error.column()),
+                error.to_string(),
+            )
         })?;
         file.categories.sort_by_key(|category| category.id);
-        if let Some(twice) = file.categories.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(wrong(format!("/categories: the id {} occurs twice", twice[0].id)));
+        if let Some(twice) = file
+            .categories
+            .windows(2)
+            .find(|pair| pair[0].id == pair[1].id)
+        {
+            return Err(wrong(format!(
+                "/categories: the id {} occurs twice",
+                twice[0].id
+            )));
         }
         if file.categories.is_empty() {
             return Err(wrong("/categories: there is none".into()));
         }
         let categories: Vec<u64> = file.categories.iter().map(|category| category.id).collect();
-        let classes: HashMap<u64, usize> = categories.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+        let classes: HashMap<u64, usize> = categories
+            .iter()
+            .enumerate()
+            .map(|(i, id)| (*id, i))
+            .collect();
         let mut places = HashMap::new();
         let mut entries = Vec::with_capacity(file.images.len());
         for (i, image) in file.images.into_iter().enumerate() {
             if places.insert(image.id, i).is_some() {
-                return Err(wrong(format!("/images/{i}: the id {} occurs twice", image.id)));
+                return Err(wrong(format!(
+                    "/images/{i}: the id {} occurs twice",
+                    image.id
+                )));
             }
             let file = PathBuf::from(&image.file_name);
-            let inside = |part: std::path::Component| matches!(part, std::path::Component::Normal(_));
+            let inside =
+                |part: std::path::Component| matches!(part, std::path::Component::Normal(_));
             if image.file_name.is_empty() || !file.components().all(inside) {
-                return Err(wrong(format!("/images/{i}: the file `{}` leaves the folder", image.file_name)));
+                return Err(wrong(format!(
+                    "/images/{i}: the file `{}` leaves the folder",
+                    image.file_name
+                )));
             }
-            entries.push(Entry { id: image.id, file, objects: Vec::new() });
+            entries.push(Entry {
+                id: image.id,
+                file,
+                objects: Vec::new(),
+            });
         }
         if entries.is_empty() {
             return Err(wrong("/images: there is none".into()));
@@ -191,11 +220,16 @@ impl Coco {
                 return Err(wrong(format!("the id {id} occurs twice")));
             }
             let place = places.get(&annotation.image_id);
-            let place = *place.ok_or_else(|| wrong(format!("there is no image {}", annotation.image_id)))?;
+            let place = *place
+                .ok_or_else(|| wrong(format!("there is no image {}", annotation.image_id)))?;
             let class = classes.get(&annotation.category_id);
-            let class = *class.ok_or_else(|| wrong(format!("there is no category {}", annotation.category_id)))?;
+            let class = *class
+                .ok_or_else(|| wrong(format!("there is no category {}", annotation.category_id)))?;
             let [x, y, w, h] = annotation.bbox[..] else {
-                return Err(wrong(format!("a box of {} numbers, not 4", annotation.bbox.len())));
+                return Err(wrong(format!(
+                    "a box of {} numbers, not 4",
+                    annotation.bbox.len()
+                )));
             };
             entries[place].objects.push(Object {
                 number,
@@ -209,7 +243,11 @@ impl Coco {
             annotations: part.annotations.clone(),
             images: part.images.clone(),
             entries,
-            classes: file.categories.into_iter().map(|category| category.name).collect(),
+            classes: file
+                .categories
+                .into_iter()
+                .map(|category| category.name)
+                .collect(),
             categories,
             repair: config.faulty_boxes == FaultyBoxes::Repair,
             limits: config.limits,
@@ -220,14 +258,26 @@ impl Coco {
         let mut boxes = Vec::with_capacity(entry.objects.len());
         for object in &entry.objects {
             if let Some(reason) = fault(object.xyxy, size).filter(|_| !self.repair) {
-                let origin = format!("{}: /annotations/{}", self.annotations.display(), object.number);
+                let origin = format!(
+                    "{}: /annotations/{}",
+                    self.annotations.display(),
+                    object.number
+                );
                 let [x1, y1, x2, y2] = object.xyxy;
                 let shown = format!("[{x1}, {y1}, {}, {}]", x2 - x1, y2 - y1);
                 let name = &self.classes[object.class];
-                return Err(DataError::unreadable(origin, format!("`{name}` {shown}: {reason}")));
+                return Err(DataError::unreadable(
+                    origin,
+                    format!("`{name}` {shown}: {reason}"),
+                ));
             }
             if let Some(xyxy) = clipped(object.xyxy, size) {
-                boxes.push(BoxLabel { xyxy, class: object.class, crowd: object.crowd, difficult: false });
+                boxes.push(BoxLabel {
+                    xyxy,
+                    class: object.class,
+                    crowd: object.crowd,
+                    difficult: false,
+                });
             }
         }
         Ok(boxes)
@@ -241,7 +291,11 @@ impl Source for Coco {
 
     fn read(&self, index: usize) -> Result<Sample, DataError> {
         let entry = self.entries.get(index).ok_or_else(|| {
-            out_of_range(index, self.entries.len(), self.annotations.display().to_string())
+            out_of_range(
+                index,
+                self.entries.len(),
+                self.annotations.display().to_string(),
+            )
         })?;
         let path = self.root.join(&self.images).join(&entry.file);
         if !path.is_file() {
@@ -264,8 +318,17 @@ impl Source for Coco {
 
     fn identity(&self, index: usize) -> Vec<u8> {
         self.entries.get(index).map_or_else(Vec::new, |entry| {
-            let objects = entry.objects.iter().map(|o| format!(" {} {:?} {}", o.class, o.xyxy, o.crowd));
-            format!("{} {}{}", entry.id, entry.file.display(), objects.collect::<String>()).into_bytes()
+            let objects = entry
+                .objects
+                .iter()
+                .map(|o| format!(" {} {:?} {}", o.class, o.xyxy, o.crowd));
+            format!(
+                "{} {}{}",
+                entry.id,
+                entry.file.display(),
+                objects.collect::<String>()
+            )
+            .into_bytes()
         })
     }
 
@@ -278,17 +341,26 @@ impl Source for Coco {
     }
 
     fn remarks(&self) -> Vec<Remark> {
-        let empty = self.entries.iter().filter(|entry| entry.objects.is_empty()).count();
+        let empty = self
+            .entries
+            .iter()
+            .filter(|entry| entry.objects.is_empty())
+            .count();
         let mut remarks = Vec::new();
         if empty > 0 {
-            let message = format!("{empty} images without annotations: taken for images without objects");
+            let message =
+                format!("{empty} images without annotations: taken for images without objects");
             remarks.push(Remark::new(self.annotations.display().to_string(), message));
         }
         let objects = self.entries.iter().flat_map(|entry| &entry.objects);
         // Without the images: boxes that leave them are found by the scan.
         let faults = objects.filter_map(|object| {
             let reason = fault(object.xyxy, [usize::MAX, usize::MAX])?;
-            let origin = format!("{}: /annotations/{}", self.annotations.display(), object.number);
+            let origin = format!(
+                "{}: /annotations/{}",
+                self.annotations.display(),
+                object.number
+            );
             Some(Remark::new(origin, format!("{reason}; repaired")))
         });
         if self.repair {
@@ -314,7 +386,10 @@ mod tests {
             image.save(folder.path().join(name)).unwrap();
         }
         std::fs::write(folder.path().join("truth.json"), text).unwrap();
-        let part = CocoPart { annotations: "truth.json".into(), images: "".into() };
+        let part = CocoPart {
+            annotations: "truth.json".into(),
+            images: "".into(),
+        };
         let config = CocoConfig {
             path: folder.path().into(),
             train: part,
@@ -331,25 +406,60 @@ mod tests {
         let (_folder, config) = dataset(GOOD);
         let source = config.open(Path::new("")).unwrap().train;
         assert_eq!(source.classes(), ["cat", "dog"]);
-        assert_eq!((source.class_number(1), source.number(0), source.number(1)), (7, 9, 4));
-        let Label::Boxes(boxes) = source.read(0).unwrap().label else { panic!() };
-        assert_eq!((boxes[0].xyxy, boxes[0].class, boxes[0].crowd), ([1.0, 2.0, 4.5, 6.0], 1, true));
+        assert_eq!(
+            (source.class_number(1), source.number(0), source.number(1)),
+            (7, 9, 4)
+        );
+        let Label::Boxes(boxes) = source.read(0).unwrap().label else {
+            panic!()
+        };
+        assert_eq!(
+            (boxes[0].xyxy, boxes[0].class, boxes[0].crowd),
+            ([1.0, 2.0, 4.5, 6.0], 1, true)
+        );
         assert_eq!((boxes[1].class, boxes[1].crowd), (0, false));
         assert_eq!(source.read(1).unwrap().label, Label::Boxes(vec![]));
-        assert!(source.remarks()[0].message.starts_with("1 images without annotations"));
+        assert!(
+            source.remarks()[0]
+                .message
+                .starts_with("1 images without annotations")
+        );
     }
 
     #[test]
     fn contradictions_are_named_by_pointer() {
         let cases = [
-            (GOOD.replace("\"id\": 4", "\"id\": 9"), "/images/1: the id 9 occurs twice"),
-            (GOOD.replace("\"id\": 3", "\"id\": 7"), "/categories: the id 7 occurs twice"),
-            (GOOD.replace("{\"id\": 2", "{\"id\": 1"), "/annotations/1: the id 1 occurs twice"),
-            (GOOD.replace("\"image_id\": 9, \"category_id\": 3", "\"image_id\": 8, \"category_id\": 3"),
-                "/annotations/1: there is no image 8"),
-            (GOOD.replace("\"category_id\": 3", "\"category_id\": 5"), "/annotations/1: there is no category 5"),
-            (GOOD.replace("[0, 0, 20, 10]", "[0, 0, 20]"), "/annotations/1: a box of 3 numbers"),
-            (GOOD.replace("\"a.png\"", "\"../a.png\""), "/images/0: the file `../a.png` leaves the folder"),
+            (
+                GOOD.replace("\"id\": 4", "\"id\": 9"),
+                "/images/1: the id 9 occurs twice",
+            ),
+            (
+                GOOD.replace("\"id\": 3", "\"id\": 7"),
+                "/categories: the id 7 occurs twice",
+            ),
+            (
+                GOOD.replace("{\"id\": 2", "{\"id\": 1"),
+                "/annotations/1: the id 1 occurs twice",
+            ),
+            (
+                GOOD.replace(
+                    "\"image_id\": 9, \"category_id\": 3",
+                    "\"image_id\": 8, \"category_id\": 3",
+                ),
+                "/annotations/1: there is no image 8",
+            ),
+            (
+                GOOD.replace("\"category_id\": 3", "\"category_id\": 5"),
+                "/annotations/1: there is no category 5",
+            ),
+            (
+                GOOD.replace("[0, 0, 20, 10]", "[0, 0, 20]"),
+                "/annotations/1: a box of 3 numbers",
+            ),
+            (
+                GOOD.replace("\"a.png\"", "\"../a.png\""),
+                "/images/0: the file `../a.png` leaves the folder",
+            ),
             (GOOD.replace("20, 10]", "NaN, 10]"), "truth.json:4:"),
             (GOOD[..100].to_string(), "EOF while parsing"),
         ];
@@ -368,19 +478,39 @@ mod tests {
             ("[15, 3, 9, 4]", "leaves the image of 20x10", 2),
         ] {
             let (_folder, mut config) = dataset(&GOOD.replace("[0, 0, 20, 10]", bbox));
-            let error = config.open(Path::new("")).unwrap().train.read(0).unwrap_err();
+            let error = config
+                .open(Path::new(""))
+                .unwrap()
+                .train
+                .read(0)
+                .unwrap_err();
             assert!(error.is_bad_sample());
             let text = error.to_string();
-            assert!(text.starts_with("truth.json: /annotations/1: `cat` [") && text.contains(message), "{text}");
+            assert!(
+                text.starts_with("truth.json: /annotations/1: `cat` [") && text.contains(message),
+                "{text}"
+            );
             config.faulty_boxes = FaultyBoxes::Repair;
-            let Label::Boxes(boxes) = config.open(Path::new("")).unwrap().train.read(0).unwrap().label else {
+            let Label::Boxes(boxes) = config
+                .open(Path::new(""))
+                .unwrap()
+                .train
+                .read(0)
+                .unwrap()
+                .label
+            else {
                 panic!()
             };
             assert_eq!(boxes.len(), left);
         }
         let (folder, config) = dataset(GOOD);
         std::fs::remove_file(folder.path().join("a.png")).unwrap();
-        let error = config.open(Path::new("")).unwrap().train.read(0).unwrap_err();
+        let error = config
+            .open(Path::new(""))
+            .unwrap()
+            .train
+            .read(0)
+            .unwrap_err();
         assert!(matches!(error, DataError::Missing { .. }));
     }
 }

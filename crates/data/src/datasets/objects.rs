@@ -33,7 +33,13 @@ pub(super) fn fault([x1, y1, x2, y2]: [f64; 4], [width, height]: [usize; 2]) -> 
 /// The box inside the image; `None` where nothing of it remains.
 pub(super) fn clipped([x1, y1, x2, y2]: [f64; 4], [width, height]: [usize; 2]) -> Option<[f32; 4]> {
     let (w, h) = (width as f64, height as f64);
-    let inside = [x1.clamp(0.0, w), y1.clamp(0.0, h), x2.clamp(0.0, w), y2.clamp(0.0, h)].map(|v| v as f32);
+    let inside = [
+        x1.clamp(0.0, w),
+        y1.clamp(0.0, h),
+        x2.clamp(0.0, w),
+        y2.clamp(0.0, h),
+    ]
+    .map(|v| v as f32);
     let [x1, y1, x2, y2] = inside;
     // Comparisons with NaN are false, so that it never passes.
     (x1 < x2 && y1 < y2).then_some(inside)

@@ -81,7 +81,10 @@ impl VocConfig {
         for folder in [IMAGES, ANNOTATIONS] {
             if !root.join(folder).is_dir() {
                 let hint = format!("a Pascal VOC folder holds `{IMAGES}` and `{ANNOTATIONS}`");
-                return Err(DataError::Missing { path: root.join(folder), hint });
+                return Err(DataError::Missing {
+                    path: root.join(folder),
+                    hint,
+                });
             }
         }
         let read = |name: &str| -> Result<Option<Vec<Entry>>, DataError> {
@@ -90,17 +93,28 @@ impl VocConfig {
                 return Ok(None);
             }
             let ids = ids(&list)?;
-            Ok(Some(ids.into_par_iter().map(|id| Entry::read(&root, id)).collect()))
+            Ok(Some(
+                ids.into_par_iter()
+                    .map(|id| Entry::read(&root, id))
+                    .collect(),
+            ))
         };
         let train = read(&self.train)?.ok_or_else(|| DataError::Missing {
             path: root.join(SETS).join(format!("{}.txt", self.train)),
-            hint: "it lists the ids of the training images, one a line; `train` names another".into(),
+            hint: "it lists the ids of the training images, one a line; `train` names another"
+                .into(),
         })?;
         let classes = match self.classes.is_empty() {
             false => self.classes.clone(),
             true => {
-                let objects = train.iter().flat_map(|entry| entry.objects.iter().flatten());
-                objects.map(|object| object.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+                let objects = train
+                    .iter()
+                    .flat_map(|entry| entry.objects.iter().flatten());
+                objects
+                    .map(|object| object.name.clone())
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect()
             }
         };
         if classes.is_empty() {
@@ -111,7 +125,11 @@ impl VocConfig {
         }
         let part = |entries: Vec<Entry>| -> Arc<dyn Source> {
             Arc::new(Voc {
-                numbers: classes.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect(),
+                numbers: classes
+                    .iter()
+                    .enumerate()
+                    .map(|(i, name)| (name.clone(), i))
+                    .collect(),
                 classes: classes.clone(),
                 config: self.clone(),
                 root: root.clone(),
@@ -137,7 +155,10 @@ fn ids(list: &Path) -> Result<Vec<String>, DataError> {
         };
         let origin = || format!("{}:{}", list.display(), number + 1);
         if Path::new(id).components().count() != 1 || id == ".." {
-            return Err(DataError::unreadable(origin(), format!("`{id}` is not the name of an image")));
+            return Err(DataError::unreadable(
+                origin(),
+                format!("`{id}` is not the name of an image"),
+            ));
         }
         if let Some(first) = seen.insert(id, number + 1) {
             let reason = format!("`{id}` stands in line {first} already");
@@ -146,7 +167,10 @@ fn ids(list: &Path) -> Result<Vec<String>, DataError> {
         ids.push(id.to_string());
     }
     match ids.is_empty() {
-        true => Err(DataError::unreadable(list.display().to_string(), "lists no image")),
+        true => Err(DataError::unreadable(
+            list.display().to_string(),
+            "lists no image",
+        )),
         false => Ok(ids),
     }
 }
@@ -180,36 +204,55 @@ impl Entry {
                 .map_err(|error| (0, format!("cannot read: {error}")))
                 .and_then(|text| objects(&text)),
         };
-        Entry { id, objects, annotated }
+        Entry {
+            id,
+            objects,
+            annotated,
+        }
     }
 }
 
 /// The objects of an annotation file.
 fn objects(text: &str) -> Result<Vec<Object>, (u32, String)> {
-    let document = Document::parse(text).map_err(|error| (error.pos().row, format!("malformed XML: {error}")))?;
+    let document = Document::parse(text)
+        .map_err(|error| (error.pos().row, format!("malformed XML: {error}")))?;
     let root = document.root_element();
     let line = |node: &Node| document.text_pos_at(node.range().start).row;
     if !root.has_tag_name("annotation") {
         let name = root.tag_name().name();
-        return Err((line(&root), format!("the outermost element is `{name}`, not `annotation`")));
+        return Err((
+            line(&root),
+            format!("the outermost element is `{name}`, not `annotation`"),
+        ));
     }
     let mut found = Vec::new();
     for object in root.children().filter(|node| node.has_tag_name("object")) {
         let child = |node: &Node<'_, '_>, name: &str| -> Result<String, (u32, String)> {
             let child = node.children().find(|child| child.has_tag_name(name));
             let text = child.and_then(|child| child.text().map(|text| text.trim().to_string()));
-            text.filter(|text| !text.is_empty())
-                .ok_or_else(|| (line(node), format!("`{}` without `{name}`", node.tag_name().name())))
+            text.filter(|text| !text.is_empty()).ok_or_else(|| {
+                (
+                    line(node),
+                    format!("`{}` without `{name}`", node.tag_name().name()),
+                )
+            })
         };
         let bounds = object.children().find(|node| node.has_tag_name("bndbox"));
-        let bounds = bounds.ok_or_else(|| (line(&object), "an object without `bndbox`".to_string()))?;
+        let bounds =
+            bounds.ok_or_else(|| (line(&object), "an object without `bndbox`".to_string()))?;
         let number = |name: &str| -> Result<f64, (u32, String)> {
             let text = child(&bounds, name)?;
-            text.parse().map_err(|_| (line(&bounds), format!("`{name}` is `{text}`, not a number")))
+            text.parse()
+                .map_err(|_| (line(&bounds), format!("`{name}` is `{text}`, not a number")))
         };
         found.push(Object {
             name: child(&object, "name")?,
-            bounds: [number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?],
+            bounds: [
+                number("xmin")?,
+                number("ymin")?,
+                number("xmax")?,
+                number("ymax")?,
+            ],
             difficult: child(&object, "difficult").is_ok_and(|text| text != "0"),
             line: line(&object),
         });
@@ -255,13 +298,18 @@ impl Voc {
     fn place_box(&self, object: &Object, size: [usize; 2]) -> ([f64; 4], Option<String>) {
         let [x1, y1, x2, y2] = object.bounds;
         // Judged as written: with the last pixel included, a box of two equal sides would look like one pixel.
-        let written = (x1 >= x2 || y1 >= y2).then(|| fault(object.bounds, size)).flatten();
+        let written = (x1 >= x2 || y1 >= y2)
+            .then(|| fault(object.bounds, size))
+            .flatten();
         let shift = if self.config.one_based { 1.0 } else { 0.0 };
         let xyxy = [x1 - shift, y1 - shift, x2, y2];
         let found = written.or_else(|| fault(xyxy, size));
         let number = |v: f64| v.to_string();
         let shown = object.bounds.map(number).join(", ");
-        (xyxy, found.map(|reason| format!("`{}` [{shown}]: {reason}", object.name)))
+        (
+            xyxy,
+            found.map(|reason| format!("`{}` [{shown}]: {reason}", object.name)),
+        )
     }
 
     fn boxes(&self, entry: &Entry, size: [usize; 2]) -> Result<Vec<BoxLabel>, DataError> {
@@ -274,17 +322,26 @@ impl Voc {
         for object in objects {
             let class = *self.numbers.get(&object.name).ok_or_else(|| {
                 let known = self.classes.join(", ");
-                bad(object.line, format!("`{}` is none of the classes {known}", object.name))
+                bad(
+                    object.line,
+                    format!("`{}` is none of the classes {known}", object.name),
+                )
             })?;
             let (xyxy, fault) = self.place_box(object, size);
-            let degenerate = object.bounds[0] >= object.bounds[2] || object.bounds[1] >= object.bounds[3];
+            let degenerate =
+                object.bounds[0] >= object.bounds[2] || object.bounds[1] >= object.bounds[3];
             match (fault, self.config.faulty_boxes) {
                 (Some(reason), FaultyBoxes::Refuse) => return Err(bad(object.line, reason)),
                 (Some(_), FaultyBoxes::Repair) if degenerate => continue,
                 _ => {}
             }
             if let Some(xyxy) = clipped(xyxy, size) {
-                boxes.push(BoxLabel { xyxy, class, crowd: false, difficult: object.difficult });
+                boxes.push(BoxLabel {
+                    xyxy,
+                    class,
+                    crowd: false,
+                    difficult: object.difficult,
+                });
             }
         }
         Ok(boxes)
@@ -306,13 +363,19 @@ impl Source for Voc {
     }
 
     fn origin(&self, index: usize) -> String {
-        self.entries.get(index).map_or_else(String::new, |entry| match self.image(&entry.id) {
-            Ok(path) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                format!("{IMAGES}/{name}")
-            }
-            Err(_) => format!("{IMAGES}/{}", entry.id),
-        })
+        self.entries
+            .get(index)
+            .map_or_else(String::new, |entry| match self.image(&entry.id) {
+                Ok(path) => {
+                    let name = path
+                        .file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned();
+                    format!("{IMAGES}/{name}")
+                }
+                Err(_) => format!("{IMAGES}/{}", entry.id),
+            })
     }
 
     fn classes(&self) -> &[String] {
@@ -390,7 +453,10 @@ mod tests {
     }
 
     fn open(folder: &tempfile::TempDir, change: impl FnOnce(&mut VocConfig)) -> Arc<dyn Source> {
-        let mut config = VocConfig { path: folder.path().into(), ..Default::default() };
+        let mut config = VocConfig {
+            path: folder.path().into(),
+            ..Default::default()
+        };
         change(&mut config);
         config.open(Path::new("")).unwrap().train
     }
@@ -402,14 +468,21 @@ mod tests {
         let folder = dataset(&[("a", Some(&objects)), ("empty", None)]);
         let source = open(&folder, |_| {});
         assert_eq!(source.classes(), ["ball", "cell"]);
-        let Label::Boxes(boxes) = source.read(0).unwrap().label else { panic!() };
+        let Label::Boxes(boxes) = source.read(0).unwrap().label else {
+            panic!()
+        };
         assert_eq!(boxes[0].xyxy, [0.0, 1.0, 20.0, 10.0]);
-        assert_eq!((boxes[0].class, boxes[0].difficult, boxes[1].difficult), (1, true, false));
+        assert_eq!(
+            (boxes[0].class, boxes[0].difficult, boxes[1].difficult),
+            (1, true, false)
+        );
         assert_eq!(boxes[1].xyxy, [2.0, 3.0, 5.0, 6.0]);
         assert_eq!(source.read(1).unwrap().label, Label::Boxes(vec![]));
         assert!(source.remarks()[0].message.contains("no annotation"));
         let zero = open(&folder, |config| config.one_based = false);
-        let Label::Boxes(boxes) = zero.read(0).unwrap().label else { panic!() };
+        let Label::Boxes(boxes) = zero.read(0).unwrap().label else {
+            panic!()
+        };
         assert_eq!(boxes[1].xyxy, [3.0, 4.0, 5.0, 6.0]);
     }
 
@@ -428,9 +501,14 @@ mod tests {
             let error = open(&folder, |_| {}).read(0).unwrap_err();
             assert!(error.is_bad_sample());
             let text = error.to_string();
-            assert!(text.starts_with("Annotations/a.xml:3: `cell` [") && text.contains(message), "{text}");
+            assert!(
+                text.starts_with("Annotations/a.xml:3: `cell` [") && text.contains(message),
+                "{text}"
+            );
             let repaired = open(&folder, |config| config.faulty_boxes = FaultyBoxes::Repair);
-            let Label::Boxes(boxes) = repaired.read(0).unwrap().label else { panic!() };
+            let Label::Boxes(boxes) = repaired.read(0).unwrap().label else {
+                panic!()
+            };
             assert_eq!(boxes.len(), left, "{message}");
         }
     }
@@ -439,25 +517,46 @@ mod tests {
     fn bad_files_are_bad_samples() {
         let cases = [
             ("<object>", "malformed XML"),
-            ("<object><name>cell</name></object>", "an object without `bndbox`"),
+            (
+                "<object><name>cell</name></object>",
+                "an object without `bndbox`",
+            ),
             ("<object><bndbox></bndbox></object>", "without `xmin`"),
-            (&object("cell", ["one", "1", "2", "2"], ""), "`xmin` is `one`"),
-            (&object("dog", ["1", "1", "2", "2"], ""), "`dog` is none of the classes cell"),
+            (
+                &object("cell", ["one", "1", "2", "2"], ""),
+                "`xmin` is `one`",
+            ),
+            (
+                &object("dog", ["1", "1", "2", "2"], ""),
+                "`dog` is none of the classes cell",
+            ),
         ];
         for (objects, message) in cases {
             let folder = dataset(&[("a", Some(objects))]);
             let source = open(&folder, |config| config.classes = vec!["cell".into()]);
             let error = source.read(0).unwrap_err();
-            assert!(error.is_bad_sample() && error.to_string().contains(message), "{error}");
-            assert!(error.to_string().starts_with("Annotations/a.xml"), "{error}");
+            assert!(
+                error.is_bad_sample() && error.to_string().contains(message),
+                "{error}"
+            );
+            assert!(
+                error.to_string().starts_with("Annotations/a.xml"),
+                "{error}"
+            );
         }
         let folder = dataset(&[("a", None)]);
         std::fs::remove_file(folder.path().join(IMAGES).join("a.png")).unwrap();
         let source = open(&folder, |config| config.classes = vec!["cell".into()]);
         assert!(matches!(source.read(0), Err(DataError::Missing { .. })));
         std::fs::write(folder.path().join(SETS).join("train.txt"), "a\nb\na\n").unwrap();
-        let config = VocConfig { path: folder.path().into(), ..Default::default() };
+        let config = VocConfig {
+            path: folder.path().into(),
+            ..Default::default()
+        };
         let error = config.open(Path::new("")).err().unwrap().to_string();
-        assert!(error.contains("train.txt:3: `a` stands in line 1 already"), "{error}");
+        assert!(
+            error.contains("train.txt:3: `a` stands in line 1 already"),
+            "{error}"
+        );
     }
 }

@@ -15,7 +15,7 @@ use super::postprocess::{Detection, Postprocess, boxes_tensor, read};
 use super::pyramid::{PyramidBackbone, PyramidPlan, sequential};
 use super::{check_common, image_boxes};
 use crate::ModelError;
-use crate::classification::{ClassifierConfig, InputSpec};
+use crate::classification::{Classifier, ClassifierConfig, InputSpec};
 
 /// An FCOS over a classification network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,10 +60,18 @@ impl FcosConfig {
 
     /// What is wrong with the options: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = check_common(self.channels, self.levels, self.head_depth, true, &self.postprocess);
-        problems.extend(self.backbone.problems().into_iter().map(|(key, message)| {
-            (format!("backbone.{}.{key}", self.backbone.name()), message)
-        }));
+        let mut problems = check_common(
+            self.channels,
+            self.levels,
+            self.head_depth,
+            true,
+            &self.postprocess,
+        );
+        problems.extend(
+            self.backbone.problems().into_iter().map(|(key, message)| {
+                (format!("backbone.{}.{key}", self.backbone.name()), message)
+            }),
+        );
         problems
     }
 }
@@ -109,6 +117,14 @@ impl Fcos {
         })
     }
 
+    pub(super) fn map_body<E>(
+        mut self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        self.backbone = self.backbone.map_body(change)?;
+        Ok(self)
+    }
+
     /// Raw outputs; the regressions are distances to the four sides in strides, at least 0.
     ///
     /// # Shapes
@@ -143,7 +159,14 @@ impl Fcos {
         let anchors = boxes_tensor(&anchors.concat(), &device).repeat_dim(0, n);
         let distances = output.bbox_regression.clone().reshape([n * all, 4]);
         let boxes = read(LinearBoxCoder { normalise: true }.decode(distances, anchors));
-        image_boxes(postprocess, &scores(output), &boxes, self.head.classes(), &rows, size)
+        image_boxes(
+            postprocess,
+            &scores(output),
+            &boxes,
+            self.head.classes(),
+            &rows,
+            size,
+        )
     }
 
     /// The recipe's choice of boxes.
@@ -158,7 +181,11 @@ impl Fcos {
             sizes: strides.iter().map(|stride| vec![*stride as f32]).collect(),
             aspect_ratios: vec![vec![1.0]; strides.len()],
         };
-        levels.iter().enumerate().map(|(i, size)| generator.level(i, image, *size)).collect()
+        levels
+            .iter()
+            .enumerate()
+            .map(|(i, size)| generator.level(i, image, *size))
+            .collect()
     }
 
     /// torchvision's towers are flat sequences of convolution, normalisation and rectifier.

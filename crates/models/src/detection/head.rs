@@ -79,7 +79,10 @@ impl DenseHead {
                 let layer = conv(spec.channels, spec.channels, 3).padding(1).draw(draw);
                 let layer = if spec.bias { layer } else { layer.no_bias() };
                 let norm = GroupNormConfig::new(GROUPS, spec.channels);
-                (layer.init(device), spec.group_norm.then(|| norm.init(device)))
+                (
+                    layer.init(device),
+                    spec.group_norm.then(|| norm.init(device)),
+                )
             };
             (0..spec.depth).map(layer).collect()
         };
@@ -121,7 +124,10 @@ impl DenseHead {
             let x = kernels::conv2d(&self.classification_head.cls_logits, x);
             logits.push(rows(x, classes));
             let x = tower(&self.regression_head.conv, level.clone());
-            boxes.push(rows(kernels::conv2d(&self.regression_head.bbox_reg, x.clone()), 4));
+            boxes.push(rows(
+                kernels::conv2d(&self.regression_head.bbox_reg, x.clone()),
+                4,
+            ));
             if let Some(layer) = &self.regression_head.bbox_ctrness {
                 centredness.push(rows(kernels::conv2d(layer, x), 1));
             }

@@ -91,7 +91,10 @@ impl Targets {
             }
         }
         let target = Tensor::<2>::from_data(TensorData::new(target, [n * rows, classes]), &device);
-        let weights = Tensor::<2>::from_data(TensorData::new(self.weights.clone(), [n * rows, 1]), &device);
+        let weights = Tensor::<2>::from_data(
+            TensorData::new(self.weights.clone(), [n * rows, 1]),
+            &device,
+        );
         let logits = logits.clone().reshape([n * rows, classes]);
         (sigmoid_focal_loss(logits, target, 0.25, 2.0) * weights).sum()
     }
@@ -107,7 +110,10 @@ impl Targets {
     }
 
     fn shares(&self, device: &burn::tensor::Device) -> Tensor<1> {
-        Tensor::from_data(TensorData::new(self.shares.clone(), [self.shares.len()]), device)
+        Tensor::from_data(
+            TensorData::new(self.shares.clone(), [self.shares.len()]),
+            device,
+        )
     }
 }
 
@@ -149,8 +155,14 @@ pub fn retinanet_loss(
         let share = 1.0 / (matched.max(1) as f32 * images);
         for (row, found) in matches.into_iter().enumerate() {
             let object = usize::try_from(found).ok();
-            targets.classes.push(object.map(|object| objects.classes[object]));
-            targets.weights.push(if found == Matcher::BETWEEN { 0.0 } else { share });
+            targets
+                .classes
+                .push(object.map(|object| objects.classes[object]));
+            targets.weights.push(if found == Matcher::BETWEEN {
+                0.0
+            } else {
+                share
+            });
             if let Some(object) = object {
                 targets.rows.push((image * anchors.len() + row) as i64);
                 targets.anchors.push(anchors[row]);
@@ -172,7 +184,9 @@ pub fn retinanet_loss(
                 BoxLoss::L1 | BoxLoss::SmoothL1 => {
                     let beta = if kind == BoxLoss::L1 { 0.0 } else { 1.0 / 9.0 };
                     let wanted = coder.encode(truths, anchors);
-                    smooth_l1_loss(offsets, wanted, beta).sum_dim(1).squeeze_dim(1)
+                    smooth_l1_loss(offsets, wanted, beta)
+                        .sum_dim(1)
+                        .squeeze_dim(1)
                 }
             };
             (loss * targets.shares(&device)).sum()
@@ -204,7 +218,9 @@ pub fn fcos_loss(
     for (image, objects) in objects.iter().enumerate() {
         let matches = fcos_matches(anchors, level_rows, &objects.boxes);
         for (row, object) in matches.into_iter().enumerate() {
-            targets.classes.push(object.map(|object| objects.classes[object]));
+            targets
+                .classes
+                .push(object.map(|object| objects.classes[object]));
             if let Some(object) = object {
                 targets.rows.push((image * anchors.len() + row) as i64);
                 targets.anchors.push(anchors[row]);
@@ -253,18 +269,28 @@ fn distances([x, y]: [f32; 2], [x1, y1, x2, y2]: &[f32; 4]) -> [f32; 4] {
 /// How central a position lies: 1 in the middle, 0 on a side (Tian et al. 2019, equation 3).
 fn centredness(anchor: &[f32; 4], truth: &[f32; 4]) -> f32 {
     let [l, t, r, b] = distances(centre(anchor), truth);
-    ((l.min(r) / l.max(r)) * (t.min(b) / t.max(b))).max(0.0).sqrt()
+    ((l.min(r) / l.max(r)) * (t.min(b) / t.max(b)))
+        .max(0.0)
+        .sqrt()
 }
 
 /// For each position the box that it answers for.
-fn fcos_matches(anchors: &[[f32; 4]], level_rows: &[usize], boxes: &[[f32; 4]]) -> Vec<Option<usize>> {
+fn fcos_matches(
+    anchors: &[[f32; 4]],
+    level_rows: &[usize],
+    boxes: &[[f32; 4]],
+) -> Vec<Option<usize>> {
     let coarsest = anchors.len() - level_rows.last().copied().unwrap_or(0);
     let finest = level_rows.first().copied().unwrap_or(0);
     let area = |b: &[f32; 4]| (b[2] - b[0]) * (b[3] - b[1]);
     let answer = |(row, anchor): (usize, &[f32; 4])| {
         let size = anchor[2] - anchor[0];
         let low = if row < finest { 0.0 } else { 4.0 * size };
-        let high = if row >= coarsest { f32::INFINITY } else { 8.0 * size };
+        let high = if row >= coarsest {
+            f32::INFINITY
+        } else {
+            8.0 * size
+        };
         let point = centre(anchor);
         let suits = |truth: &[f32; 4]| {
             let away = centre(truth);
@@ -275,7 +301,9 @@ fn fcos_matches(anchors: &[[f32; 4]], level_rows: &[usize], boxes: &[[f32; 4]]) 
         };
         let suited = boxes.iter().enumerate().filter(|(_, truth)| suits(truth));
         // Of equal areas the first.
-        suited.min_by(|a, b| area(a.1).total_cmp(&area(b.1))).map(|(object, _)| object)
+        suited
+            .min_by(|a, b| area(a.1).total_cmp(&area(b.1)))
+            .map(|(object, _)| object)
     };
     anchors.iter().enumerate().map(answer).collect()
 }

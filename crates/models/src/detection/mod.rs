@@ -4,6 +4,7 @@
 //! A detector is a backbone, a head and what stands beside them: anchors, loss, and the choice of detections.
 //! [`BatchTransform`] makes a batch of images of any sizes and takes boxes back.
 
+mod agreement;
 pub mod fcos;
 pub mod head;
 pub mod loss;
@@ -27,9 +28,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
-use crate::classification::InputSpec;
-use crate::verify::NamedOutputs;
-use crate::weights::TorchNames;
+use crate::classification::{Classifier, InputSpec};
+use crate::verify::{Comparison, NamedOutputs, VerifyError};
+use crate::weights::{StateDict, TorchNames};
 
 /// Options of a detector whose architecture is published.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,7 +64,10 @@ pub enum DetectorConfig {
 
 /// A detector of any architecture.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one detector at a time; Module is not implemented for Box")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one detector at a time; Module is not implemented for Box"
+)]
 pub enum Detector {
     /// RetinaNet.
     RetinaNet(RetinaNet),
@@ -76,6 +80,8 @@ pub enum Detector {
 pub struct Entry {
     /// What a recipe writes.
     pub name: &'static str,
+    /// The architecture.
+    pub family: &'static str,
     /// The number of parameters with 91 classes (running statistics not counted). torchvision states 53,120
     /// fewer for version 1 and FCOS, whose published weights freeze the scales of the body's normalisation.
     pub parameters: usize,
@@ -88,6 +94,10 @@ pub fn registry() -> Vec<Entry> {
     use DetectorConfig as C;
     let entry = |config: C, parameters| Entry {
         name: config.name(),
+        family: match config.resolve() {
+            Resolved::RetinaNet(_) => "RetinaNet",
+            Resolved::Fcos(_) => "FCOS",
+        },
         parameters,
         config,
     };
@@ -113,10 +123,12 @@ impl DetectorConfig {
     /// [`ModelError::Unknown`].
     pub fn named(name: &str) -> Result<Self, ModelError> {
         let found = registry().into_iter().find(|entry| entry.name == name);
-        found.map(|entry| entry.config).ok_or_else(|| ModelError::Unknown {
-            name: name.to_string(),
-            nearest: None,
-        })
+        found
+            .map(|entry| entry.config)
+            .ok_or_else(|| ModelError::Unknown {
+                name: name.to_string(),
+                nearest: None,
+            })
     }
 
     /// The model's name in the registry.
@@ -136,8 +148,12 @@ impl DetectorConfig {
             Resolved::RetinaNet(config)
         };
         match self {
-            Self::RetinanetResnet50Fpn(options) => retinanet(RetinaNetConfig::torchvision(), options),
-            Self::RetinanetResnet50FpnV2(options) => retinanet(RetinaNetConfig::torchvision_v2(), options),
+            Self::RetinanetResnet50Fpn(options) => {
+                retinanet(RetinaNetConfig::torchvision(), options)
+            }
+            Self::RetinanetResnet50FpnV2(options) => {
+                retinanet(RetinaNetConfig::torchvision_v2(), options)
+            }
             Self::FcosResnet50Fpn(options) => {
                 let mut config = FcosConfig::torchvision();
                 config.postprocess = options.postprocess.clone().unwrap_or(config.postprocess);
@@ -145,6 +161,14 @@ impl DetectorConfig {
             }
             Self::Retinanet(config) => Resolved::RetinaNet(config.clone()),
             Self::Fcos(config) => Resolved::Fcos(config.clone()),
+        }
+    }
+
+    /// The registry's name of the classification network below.
+    pub fn backbone_name(&self) -> &'static str {
+        match self.resolve() {
+            Resolved::RetinaNet(config) => config.backbone.name(),
+            Resolved::Fcos(config) => config.backbone.name(),
         }
     }
 
@@ -160,7 +184,12 @@ impl DetectorConfig {
     ///
     /// # Errors
     /// [`ModelError`] for options out of range, no class, no channel, or a backbone that has no body.
-    pub fn init(&self, input: InputSpec, classes: usize, device: &Device) -> Result<Detector, ModelError> {
+    pub fn init(
+        &self,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Detector, ModelError> {
         let model = self.name();
         if let Some((key, message)) = self.problems().into_iter().next() {
             return Err(ModelError::Option {
@@ -170,13 +199,17 @@ impl DetectorConfig {
             });
         }
         if classes == 0 {
-            return Err(ModelError::NoClasses { model: model.to_string() });
+            return Err(ModelError::NoClasses {
+                model: model.to_string(),
+            });
         }
         Ok(match self.resolve() {
             Resolved::RetinaNet(config) => {
                 Detector::RetinaNet(RetinaNet::build(model, &config, input, classes, device)?)
             }
-            Resolved::Fcos(config) => Detector::Fcos(Fcos::build(model, &config, input, classes, device)?),
+            Resolved::Fcos(config) => {
+                Detector::Fcos(Fcos::build(model, &config, input, classes, device)?)
+            }
         })
     }
 }
@@ -217,6 +250,20 @@ impl Detector {
         }
     }
 
+    /// Changes the classification network below, for example to one with trained weights.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn map_body<E>(
+        self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        Ok(match self {
+            Self::RetinaNet(model) => Self::RetinaNet(model.map_body(change)?),
+            Self::Fcos(model) => Self::Fcos(model.map_body(change)?),
+        })
+    }
+
     /// The choice of boxes that the model was made with.
     pub fn postprocess(&self) -> &Postprocess {
         match self {
@@ -251,12 +298,35 @@ impl NamedOutputs for Detector {
         let output = self.forward(input);
         let mut named = vec![
             ("cls_logits".to_string(), output.cls_logits.into_data()),
-            ("bbox_regression".to_string(), output.bbox_regression.into_data()),
+            (
+                "bbox_regression".to_string(),
+                output.bbox_regression.into_data(),
+            ),
         ];
         if let Some(logits) = output.bbox_ctrness {
             named.push(("bbox_ctrness".to_string(), logits.into_data()));
         }
         named
+    }
+
+    fn compare_results(
+        &self,
+        input: Tensor<4>,
+        reference: &StateDict,
+    ) -> Result<Vec<Comparison>, VerifyError> {
+        if !reference.contains_key("boxes.0") {
+            return Ok(Vec::new());
+        }
+        let [_, _, height, width] = input.dims();
+        let output = self.forward(input);
+        let found = self.detections(&output, [height, width], self.postprocess());
+        let found = found.map_err(|error| VerifyError::Outputs {
+            message: error.to_string(),
+        })?;
+        let compare = |(i, found): (usize, &Vec<Detection>)| {
+            agreement::compare_detections(i, found, reference, self.postprocess()).transpose()
+        };
+        found.iter().enumerate().filter_map(compare).collect()
     }
 }
 
@@ -271,9 +341,13 @@ fn image_boxes(
 ) -> Result<Vec<Vec<Detection>>, NmsError> {
     let all: usize = rows.iter().sum();
     let (boxes, _) = boxes.as_chunks::<4>();
-    let images = scores.chunks_exact(all * classes).zip(boxes.chunks_exact(all));
+    let images = scores
+        .chunks_exact(all * classes)
+        .zip(boxes.chunks_exact(all));
     images
-        .map(|(scores, boxes)| postprocess.detections(scores, classes, rows, size, |row| boxes[row]))
+        .map(|(scores, boxes)| {
+            postprocess.detections(scores, classes, rows, size, |row| boxes[row])
+        })
         .collect()
 }
 
@@ -291,11 +365,27 @@ fn check_common(
             problems.push((key.to_string(), message));
         }
     };
-    check((1..=4096).contains(&channels), "channels", format!("{channels} is not from 1 to 4096"));
+    check(
+        (1..=4096).contains(&channels),
+        "channels",
+        format!("{channels} is not from 1 to 4096"),
+    );
     let whole = !normalised || channels.is_multiple_of(head::GROUPS);
-    check(whole, "channels", format!("{channels} is not a multiple of 32, which group normalisation needs"));
-    check((3..=5).contains(&levels), "levels", format!("{levels} is not from 3 to 5"));
-    check(depth <= 16, "head-depth", format!("{depth} is more than 16"));
+    check(
+        whole,
+        "channels",
+        format!("{channels} is not a multiple of 32, which group normalisation needs"),
+    );
+    check(
+        (3..=5).contains(&levels),
+        "levels",
+        format!("{levels} is not from 3 to 5"),
+    );
+    check(
+        depth <= 16,
+        "head-depth",
+        format!("{depth} is more than 16"),
+    );
     let under = |(key, message): (String, String)| (format!("postprocess.{key}"), message);
     problems.extend(postprocess.problems().into_iter().map(under));
     problems

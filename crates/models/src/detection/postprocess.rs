@@ -55,7 +55,10 @@ impl Postprocess {
     /// What is wrong with the values: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
-        for (key, value) in [("score-threshold", self.score_threshold), ("iou-threshold", self.iou_threshold)] {
+        for (key, value) in [
+            ("score-threshold", self.score_threshold),
+            ("iou-threshold", self.iou_threshold),
+        ] {
             if !(0.0..=1.0).contains(&value) {
                 problems.push((key.to_string(), format!("{value} is not between 0 and 1")));
             }
@@ -84,14 +87,17 @@ impl Postprocess {
         mut boxes: impl FnMut(usize) -> [f32; 4],
     ) -> Result<Vec<Detection>, NmsError> {
         if let Some(index) = scores.iter().position(|score| score.is_nan()) {
-            return Err(NmsError::NanScore { index: index / classes });
+            return Err(NmsError::NanScore {
+                index: index / classes,
+            });
         }
         let mut found = Vec::new();
         let mut first = 0;
         for rows in level_rows {
             let level = &scores[first * classes..(first + rows) * classes];
-            let mut candidates: Vec<usize> =
-                (0..level.len()).filter(|&i| level[i] > self.score_threshold).collect();
+            let mut candidates: Vec<usize> = (0..level.len())
+                .filter(|&i| level[i] > self.score_threshold)
+                .collect();
             // Stable, so that equal scores keep their order.
             candidates.sort_by(|a, b| level[*b].total_cmp(&level[*a]));
             candidates.truncate(self.candidates);
@@ -117,7 +123,10 @@ impl Postprocess {
 /// Every corner moved into an image of `[height, width]`.
 fn clip([x1, y1, x2, y2]: [f32; 4], [height, width]: [usize; 2]) -> [f32; 4] {
     // `clamp` leaves NaN as it is; suppression refuses it by its index.
-    let (x, y) = (|v: f32| v.clamp(0.0, width as f32), |v: f32| v.clamp(0.0, height as f32));
+    let (x, y) = (
+        |v: f32| v.clamp(0.0, width as f32),
+        |v: f32| v.clamp(0.0, height as f32),
+    );
     [x(x1), y(y1), x(x2), y(y2)]
 }
 
@@ -128,7 +137,10 @@ pub(super) fn read<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 
 /// Boxes as a tensor `[N, 4]`.
 pub(super) fn boxes_tensor(boxes: &[[f32; 4]], device: &burn::tensor::Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(boxes.as_flattened().to_vec(), [boxes.len(), 4]), device)
+    Tensor::from_data(
+        TensorData::new(boxes.as_flattened().to_vec(), [boxes.len(), 4]),
+        device,
+    )
 }
 
 #[cfg(test)]
@@ -150,21 +162,38 @@ mod tests {
         ];
         // Two classes; three rows on the first level, one on the second.
         let scores = [0.9, 0.01, 0.8, 0.05, 0.3, 0.04, 0.2, 0.6];
-        let found = post.detections(&scores, 2, &[3, 1], [60, 55], |i| boxes[i]).unwrap();
+        let found = post
+            .detections(&scores, 2, &[3, 1], [60, 55], |i| boxes[i])
+            .unwrap();
         let told: Vec<_> = found.iter().map(|d| (d.class, d.score)).collect();
         // The second row is suppressed; 0.3 was cut since two better ones stood on its level.
         assert_eq!(told, [(0, 0.9), (1, 0.6)]);
         assert_eq!(found[1].xyxy, [0.0, 0.0, 8.0, 8.0]);
-        let agnostic = Postprocess { class_agnostic: true, ..post };
-        let found = agnostic.detections(&scores, 2, &[3, 1], [60, 55], |i| boxes[i]).unwrap();
+        let agnostic = Postprocess {
+            class_agnostic: true,
+            ..post
+        };
+        let found = agnostic
+            .detections(&scores, 2, &[3, 1], [60, 55], |i| boxes[i])
+            .unwrap();
         assert_eq!(found.len(), 1);
     }
 
     #[test]
     fn what_is_no_number_is_refused_and_nothing_is_nothing() {
         let post = Postprocess::RETINANET;
-        assert!(post.detections(&[f32::NAN], 1, &[1], [5, 5], |_| [0.0; 4]).is_err());
-        assert!(post.detections(&[0.9], 1, &[1], [5, 5], |_| [f32::NAN; 4]).is_err());
-        assert_eq!(post.detections(&[], 3, &[0, 0], [5, 5], |_| [0.0; 4]).unwrap(), []);
+        assert!(
+            post.detections(&[f32::NAN], 1, &[1], [5, 5], |_| [0.0; 4])
+                .is_err()
+        );
+        assert!(
+            post.detections(&[0.9], 1, &[1], [5, 5], |_| [f32::NAN; 4])
+                .is_err()
+        );
+        assert_eq!(
+            post.detections(&[], 3, &[0, 0], [5, 5], |_| [0.0; 4])
+                .unwrap(),
+            []
+        );
     }
 }

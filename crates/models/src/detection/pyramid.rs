@@ -63,16 +63,25 @@ impl PyramidBackbone {
         };
         // The head of one class is never made: its parameters are drawn at their first use.
         let name = plan.body.name();
-        let body = plan.body.init(input, 1, device)?.into_body().ok_or_else(|| {
-            option(
-                "backbone",
-                format!("`{name}` has no body without a head yet; take one of the ResNet family"),
-            )
-        })?;
+        let body = plan
+            .body
+            .init(input, 1, device)?
+            .into_body()
+            .ok_or_else(|| {
+                option(
+                    "backbone",
+                    format!(
+                        "`{name}` has no body without a head yet; take one of the ResNet family"
+                    ),
+                )
+            })?;
         let stages = body.feature_channels();
         let Some(used) = stages.len().checked_sub(3).map(|from| &stages[from..]) else {
             let stages = stages.len();
-            return Err(option("backbone", format!("`{name}` has {stages} stages, 3 are needed")));
+            return Err(option(
+                "backbone",
+                format!("`{name}` has {stages} stages, 3 are needed"),
+            ));
         };
         if used.windows(2).any(|pair| pair[1].0 != 2 * pair[0].0) {
             let message = format!("the last three stages of `{name}` must halve their maps");
@@ -104,6 +113,15 @@ impl PyramidBackbone {
         })
     }
 
+    /// Changes the body, for example to one with trained weights.
+    pub(super) fn map_body<E>(
+        mut self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        self.body = change(self.body)?;
+        Ok(self)
+    }
+
     /// Pixels of the input per step of each level.
     pub fn strides(&self) -> Vec<usize> {
         let stages = self.body.feature_channels();
@@ -122,7 +140,11 @@ impl PyramidBackbone {
     /// - output: one `[N, channels, H', W']` per level
     pub fn forward(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
         let mut maps = self.body.feature_maps(x);
-        let maps: Vec<Tensor<4>> = maps.split_off(maps.len() - 3).into_iter().map(|m| m.tensor).collect();
+        let maps: Vec<Tensor<4>> = maps
+            .split_off(maps.len() - 3)
+            .into_iter()
+            .map(|m| m.tensor)
+            .collect();
         let body_last = maps[2].clone();
         let fpn = &self.fpn;
         let mut levels = Vec::with_capacity(5);
@@ -138,7 +160,11 @@ impl PyramidBackbone {
         }
         levels.reverse();
         if let Some(p6) = &fpn.extra_blocks.p6 {
-            let from = if self.from_body { body_last } else { levels[2].clone() };
+            let from = if self.from_body {
+                body_last
+            } else {
+                levels[2].clone()
+            };
             levels.push(kernels::conv2d(p6, from));
         }
         if let Some(p7) = &fpn.extra_blocks.p7 {

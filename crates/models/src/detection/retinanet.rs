@@ -14,7 +14,7 @@ use super::postprocess::{Detection, Postprocess, boxes_tensor, read};
 use super::pyramid::{PyramidBackbone, PyramidPlan, sequential};
 use super::{check_common, image_boxes};
 use crate::ModelError;
-use crate::classification::{ClassifierConfig, InputSpec};
+use crate::classification::{Classifier, ClassifierConfig, InputSpec};
 
 /// A RetinaNet over a classification network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,21 +89,33 @@ impl RetinaNetConfig {
 
     /// What is wrong with the options: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = check_common(self.channels, self.levels, self.head_depth, self.head_norm, &self.postprocess);
+        let mut problems = check_common(
+            self.channels,
+            self.levels,
+            self.head_depth,
+            self.head_norm,
+            &self.postprocess,
+        );
         if !(self.anchor_size >= 1.0 && self.anchor_size <= 4096.0) {
             let message = format!("{} is not from 1 to 4096 pixels", self.anchor_size);
             problems.push(("anchor-size".to_string(), message));
         }
-        for (key, values) in [("anchor-scales", &self.anchor_scales), ("aspect-ratios", &self.aspect_ratios)] {
+        for (key, values) in [
+            ("anchor-scales", &self.anchor_scales),
+            ("aspect-ratios", &self.aspect_ratios),
+        ] {
             let right = |v: &f32| *v > 0.01 && *v < 100.0;
             if values.is_empty() || !values.iter().all(right) {
-                let message = format!("{values:?}: at least one number is needed, all between 0.01 and 100");
+                let message =
+                    format!("{values:?}: at least one number is needed, all between 0.01 and 100");
                 problems.push((key.to_string(), message));
             }
         }
-        problems.extend(self.backbone.problems().into_iter().map(|(key, message)| {
-            (format!("backbone.{}.{key}", self.backbone.name()), message)
-        }));
+        problems.extend(
+            self.backbone.problems().into_iter().map(|(key, message)| {
+                (format!("backbone.{}.{key}", self.backbone.name()), message)
+            }),
+        );
         problems
     }
 
@@ -111,7 +123,10 @@ impl RetinaNetConfig {
         let level = |level: usize| {
             let size = self.anchor_size * (1 << level) as f32;
             // Whole pixels, rounded down, as torchvision has them; a thousandth makes up for the factors' digits.
-            self.anchor_scales.iter().map(|scale| (size * scale + 1e-3).floor().max(1.0)).collect()
+            self.anchor_scales
+                .iter()
+                .map(|scale| (size * scale + 1e-3).floor().max(1.0))
+                .collect()
         };
         AnchorGenerator {
             sizes: (0..self.levels).map(level).collect(),
@@ -174,6 +189,14 @@ impl RetinaNet {
         })
     }
 
+    pub(super) fn map_body<E>(
+        mut self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        self.backbone = self.backbone.map_body(change)?;
+        Ok(self)
+    }
+
     /// Raw outputs.
     ///
     /// # Shapes
@@ -184,7 +207,12 @@ impl RetinaNet {
 
     /// The loss of raw outputs for images of `size`, `[height, width]`.
     pub fn loss(&self, output: &HeadOutput, objects: &[Objects], size: [usize; 2]) -> DetectorLoss {
-        retinanet_loss(output, &self.anchors(size, &output.levels).concat(), objects, self.settings.box_loss)
+        retinanet_loss(
+            output,
+            &self.anchors(size, &output.levels).concat(),
+            objects,
+            self.settings.box_loss,
+        )
     }
 
     /// The detections in each image, from raw outputs for images of `size`, `[height, width]`.
@@ -204,7 +232,14 @@ impl RetinaNet {
         let anchors = boxes_tensor(&anchors.concat(), &device).repeat_dim(0, n);
         let offsets = output.bbox_regression.clone().reshape([n * all, 4]);
         let boxes = read(BoxCoder::default().decode(offsets, anchors));
-        image_boxes(postprocess, &scores(output), &boxes, self.head.classes(), &rows, size)
+        image_boxes(
+            postprocess,
+            &scores(output),
+            &boxes,
+            self.head.classes(),
+            &rows,
+            size,
+        )
     }
 
     /// The recipe's choice of boxes.
@@ -214,7 +249,11 @@ impl RetinaNet {
 
     fn anchors(&self, image: [usize; 2], levels: &[[usize; 2]]) -> Vec<Vec<[f32; 4]>> {
         let generator = &self.settings.anchors;
-        levels.iter().enumerate().map(|(i, size)| generator.level(i, image, *size)).collect()
+        levels
+            .iter()
+            .enumerate()
+            .map(|(i, size)| generator.level(i, image, *size))
+            .collect()
     }
 
     pub(super) fn torch_name(&self, path: &str) -> String {

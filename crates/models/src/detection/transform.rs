@@ -41,8 +41,12 @@ impl BatchTransform {
     /// `[height, width]` after resizing. Both sides are scaled by the same factor, in `f32`, and rounded down, as
     /// `interpolate(scale_factor=.., recompute_scale_factor=True)` does.
     pub fn size(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        let (short, long) = (height.min(width).max(1) as f64, height.max(width).max(1) as f64);
-        let scale = f64::from((self.shorter as f32 / short as f32).min(self.longest as f32 / long as f32));
+        let (short, long) = (
+            height.min(width).max(1) as f64,
+            height.max(width).max(1) as f64,
+        );
+        let scale =
+            f64::from((self.shorter as f32 / short as f32).min(self.longest as f32 / long as f32));
         [height, width].map(|side| ((side as f64 * scale) as usize).max(1))
     }
 
@@ -64,7 +68,12 @@ impl BatchTransform {
         let resized: Vec<[usize; 2]> = original.iter().map(|size| self.size(*size)).collect();
         let [height, width] = self.padded(&resized);
         let fit = |(image, size): (Tensor<3>, &[usize; 2])| {
-            let image = resize(image.unsqueeze::<4>(), *size, Interpolation::Bilinear, false);
+            let image = resize(
+                image.unsqueeze::<4>(),
+                *size,
+                Interpolation::Bilinear,
+                false,
+            );
             let [bottom, right] = [height - size[0], width - size[1]];
             image.pad((0, right, 0, bottom), 0.0)
         };
@@ -112,13 +121,26 @@ mod tests {
     #[test]
     fn a_batch_is_padded_and_boxes_come_back() {
         let device = Device::flex();
-        let transform = BatchTransform { shorter: 8, longest: 32, divisor: 4 };
-        let images = vec![Tensor::ones([3, 16, 32], &device), Tensor::ones([3, 10, 8], &device)];
+        let transform = BatchTransform {
+            shorter: 8,
+            longest: 32,
+            divisor: 4,
+        };
+        let images = vec![
+            Tensor::ones([3, 16, 32], &device),
+            Tensor::ones([3, 10, 8], &device),
+        ];
         let batch = transform.forward(images);
         assert_eq!(batch.resized, [[8, 16], [10, 8]]);
         assert_eq!(batch.images.dims(), [2, 3, 12, 16]);
         // The first image fills 8 * 16 of its plane, the second 10 * 8.
-        assert_eq!(batch.images.clone().sum().into_scalar::<f32>(), 3.0 * (128.0 + 80.0));
-        assert_eq!(batch.restore(0, [1.0, 2.0, 8.0, 99.0]), [2.0, 4.0, 16.0, 16.0]);
+        assert_eq!(
+            batch.images.clone().sum().into_scalar::<f32>(),
+            3.0 * (128.0 + 80.0)
+        );
+        assert_eq!(
+            batch.restore(0, [1.0, 2.0, 8.0, 99.0]),
+            [2.0, 4.0, 16.0, 16.0]
+        );
     }
 }

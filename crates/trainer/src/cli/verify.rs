@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::{ClassifierConfig, InputSpec};
-use firesight_models::verify::{ATOL, RTOL, verify};
-use firesight_models::weights::{LoadOptions, load, read};
+use firesight_models::detection::DetectorConfig;
+use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
+use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, load, read};
 use serde::Serialize;
 
 use super::{DeviceArgs, End, Usage, print_json, usage};
@@ -57,7 +59,6 @@ struct Row {
 /// Files that cannot be read or do not fit the model.
 pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
-    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
     let reference = read(&args.reference).map_err(usage)?;
     let input = reference
         .get("input")
@@ -70,29 +71,26 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
         ))
         .into());
     };
-    let entries = firesight_models::classification::registry();
-    let published = entries.iter().find(|entry| entry.name == args.model);
-    let classes = args
-        .classes
-        .or(published.map(|entry| entry.classes))
-        .unwrap_or(1000);
-    let model = config
-        .init(
-            InputSpec {
-                channels,
-                height,
-                width,
-            },
-            classes,
-            &device.device,
-        )
-        .map_err(usage)?;
-    let options = LoadOptions {
-        replace_head: false,
-        ..LoadOptions::default()
+    let input = InputSpec {
+        channels,
+        height,
+        width,
     };
-    let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
-    let verdict = verify(&model, &reference, &device.device).map_err(usage)?;
+    let (verdict, report) = match DetectorConfig::named(&args.model) {
+        Ok(config) => {
+            let classes = args.classes.unwrap_or(COCO_CLASSES);
+            let model = config.init(input, classes, &device.device);
+            judge(model.map_err(usage)?, &args, &reference, &device.device)?
+        }
+        Err(_) => {
+            let config = ClassifierConfig::named(&args.model).map_err(usage)?;
+            let entries = firesight_models::classification::registry();
+            let published = entries.iter().find(|entry| entry.name == args.model);
+            let classes = args.classes.or(published.map(|entry| entry.classes));
+            let model = config.init(input, classes.unwrap_or(1000), &device.device);
+            judge(model.map_err(usage)?, &args, &reference, &device.device)?
+        }
+    };
     let rows = verdict.outputs.iter().map(|output| Row {
         name: output.name.clone(),
         values: output.count,
@@ -125,4 +123,23 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     } else {
         End::Partly
     })
+}
+
+/// Classes of torchvision's detectors, as it counts them.
+const COCO_CLASSES: usize = 91;
+
+/// Loads the weights into a model and compares its outputs with the reference.
+fn judge<M: TorchNames + NamedOutputs>(
+    model: M,
+    args: &VerifyArgs,
+    reference: &StateDict,
+    device: &Device,
+) -> anyhow::Result<(Verdict, LoadReport)> {
+    let options = LoadOptions {
+        replace_head: false,
+        ..LoadOptions::default()
+    };
+    let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
+    let verdict = verify(&model, reference, device).map_err(usage)?;
+    Ok((verdict, report))
 }

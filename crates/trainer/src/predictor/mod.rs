@@ -11,6 +11,7 @@
 //! ```
 
 mod classification;
+mod detection;
 mod export;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,11 @@ use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_models::classification::Classifier;
+use firesight_models::detection::Detector;
 use firesight_models::weights::{StateDict, TorchNames, load_state_dict, save_safetensors};
 
 pub use classification::Guess;
+pub use detection::Found;
 pub use export::Sidecar;
 
 use crate::card::ModelCard;
@@ -39,6 +42,8 @@ use crate::run_folder::{ModelPath, RECIPE_FILE};
 pub enum Model {
     /// One class per image.
     Classifier(Box<Classifier>),
+    /// Boxes around objects.
+    Detector(Box<Detector>),
 }
 
 impl Model {
@@ -46,6 +51,7 @@ impl Model {
     fn does(&self) -> &'static str {
         match self {
             Self::Classifier(_) => "classifies images",
+            Self::Detector(_) => "finds objects",
         }
     }
 
@@ -56,6 +62,7 @@ impl Model {
     pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> anyhow::Result<()> {
         match self {
             Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
+            Self::Detector(model) => save_safetensors(model.as_ref(), path, metadata)?,
         }
         Ok(())
     }

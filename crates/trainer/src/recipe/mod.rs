@@ -19,7 +19,7 @@ use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::task::ClassificationConfig;
+pub use crate::task::{ClassificationConfig, DetectionConfig};
 pub use checks::{check, check_data};
 pub(crate) use checks::{regular_expression, share, some};
 pub use optimizer::{
@@ -148,6 +148,8 @@ fn prefetch() -> usize {
 pub enum TaskConfig {
     /// One class for each image.
     Classification(ClassificationConfig),
+    /// Boxes around objects.
+    Detection(DetectionConfig),
 }
 
 /// Weights to start from.

@@ -2,6 +2,7 @@
 //! [`crate::engine::Task`].
 
 mod classification;
+mod detection;
 
 use std::path::Path;
 
@@ -14,6 +15,8 @@ use firesight_recipe::Checks;
 
 pub(crate) use classification::best;
 pub use classification::{ClassificationConfig, ClassificationTask};
+pub(crate) use detection::{Back, metrics as detection_metrics};
+pub use detection::{DetectionConfig, DetectionTask};
 
 use crate::card::ModelCard;
 use crate::engine::{NetworkConfig, Task};
@@ -63,6 +66,7 @@ impl TaskConfig {
     pub fn table(&self) -> &dyn TaskRecipe {
         match self {
             Self::Classification(config) => config,
+            Self::Detection(config) => config,
         }
     }
 }
