@@ -3,6 +3,7 @@
 mod check;
 mod devices;
 mod eval;
+mod eval_file;
 mod export;
 mod lr_find;
 mod models;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::{ClassifierConfig, InputSpec};
+use firesight_models::detection::DetectorConfig;
 use firesight_models::segmentation::SegmenterConfig;
 use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
 use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, apply, read};
@@ -73,11 +74,19 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
         .into());
     };
     let device = &device.device;
+    let weights = read(&args.weights).map_err(usage)?;
+    let input = InputSpec {
+        channels,
+        height,
+        width,
+    };
     let (report, verdict) = if let Ok(config) = SegmenterConfig::named(&args.model) {
-        let weights = read(&args.weights).map_err(usage)?;
         // Published weights come with and without the auxiliary head.
         let config = config.with_aux(weights.keys().any(|key| key.starts_with("aux_classifier.")));
         let model = config.init(channels, args.classes.unwrap_or(21), device);
+        compare(model.map_err(usage)?, &weights, &reference, device)?
+    } else if let Ok(config) = DetectorConfig::named(&args.model) {
+        let model = config.init(input, args.classes.unwrap_or(COCO_CLASSES), device);
         compare(model.map_err(usage)?, &weights, &reference, device)?
     } else {
         let config = ClassifierConfig::named(&args.model).map_err(usage)?;
@@ -87,13 +96,7 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
             .classes
             .or(published.map(|entry| entry.classes))
             .unwrap_or(1000);
-        let input = InputSpec {
-            channels,
-            height,
-            width,
-        };
         let model = config.init(input, classes, device).map_err(usage)?;
-        let weights = read(&args.weights).map_err(usage)?;
         compare(model, &weights, &reference, device)?
     };
     let rows = verdict.outputs.iter().map(|output| Row {
@@ -129,6 +132,9 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
         End::Partly
     })
 }
+
+/// Classes of torchvision's detectors, as it counts them.
+const COCO_CLASSES: usize = 91;
 
 /// Loads the weights into a model and runs it on the reference.
 fn compare<M: TorchNames + NamedOutputs>(

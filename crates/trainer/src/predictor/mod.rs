@@ -11,6 +11,7 @@
 //! ```
 
 mod classification;
+mod detection;
 mod export;
 mod segmentation;
 
@@ -24,10 +25,12 @@ use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_models::classification::Classifier;
+use firesight_models::detection::Detector;
 use firesight_models::segmentation::Segmenter;
 use firesight_models::weights::{StateDict, TorchNames, load_state_dict, save_safetensors};
 
 pub use classification::Guess;
+pub use detection::Found;
 pub use export::Sidecar;
 pub use segmentation::Segmentation;
 
@@ -44,6 +47,8 @@ pub enum Model {
     Classifier(Box<Classifier>),
     /// A class for every pixel.
     Segmenter(Box<Segmenter>),
+    /// Boxes around objects.
+    Detector(Box<Detector>),
 }
 
 impl Model {
@@ -52,6 +57,7 @@ impl Model {
         match self {
             Self::Classifier(_) => "classifies images",
             Self::Segmenter(_) => "segments images",
+            Self::Detector(_) => "finds objects",
         }
     }
 
@@ -63,6 +69,7 @@ impl Model {
         match self {
             Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
             Self::Segmenter(model) => save_safetensors(model.as_ref(), path, metadata)?,
+            Self::Detector(model) => save_safetensors(model.as_ref(), path, metadata)?,
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::task::{ClassificationConfig, SegmentationConfig};
+pub use crate::task::{ClassificationConfig, DetectionConfig, SegmentationConfig};
 pub use checks::{check, check_data};
 pub(crate) use checks::{regular_expression, share, some};
 pub use optimizer::{
@@ -150,6 +150,8 @@ pub enum TaskConfig {
     Classification(ClassificationConfig),
     /// A class for every pixel.
     Segmentation(SegmentationConfig),
+    /// Boxes around objects.
+    Detection(DetectionConfig),
 }
 
 /// Weights to start from.

@@ -2,6 +2,7 @@
 //! [`crate::engine::Task`].
 
 mod classification;
+mod detection;
 mod segmentation;
 
 use std::path::Path;
@@ -16,6 +17,8 @@ use firesight_recipe::Checks;
 
 pub(crate) use classification::best;
 pub use classification::{ClassificationConfig, ClassificationTask};
+pub(crate) use detection::{Back, metrics as detection_metrics};
+pub use detection::{DetectionConfig, DetectionTask};
 pub(crate) use segmentation::classes_of;
 pub use segmentation::{
     ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, PredictConfig,
@@ -76,6 +79,7 @@ impl TaskConfig {
         match self {
             Self::Classification(config) => config,
             Self::Segmentation(config) => config,
+            Self::Detection(config) => config,
         }
     }
 }
