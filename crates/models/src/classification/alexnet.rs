@@ -1,5 +1,17 @@
 //! AlexNet, in the one-column form of Krizhevsky, "One weird trick for parallelizing convolutional neural
 //! networks" (<https://arxiv.org/abs/1404.5997>), which is torchvision's.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::alexnet::ALEXNET;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("alexnet")?;
+//! let model = config.init(ALEXNET.input, ALEXNET.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 61_100_840);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -1,6 +1,18 @@
 //! A small network of convolution blocks whose widths the recipe gives: `convolutions` times 3x3
 //! convolution (with batch normalisation unless refused) and ReLU, then 2x2 max pooling, per entry
 //! of `channels`; then fully connected layers with dropout.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::cnn::CNN;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("cnn")?;
+//! let model = config.init(CNN.input, CNN.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 421_738);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

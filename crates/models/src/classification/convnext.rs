@@ -1,5 +1,17 @@
 //! ConvNeXt (Liu et al., "A ConvNet for the 2020s", <https://arxiv.org/abs/2201.03545>): depthwise 7x7 convolutions
 //! and fully connected layers over the channels, with layer normalisation, GELU and a learned scale.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::convnext::CONVNEXT_TINY;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("convnext_tiny")?;
+//! let model = config.init(CONVNEXT_TINY.input, CONVNEXT_TINY.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 28_589_128);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;

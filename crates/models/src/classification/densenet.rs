@@ -1,5 +1,17 @@
 //! DenseNet-BC (Huang et al., "Densely Connected Convolutional Networks", <https://arxiv.org/abs/1608.06993>):
 //! each layer sees the outputs of all layers before it in its block.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::densenet::DENSENET121;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("densenet121")?;
+//! let model = config.init(DENSENET121.input, DENSENET121.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 7_978_856);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

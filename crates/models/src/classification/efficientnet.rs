@@ -1,5 +1,17 @@
 //! EfficientNet (Tan and Le, <https://arxiv.org/abs/1905.11946>) and EfficientNet V2 (Tan and Le,
 //! <https://arxiv.org/abs/2104.00298>): inverted residuals with squeeze and excitation, scaled in width and depth.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::efficientnet::EFFICIENTNET_B0;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("efficientnet_b0")?;
+//! let model = config.init(EFFICIENTNET_B0.input, EFFICIENTNET_B0.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 5_288_548);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

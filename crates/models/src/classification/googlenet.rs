@@ -1,5 +1,17 @@
 //! GoogLeNet (Szegedy et al., "Going Deeper with Convolutions", <https://arxiv.org/abs/1409.4842>) with batch
 //! normalisation and, as in torchvision, a 3x3 convolution where the paper has a 5x5.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::googlenet::GOOGLENET;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("googlenet")?;
+//! let model = config.init(GOOGLENET.input, GOOGLENET.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 13_004_888);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::pool::MaxPool2d;

@@ -1,5 +1,17 @@
 //! Inception v3 (Szegedy et al., "Rethinking the Inception Architecture for Computer Vision",
 //! <https://arxiv.org/abs/1512.00567>): inception blocks with factorised convolutions.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::inception_v3::INCEPTION_V3;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("inception_v3")?;
+//! let model = config.init(INCEPTION_V3.input, INCEPTION_V3.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 27_161_264);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::{Dropout, Linear};

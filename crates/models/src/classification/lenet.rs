@@ -4,6 +4,18 @@
 //! As it is built today: ReLU and max pooling, every map of the first convolution connected to every
 //! filter of the second. The first convolution keeps the size; the second shrinks the map by 4, as
 //! published, except on images below 20 pixels, where it keeps the size too (nothing would be left).
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::lenet::LENET;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("lenet")?;
+//! let model = config.init(LENET.input, LENET.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 61_706);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

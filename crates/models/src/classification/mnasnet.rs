@@ -1,5 +1,17 @@
 //! MNASNet (Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile",
 //! <https://arxiv.org/abs/1807.11626>), the variant B1 without squeeze and excitation, at four widths.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::mnasnet::MNASNET0_5;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("mnasnet0_5")?;
+//! let model = config.init(MNASNET0_5.input, MNASNET0_5.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 2_218_512);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -1,5 +1,17 @@
 //! MobileNet V2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
 //! <https://arxiv.org/abs/1801.04381>): narrow residual connections around a wide depthwise convolution.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::mobilenet_v2::MOBILENET_V2;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("mobilenet_v2")?;
+//! let model = config.init(MOBILENET_V2.input, MOBILENET_V2.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 3_504_872);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

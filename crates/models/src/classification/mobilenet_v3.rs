@@ -1,5 +1,17 @@
 //! MobileNet V3 (Howard et al., "Searching for MobileNetV3", <https://arxiv.org/abs/1905.02244>): inverted
 //! residuals with squeeze and excitation and hard swish.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::mobilenet_v3::MOBILENET_V3_SMALL;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("mobilenet_v3_small")?;
+//! let model = config.init(MOBILENET_V3_SMALL.input, MOBILENET_V3_SMALL.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 2_542_856);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -1,5 +1,17 @@
 //! RegNet X and Y (Radosavovic et al., "Designing Network Design Spaces", <https://arxiv.org/abs/2003.13678>):
 //! residual bottlenecks whose widths follow a quantised line; Y adds squeeze and excitation.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::regnet::REGNET_X_400MF;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("regnet_x_400mf")?;
+//! let model = config.init(REGNET_X_400MF.input, REGNET_X_400MF.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 5_495_976);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::{Dropout, Linear};

@@ -4,6 +4,18 @@
 //!
 //! As in torchvision, a bottleneck strides in its 3x3 convolution ("version 1.5"), not in the first
 //! 1x1 as the paper's.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::resnet::RESNET18;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("resnet18")?;
+//! let model = config.init(RESNET18.input, RESNET18.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 11_689_512);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

@@ -4,6 +4,18 @@
 //! Shortcuts between stages are the paper's option A, without parameters: every second pixel, and
 //! the new channels zero, half of them before and half behind the old ones. Keys follow
 //! torchvision's ResNet (`layer1.0.conv1.weight`, `fc.weight`).
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::resnet20::RESNET20;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("resnet20")?;
+//! let model = config.init(RESNET20.input, RESNET20.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 269_722);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

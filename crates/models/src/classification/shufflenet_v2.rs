@@ -1,5 +1,17 @@
 //! ShuffleNet V2 (Ma et al., "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
 //! <https://arxiv.org/abs/1807.11164>): half of the channels pass each unit untouched, then all are shuffled.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::shufflenet_v2::SHUFFLENET_V2_X0_5;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("shufflenet_v2_x0_5")?;
+//! let model = config.init(SHUFFLENET_V2_X0_5.input, SHUFFLENET_V2_X0_5.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 1_366_792);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::{Dropout, Linear};

@@ -1,5 +1,17 @@
 //! SqueezeNet (Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters",
 //! <https://arxiv.org/abs/1602.07360>); 1.1 is the authors' cheaper revision.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::squeezenet::SQUEEZENET1_1;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("squeezenet1_1")?;
+//! let model = config.init(SQUEEZENET1_1.input, SQUEEZENET1_1.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 1_235_496);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::Dropout;

@@ -1,5 +1,17 @@
 //! VGG (Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
 //! <https://arxiv.org/abs/1409.1556>), with and without batch normalisation.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::classification::vgg::VGG11;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = ClassifierConfig::named("vgg11")?;
+//! let model = config.init(VGG11.input, VGG11.classes, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 132_863_336);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
