@@ -137,6 +137,7 @@ impl Experiment {
             recipe: &self.recipe,
             card: &self.card,
             device: &training_device,
+            train: &self.splits.train,
             run,
         })
     }

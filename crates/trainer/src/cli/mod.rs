@@ -4,6 +4,7 @@ mod check;
 mod devices;
 mod eval;
 mod export;
+mod generate;
 mod models;
 mod predict;
 pub mod recipe_docs;
@@ -34,6 +35,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Classify images with a trained model
     Predict(predict::PredictArgs),
+    /// Make images with a trained generator
+    Generate(generate::GenerateArgs),
     /// Write a trained model's weights under PyTorch's names
     Export(export::ExportArgs),
     /// Check a recipe, and the data it names, without training
@@ -98,6 +101,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::{ClassifierConfig, InputSpec};
-use firesight_models::verify::{ATOL, RTOL, verify};
-use firesight_models::weights::{LoadOptions, load, read};
+use firesight_models::generation::dcgan::DcganNetwork;
+use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
+use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, load, read};
 use serde::Serialize;
 
 use super::{DeviceArgs, End, Usage, print_json, usage};
@@ -14,7 +16,7 @@ use crate::device;
 /// Arguments of `trainer verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The model's name in the zoo
+    /// The model's name in the zoo, or `dcgan` for either of its networks
     #[arg(long)]
     model: String,
     /// Its weights: .pth, .pt or .safetensors with PyTorch's names
@@ -57,42 +59,11 @@ struct Row {
 /// Files that cannot be read or do not fit the model.
 pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
-    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
     let reference = read(&args.reference).map_err(usage)?;
-    let input = reference
-        .get("input")
-        .map(|data| data.shape().to_vec())
-        .unwrap_or_default();
-    let [_, channels, height, width] = input[..] else {
-        let path = args.reference.display();
-        return Err(Usage(format!(
-            "{path}: there is no tensor `input` of shape [N, C, H, W]"
-        ))
-        .into());
+    let (verdict, report) = match args.model.starts_with("dcgan") {
+        true => dcgan(&args, &reference, &device.device)?,
+        false => classifier(&args, &reference, &device.device)?,
     };
-    let entries = firesight_models::classification::registry();
-    let published = entries.iter().find(|entry| entry.name == args.model);
-    let classes = args
-        .classes
-        .or(published.map(|entry| entry.classes))
-        .unwrap_or(1000);
-    let model = config
-        .init(
-            InputSpec {
-                channels,
-                height,
-                width,
-            },
-            classes,
-            &device.device,
-        )
-        .map_err(usage)?;
-    let options = LoadOptions {
-        replace_head: false,
-        ..LoadOptions::default()
-    };
-    let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
-    let verdict = verify(&model, &reference, &device.device).map_err(usage)?;
     let rows = verdict.outputs.iter().map(|output| Row {
         name: output.name.clone(),
         values: output.count,
@@ -125,4 +96,76 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     } else {
         End::Partly
     })
+}
+
+/// What a network's outputs were found to be, and what was loaded into it.
+type Outcome = anyhow::Result<(Verdict, LoadReport)>;
+
+fn classifier(args: &VerifyArgs, reference: &StateDict, device: &Device) -> Outcome {
+    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
+    let input = reference
+        .get("input")
+        .map(|data| data.shape().to_vec())
+        .unwrap_or_default();
+    let [_, channels, height, width] = input[..] else {
+        let path = args.reference.display();
+        return Err(Usage(format!(
+            "{path}: there is no tensor `input` of shape [N, C, H, W]"
+        ))
+        .into());
+    };
+    let entries = firesight_models::classification::registry();
+    let published = entries.iter().find(|entry| entry.name == args.model);
+    let classes = args
+        .classes
+        .or(published.map(|entry| entry.classes))
+        .unwrap_or(1000);
+    let input = InputSpec {
+        channels,
+        height,
+        width,
+    };
+    let model = config.init(input, classes, device).map_err(usage)?;
+    loaded(model, args, reference, device)
+}
+
+/// Layers and widths follow from the weights, and so does which of the two networks it is.
+fn dcgan(args: &VerifyArgs, reference: &StateDict, device: &Device) -> Outcome {
+    let path = args.weights.display();
+    let state = read(&args.weights).map_err(usage)?;
+    let network = DcganNetwork::fitting(&state, device)
+        .map_err(|reason| usage(anyhow::anyhow!("{path}: {reason}")))?;
+    match (network, args.model.as_str()) {
+        (DcganNetwork::Generator(model), "dcgan" | "dcgan_generator") => {
+            loaded(model, args, reference, device)
+        }
+        (DcganNetwork::Discriminator(model), "dcgan" | "dcgan_discriminator") => {
+            loaded(model, args, reference, device)
+        }
+        (network, name) => {
+            let is = match network {
+                DcganNetwork::Generator(_) => "dcgan_generator",
+                DcganNetwork::Discriminator(_) => "dcgan_discriminator",
+            };
+            Err(Usage(format!(
+                "--model {name}: {path} holds a `{is}`; `dcgan` takes either"
+            ))
+            .into())
+        }
+    }
+}
+
+fn loaded<M: TorchNames + NamedOutputs>(
+    model: M,
+    args: &VerifyArgs,
+    reference: &StateDict,
+    device: &Device,
+) -> Outcome {
+    let options = LoadOptions {
+        replace_head: false,
+        ..LoadOptions::default()
+    };
+    let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
+    let verdict = verify(&model, reference, device).map_err(usage)?;
+    Ok((verdict, report))
 }

@@ -25,10 +25,6 @@ impl Predictor {
     ///
     /// # Errors
     /// A model of another task.
-    #[allow(
-        irrefutable_let_patterns,
-        reason = "one kind of model among several to come"
-    )]
     pub fn classifier(&self) -> anyhow::Result<&Classifier> {
         let Model::Classifier(model) = &self.model else {
             bail!("{}: this model {}", self.card.model, self.model.does());

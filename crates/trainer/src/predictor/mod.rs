@@ -11,6 +11,7 @@
 //! ```
 
 mod classification;
+mod generation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_models::classification::Classifier;
+use firesight_models::generation::dcgan::Generator;
 use firesight_models::weights::{TorchNames, load_state_dict, save_safetensors};
 
 pub use classification::Guess;
@@ -37,6 +39,8 @@ use crate::run_folder::{ModelPath, RECIPE_FILE};
 pub enum Model {
     /// One class per image.
     Classifier(Box<Classifier>),
+    /// Images from latent vectors.
+    Generator(Box<Generator>),
 }
 
 impl Model {
@@ -44,6 +48,7 @@ impl Model {
     fn does(&self) -> &'static str {
         match self {
             Self::Classifier(_) => "classifies images",
+            Self::Generator(_) => "generates images (`trainer generate`)",
         }
     }
 
@@ -54,6 +59,7 @@ impl Model {
     pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> anyhow::Result<()> {
         match self {
             Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
+            Self::Generator(model) => save_safetensors(model.as_ref(), path, metadata)?,
         }
         Ok(())
     }
@@ -217,7 +223,7 @@ impl Predictor {
 }
 
 /// Grey or RGB as asked for; grey is the luma of ITU-R BT.601, as Pillow's `convert("L")` has it.
-fn with_channels(image: Image, channels: usize) -> Image {
+pub(crate) fn with_channels(image: Image, channels: usize) -> Image {
     let pixels = match (image.channels, channels) {
         (3, 1) => image
             .pixels

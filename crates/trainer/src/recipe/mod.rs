@@ -19,9 +19,9 @@ use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::task::ClassificationConfig;
+pub use crate::task::{ClassificationConfig, GenerationConfig};
 pub use checks::{check, check_data};
-pub(crate) use checks::{regular_expression, share, some};
+pub(crate) use checks::{not_negative, positive, regular_expression, share, some};
 pub use optimizer::{
     AdagradConfig, AdamConfig, AdamwConfig, LionConfig, MuonConfig, OptimizerConfig,
     ParameterGroup, RmspropConfig, SgdConfig,
@@ -148,6 +148,8 @@ fn prefetch() -> usize {
 pub enum TaskConfig {
     /// One class for each image.
     Classification(ClassificationConfig),
+    /// New images like those of the dataset.
+    Generation(GenerationConfig),
 }
 
 /// Weights to start from.

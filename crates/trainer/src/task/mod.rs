@@ -2,18 +2,23 @@
 //! [`crate::engine::Task`].
 
 mod classification;
+mod generation;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
+use firesight_data::source::Source;
 use firesight_models::weights::TorchNames;
 use firesight_recipe::Checks;
 
 pub(crate) use classification::best;
 pub use classification::{ClassificationConfig, ClassificationTask};
+pub(crate) use generation::{latent, pictures};
+pub use generation::{GenerationConfig, GenerationTask};
 
 use crate::card::ModelCard;
 use crate::engine::{NetworkConfig, Task};
@@ -63,6 +68,7 @@ impl TaskConfig {
     pub fn table(&self) -> &dyn TaskRecipe {
         match self {
             Self::Classification(config) => config,
+            Self::Generation(config) => config,
         }
     }
 }
@@ -75,6 +81,8 @@ pub struct Setup<'a> {
     pub card: &'a ModelCard,
     /// The device, with autodiff.
     pub device: &'a Device,
+    /// The training images, which a generator's are compared with.
+    pub train: &'a Arc<dyn Source>,
     /// The run folder, for pictures of the training's course; none where nothing is trained.
     pub run: Option<&'a Path>,
 }

@@ -72,6 +72,11 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     set_kernels(predictor.recipe());
     let mut output: Box<dyn Output + '_> = match predictor.model() {
         Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
+        Model::Generator(_) => {
+            let run = args.run.display();
+            let message = format!("{run}: a generator makes images: trainer generate {run}");
+            return Err(Usage(message).into());
+        }
     };
     let files = find_images(&args.images)?;
     if !args.json && !args.csv {
