@@ -138,6 +138,7 @@ impl Experiment {
             card: &self.card,
             train: self.splits.train.as_ref(),
             device: &training_device,
+            train: &self.splits.train,
             run,
         })
     }
