@@ -95,11 +95,9 @@ pub struct Setup<'a> {
     pub recipe: &'a Recipe,
     /// What the data tells the model.
     pub card: &'a ModelCard,
-    /// The training split, for what is counted over all of it.
-    pub train: &'a dyn Source,
     /// The device, with autodiff.
     pub device: &'a Device,
-    /// The training images, which a generator's are compared with.
+    /// The training split: what is counted over all of it, what a generator's images are compared with.
     pub train: &'a Arc<dyn Source>,
     /// The run folder, for pictures of the training's course; none where nothing is trained.
     pub run: Option<&'a Path>,
