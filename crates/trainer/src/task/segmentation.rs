@@ -28,7 +28,7 @@ use crate::engine::{
 };
 use crate::experiment::normalize;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, regular_expression, share, some};
+use crate::recipe::{Goal, InitConfig, regular_expression, some};
 
 pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
 use loss::{IGNORE, targets};
