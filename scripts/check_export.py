@@ -1,5 +1,5 @@
 """Loads safetensors that this project exported into torchvision's models with strict=True, and compares
-outputs: rtol 1e-3, atol 1e-4.
+outputs: they may differ by a thousandth of their standard deviation.
 
     cargo run --release -p firesight-models --example export_zoo -- /tmp/exported [NAME ...]
     python scripts/check_export.py /tmp/exported
@@ -8,14 +8,17 @@ Needs torch, torchvision and safetensors; models that torchvision lacks are thos
 """
 
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
 import torchvision
 from safetensors.torch import load_file
 
-from export_reference import ATOL, AUX, RTOL
+from export_reference import AUX
 from own_models import OWN
+
+TOLERANCE = 1e-3
 
 
 def build(name, classes):
@@ -34,13 +37,17 @@ def main():
         name = file.name.split(".reference")[0]
         reference = load_file(file)
         model = build(name, reference["output"].shape[1]).eval()
-        model.load_state_dict(load_file(file.with_name(f"{name}.safetensors")), strict=True)
+        state = OrderedDict(load_file(file.with_name(f"{name}.safetensors")))
+        # The model's version, which safetensors do not hold and torchvision's MNASNet does not load without.
+        state._metadata = {"": model.state_dict()._metadata[""]}
+        model.load_state_dict(state, strict=True)
         with torch.no_grad():
             output = model(reference["input"])
         error = (output - reference["output"]).abs()
-        passed = bool((error <= ATOL + RTOL * output.abs()).all())
+        # Freshly drawn networks give outputs of any size, so the outputs' own spread is the measure.
+        passed = bool(error.max() <= TOLERANCE * output.std()) and bool(output.std() > 0)
         failed += not passed
-        print(f"{name:24} {'ok' if passed else 'WRONG':5} largest difference {error.max():.2e}, output deviates {output.std():.3f}")
+        print(f"{name:24} {'ok' if passed else 'WRONG':5} largest difference {error.max():.2e}, output deviates {output.std():.2e}")
     print(f"{len(files) - failed} of {len(files)} load with strict=True and give the same outputs")
     raise SystemExit(failed > 0)
 

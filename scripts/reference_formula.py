@@ -7,6 +7,7 @@ Run alone, it prints the values that formula.rs pins.
 import numpy as np
 
 MASK = (1 << 64) - 1
+BIAS = 0.1
 
 
 def seed(name, shape):
@@ -27,10 +28,10 @@ def stream(name, shape, indices):
     return (z >> np.uint64(40)).astype(np.float64) / 8388608.0 - 1.0
 
 
-def values(name, shape, gain):
+def values(name, shape, gain, bias=BIAS):
     last = name.rsplit(".", 1)[-1]
     if last == "running_mean":
-        offset, scale = 0.0, 0.2
+        offset, scale = 0.0, 2 * bias
     elif last == "running_var":
         offset, scale = 1.0, 0.5
     elif last == "layer_scale":
@@ -40,12 +41,12 @@ def values(name, shape, gain):
     elif last == "weight":
         offset, scale = 0.75, 0.25
     else:
-        offset, scale = 0.0, 0.1
+        offset, scale = 0.0, bias
     u = stream(name, shape, np.arange(int(np.prod(shape))))
     return (offset + scale * u).astype(np.float32).reshape(shape)
 
 
-def fill(model, gain):
+def fill(model, gain, bias=BIAS):
     """Fills a torch module's parameters and running statistics in place."""
     import torch
 
@@ -53,7 +54,7 @@ def fill(model, gain):
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked"):
             continue
-        tensor.copy_(torch.from_numpy(values(name, tuple(tensor.shape), gain)))
+        tensor.copy_(torch.from_numpy(values(name, tuple(tensor.shape), gain, bias)))
 
 
 def images(shape):

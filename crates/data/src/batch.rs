@@ -1,4 +1,21 @@
 //! A batch, and the augmentations that mix its samples.
+//!
+//! ```
+//! use firesight_data::Label;
+//! use firesight_data::batch::{Batch, Mix};
+//!
+//! let mix = |partner, weight| Mix { partner, weight };
+//! let batch = Batch {
+//!     images: vec![0.0; 2],
+//!     shape: [2, 1, 1, 1],
+//!     labels: vec![Label::Class(0), Label::Class(2)],
+//!     indices: vec![0, 1],
+//!     sizes: vec![[1, 1]; 2],
+//!     number: 0,
+//!     mixes: vec![mix(1, 0.75), mix(0, 0.75)],
+//! };
+//! assert_eq!(batch.soft_targets(3).unwrap(), [0.75, 0.0, 0.25, 0.25, 0.0, 0.75]);
+//! ```
 
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;

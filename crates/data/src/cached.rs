@@ -1,4 +1,16 @@
 //! A dataset kept decoded in memory.
+//!
+//! ```
+//! use firesight_data::Source;
+//! use firesight_data::cached::Cached;
+//! use firesight_data::datasets::digits::DigitsConfig;
+//!
+//! let digits = Cached::new(DigitsConfig::default().open()?.train, 1 << 20);
+//! digits.read(0)?;
+//! assert_eq!(digits.read(0)?, digits.read(0)?);
+//! assert!(digits.used() >= 64); // one image of 8x8 bytes
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -95,6 +107,14 @@ impl Source for Cached {
 
     fn identity(&self, index: usize) -> Vec<u8> {
         self.source.identity(index)
+    }
+
+    fn number(&self, index: usize) -> u64 {
+        self.source.number(index)
+    }
+
+    fn class_number(&self, class: usize) -> u64 {
+        self.source.class_number(class)
     }
 
     fn remarks(&self) -> Vec<Remark> {

@@ -8,6 +8,14 @@
 //! is what makes a source trustworthy; some of the publishers offer plain HTTP only.
 //!
 //! Fetching needs the cargo feature `download`; without it the names are known and [`fetch`] says what is missing.
+//!
+//! ```
+//! use firesight_data::download::Published;
+//!
+//! let mnist = Published::from_name("mnist").unwrap();
+//! assert_eq!(mnist.remotes().len(), 4);
+//! assert!(!mnist.is_in("/nowhere".as_ref()));
+//! ```
 
 use std::path::Path;
 

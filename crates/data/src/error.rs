@@ -1,4 +1,12 @@
 //! What can go wrong between a file on disk and a sample, and how it is said.
+//!
+//! ```
+//! use firesight_data::DataError;
+//!
+//! let error = DataError::unreadable("train/cat/7.jpg", "the file is cut");
+//! assert!(error.is_bad_sample()); // `max-bad` may let it pass
+//! assert!(!DataError::setting("batch-size", "0").is_bad_sample());
+//! ```
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,14 @@
 //! Samples, datasets, augmentations and the deterministic loader, in CPU memory on plain buffers.
+//!
+//! ```
+//! use firesight_data::{Label, SourceConfig, SplitConfig};
+//!
+//! let digits = SourceConfig::Digits(Default::default());
+//! let splits = digits.open(".".as_ref(), &SplitConfig::default(), 42)?;
+//! let sample = splits.test.unwrap().read(0)?;
+//! assert_eq!((sample.image.width, sample.label), (8, Label::Class(0)));
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 pub mod augment;
 pub mod batch;
@@ -6,7 +16,9 @@ pub mod cached;
 pub mod datasets;
 pub mod decode;
 pub mod download;
+pub mod draw;
 pub mod error;
+pub mod frequency;
 pub mod geometry;
 pub mod loader;
 pub mod mosaic;

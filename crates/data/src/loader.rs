@@ -4,6 +4,26 @@
 //! by number; everything random about a sample comes from the stream of its position in the epoch, so that any
 //! number of workers gives the same bits, and an epoch can be entered at any batch. Batches are delivered in order,
 //! and no worker runs further ahead of the consumer than `prefetch` batches, which bounds the memory.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use firesight_data::augment::Pipeline;
+//! use firesight_data::datasets::digits::DigitsConfig;
+//! use firesight_data::loader::{Loader, LoaderConfig};
+//! use firesight_data::normalize::Normalize;
+//!
+//! let epoch = |workers| {
+//!     let config = LoaderConfig { batch_size: 32, seed: 42, workers, ..Default::default() };
+//!     let source = DigitsConfig::default().open()?.train;
+//!     let loader = Loader::new(source, Arc::new(Pipeline::default()), Normalize::default(), config)?;
+//!     loader.epoch(0, 40).collect::<Result<Vec<_>, _>>() // the last five batches of 45
+//! };
+//! let batches = epoch(0)?;
+//! assert_eq!((batches.len(), batches[0].shape), (5, [32, 1, 8, 8]));
+//! assert_eq!(batches, epoch(3)?);
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 use std::any::Any;
 use std::collections::BTreeMap;

@@ -2,8 +2,21 @@
 //!
 //! Small images are enlarged by whole factors and stay blocky, large ones are reduced. Each class has a colour of its
 //! own, used for its boxes and its share of the mask; pixels marked [`Mask::IGNORE`] are striped.
+//!
+//! ```
+//! use firesight_data::mosaic::mosaic;
+//! use firesight_data::normalize::Normalize;
+//!
+//! // Nothing to show is a picture of one pixel.
+//! let picture = mosaic(&[], &Normalize::default(), &[], 16);
+//! let folder = tempfile::tempdir()?;
+//! firesight_data::mosaic::write_png(&picture, &folder.path().join("preview.png"))?;
+//! assert_eq!((picture.width, picture.height), (1, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-mod glyphs;
+pub(crate) mod glyphs;
+pub mod overlay;
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -66,6 +79,46 @@ pub fn mosaic(batches: &[Batch], normalize: &Normalize, classes: &[String], coun
             picture.pixels[start..start + line.len()].copy_from_slice(line);
         }
     }
+    picture
+}
+
+/// Width in pixels from which on a picture's caption is written in larger letters.
+const CAPTION_WIDTH: usize = 200;
+
+/// An RGB copy of an image with lines of text below it, in letters that grow with the picture; a small image is
+/// enlarged by a whole factor first, so that the text fits.
+pub fn captioned(image: &Image, lines: &[String]) -> Image {
+    let mut picture = image.clone();
+    if picture.channels == 1 {
+        picture.pixels = picture.pixels.iter().flat_map(|&grey| [grey; 3]).collect();
+        picture.channels = 3;
+    }
+    let plain = |image| Sample {
+        image,
+        label: Label::None,
+    };
+    let factor = (TILE / picture.width.max(picture.height)).clamp(1, LARGEST_FACTOR);
+    picture = enlarge(plain(picture), factor).image;
+    let letters = (picture.width / CAPTION_WIDTH).max(1);
+    let (width, height) = (
+        picture.width.div_ceil(letters),
+        lines.len() * (GLYPH_HEIGHT + 3) + 3,
+    );
+    let mut strip = Image {
+        width,
+        height,
+        channels: 3,
+        pixels: GROUND.repeat(width * height),
+    };
+    for (number, line) in lines.iter().enumerate() {
+        let top = 3 + number * (GLYPH_HEIGHT + 3);
+        draw_text(&mut strip, 2, top, line, WHITE, None);
+    }
+    let strip = enlarge(plain(strip), letters).image;
+    for row in strip.pixels.chunks_exact(strip.width * 3) {
+        picture.pixels.extend(&row[..picture.width * 3]);
+    }
+    picture.height += strip.height;
     picture
 }
 
@@ -168,8 +221,8 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
     image
 }
 
-/// Back to bytes, as RGB.
-fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
+/// The image of a batch at a place, back to bytes, as RGB.
+pub fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
     let [_, channels, height, width] = batch.shape;
     let plane = width * height;
     let values = &batch.images[at * channels * plane..][..channels * plane];
@@ -190,7 +243,7 @@ fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
 }
 
 /// Repeats each pixel `factor` times in both directions.
-fn enlarge(sample: Sample, factor: usize) -> Sample {
+pub(crate) fn enlarge(sample: Sample, factor: usize) -> Sample {
     let repeat = |width: usize, height: usize, values: &[u8], channels: usize| -> Vec<u8> {
         let at = |x: usize, y: usize| {
             &values[(y / factor * width + x / factor) * channels..][..channels]
@@ -265,7 +318,7 @@ fn outline(image: &mut Image, [x1, y1, x2, y2]: [usize; 4], colour: [u8; 3]) {
 }
 
 /// A colour for a class: hues a golden section apart, so that neighbours differ.
-fn colour(class: usize) -> [u8; 3] {
+pub(crate) fn colour(class: usize) -> [u8; 3] {
     let hue = (class as f32 * 0.618_034 + 0.08).fract() * 6.0;
     [0.0, 4.0, 2.0].map(|shift: f32| {
         let ramp = ((hue + shift).rem_euclid(6.0) - 3.0).abs() - 1.0;
@@ -354,6 +407,30 @@ mod tests {
             "the share of a mix stands in the caption"
         );
         assert_eq!(mosaic(&[], &Normalize::default(), &[], 9).width, 1);
+    }
+
+    #[test]
+    fn a_caption_stands_below_the_whole_picture() {
+        for (width, height, channels, factor, letters) in
+            [(8, 8, 1, 12, 1), (640, 480, 3, 1, 3), (1, 1, 3, 12, 1)]
+        {
+            let image = Image {
+                width,
+                height,
+                channels,
+                pixels: vec![77; width * height * channels],
+            };
+            let picture = captioned(&image, &["7 98.1 %".to_owned(), "1 1.2 %".to_owned()]);
+            let strip = (2 * (GLYPH_HEIGHT + 3) + 3) * letters;
+            let size = (width * factor, height * factor + strip);
+            assert_eq!((picture.width, picture.height), size);
+            assert_eq!(picture.pixels.len(), size.0 * size.1 * 3);
+            let (above, below) = picture
+                .pixels
+                .split_at(width * factor * height * factor * 3);
+            assert!(above.iter().all(|&v| v == 77) && below.starts_with(&GROUND));
+            assert!(width < 8 || below.as_chunks::<3>().0.contains(&WHITE));
+        }
     }
 
     #[test]

@@ -1,4 +1,13 @@
 //! From bytes to the numbers that a model sees. This happens here and nowhere else.
+//!
+//! ```
+//! use firesight_data::Image;
+//! use firesight_data::normalize::Normalize;
+//!
+//! let image = Image { width: 1, height: 1, channels: 1, pixels: vec![255] };
+//! let normalize = Normalize { mean: vec![0.5], std: vec![0.25] };
+//! assert_eq!(normalize.apply(&image), [2.0]);
+//! ```
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,14 @@
 //! a domain. A stream is made where it is used, so neither the number of workers nor the order in which they
 //! work can change a draw. The draws below are written out here instead of being taken from a distribution
 //! crate, because a new version of such a crate may consume the stream differently and change every run.
+//!
+//! ```
+//! use firesight_data::random::{Domain, stream, unit};
+//!
+//! let draw = |position| unit(&mut stream(42, 3, position, Domain::Sample));
+//! assert_eq!(draw(17), draw(17)); // whoever asks, in whatever order
+//! assert_ne!(draw(17), draw(18));
+//! ```
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

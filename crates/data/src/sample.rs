@@ -1,4 +1,12 @@
 //! What a dataset yields: an image in CPU memory and what is known about it.
+//!
+//! ```
+//! use firesight_data::{Image, Label, Sample};
+//!
+//! let image = Image { width: 2, height: 1, channels: 3, pixels: vec![255, 0, 0, 0, 0, 255] };
+//! let sample = Sample { image, label: Label::Class(4) };
+//! assert_eq!(sample.image.pixels[3..], [0, 0, 255]); // the second pixel is blue
+//! ```
 
 /// An 8-bit image, `height x width x channels`, interleaved (`HWC`), rows from the top.
 ///

@@ -1,4 +1,12 @@
 //! In what order, and how often, the samples of a dataset are drawn.
+//!
+//! ```
+//! use firesight_data::sampling::{ClassWeights, Sampling};
+//!
+//! assert!(Sampling::ClassBalanced.problems().is_empty());
+//! let nothing = Sampling::Weighted(ClassWeights { class_weights: vec![0.0, 0.0] });
+//! assert_eq!(nothing.problems()[0].0, "weighted.class-weights");
+//! ```
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

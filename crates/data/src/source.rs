@@ -1,5 +1,15 @@
 //! A dataset's split as a numbered list of samples, the recipe setting that names one, and what is common to
 //! all of them: subsets, fingerprints, and the way into Burn's own loader.
+//!
+//! ```
+//! use firesight_data::datasets::digits::DigitsConfig;
+//! use firesight_data::{Source, Subset};
+//!
+//! let digits = DigitsConfig::default().open()?.train;
+//! let few = Subset::new(digits.clone(), vec![5, 5, 2])?;
+//! assert_eq!((few.len(), few.read(2)?), (3, digits.read(2)?));
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +19,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::datasets::camvid::CamvidConfig;
 use crate::datasets::cifar::{Cifar10Config, Cifar100Config};
+use crate::datasets::coco::CocoConfig;
 use crate::datasets::digits::DigitsConfig;
 use crate::datasets::folder::FolderConfig;
 use crate::datasets::idx::IdxConfig;
 use crate::datasets::mnist::{FashionMnistConfig, MnistConfig};
+use crate::datasets::pairs::PairsConfig;
 use crate::datasets::scenes::ScenesConfig;
+use crate::datasets::voc::VocConfig;
+use crate::datasets::voc_masks::VocMasksConfig;
 use crate::download::{Progress, Published};
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -60,6 +75,18 @@ pub trait Source: Send + Sync {
     /// their paths and sizes.
     fn identity(&self, index: usize) -> Vec<u8> {
         self.origin(index).into_bytes()
+    }
+
+    /// The number of a sample in files of results: its id in the dataset's own file where it has one,
+    /// otherwise its place from 1.
+    fn number(&self, index: usize) -> u64 {
+        index as u64 + 1
+    }
+
+    /// The number of a class in files of results: its id in the dataset's own file where it has one,
+    /// otherwise its index from 1.
+    fn class_number(&self, class: usize) -> u64 {
+        class as u64 + 1
     }
 
     /// What was noticed when the dataset was opened and does not keep it from being used.
@@ -131,6 +158,16 @@ pub enum SourceConfig {
     Cifar100(Cifar100Config),
     /// Image files in one folder a class.
     Folder(FolderConfig),
+    /// Images with boxes in Pascal VOC's layout.
+    Voc(VocConfig),
+    /// Images with boxes in COCO's JSON.
+    Coco(CocoConfig),
+    /// Folders of images and class masks.
+    Pairs(PairsConfig),
+    /// A folder in Pascal VOC's segmentation layout.
+    VocMasks(VocMasksConfig),
+    /// A folder in CamVid's layout.
+    Camvid(CamvidConfig),
 }
 
 impl SourceConfig {
@@ -208,6 +245,11 @@ impl SourceConfig {
             Self::Cifar10(config) => config.open(data_root),
             Self::Cifar100(config) => config.open(data_root),
             Self::Folder(config) => config.open(data_root),
+            Self::Voc(config) => config.open(data_root),
+            Self::Coco(config) => config.open(data_root),
+            Self::Pairs(config) => config.open(data_root),
+            Self::VocMasks(config) => config.open(data_root),
+            Self::Camvid(config) => config.open(data_root),
         }
     }
 
@@ -222,6 +264,11 @@ impl SourceConfig {
             Self::Cifar10(config) => ("cifar10", config.problems()),
             Self::Cifar100(config) => ("cifar100", config.problems()),
             Self::Folder(config) => ("folder", config.problems()),
+            Self::Voc(config) => ("voc", config.problems()),
+            Self::Coco(config) => ("coco", config.problems()),
+            Self::Pairs(config) => ("pairs", config.problems()),
+            Self::VocMasks(config) => ("voc-masks", config.problems()),
+            Self::Camvid(config) => ("camvid", config.problems()),
         };
         problems
             .into_iter()
@@ -291,6 +338,15 @@ impl Source for Subset {
         self.indices
             .get(index)
             .map_or_else(Vec::new, |&index| self.source.identity(index))
+    }
+
+    fn number(&self, index: usize) -> u64 {
+        let index = self.indices.get(index).copied().unwrap_or(usize::MAX - 1);
+        self.source.number(index)
+    }
+
+    fn class_number(&self, class: usize) -> u64 {
+        self.source.class_number(class)
     }
 
     fn remarks(&self) -> Vec<Remark> {

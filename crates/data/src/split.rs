@@ -1,4 +1,13 @@
 //! Holding samples out of a training set: seeded and stratified by class, or the last records of a file.
+//!
+//! ```
+//! use firesight_data::split::stratified;
+//!
+//! // Ten samples of class 0 and five of class 1; a fifth of them, of each class in proportion.
+//! let classes: Vec<_> = (0..15).map(|i| Some(usize::from(i >= 10))).collect();
+//! let held = stratified(&classes, 3, "validation", 42);
+//! assert_eq!(held.iter().filter(|i| **i >= 10).count(), 1);
+//! ```
 
 use std::sync::Arc;
 

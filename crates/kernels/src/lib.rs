@@ -5,6 +5,21 @@
 //! adapters and Burn's `Learner` see nothing of this crate. Where a fast path exists for the tensor's
 //! device it is taken; everywhere else the function *is* Burn's operator. A model is written once
 //! against these functions and runs on every backend.
+//!
+//! ```
+//! use burn::nn::PaddingConfig2d;
+//! use burn::nn::conv::Conv2dConfig;
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_kernels::conv2d;
+//!
+//! let device = Device::default();
+//! let conv = Conv2dConfig::new([3, 8], [3, 3])
+//!     .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+//!     .init(&device);
+//! let x = Tensor::<4>::ones([2, 3, 16, 16], &device);
+//! let difference = conv2d(&conv, x.clone()) - conv.forward(x); // the fast path against Burn's operator
+//! assert!(difference.abs().max().into_scalar::<f32>() < 1e-5);
+//! ```
 #![warn(missing_docs)]
 
 mod activation;

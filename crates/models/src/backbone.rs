@@ -1,4 +1,17 @@
 //! What a segmenter or a detector needs of a classification network: its feature maps by stride.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::Backbone;
+//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//!
+//! let device = Device::default();
+//! let model = ClassifierConfig::named("resnet18")?.init(InputSpec::rgb(64), 10, &device)?;
+//! assert_eq!(model.feature_channels()[1..], [(4, 64), (8, 128), (16, 256), (32, 512)]);
+//! let maps = model.feature_maps(Tensor::zeros([1, 3, 64, 64], &device));
+//! assert_eq!(maps[2].tensor.dims(), [1, 128, 8, 8]);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::tensor::Tensor;
 
@@ -24,4 +37,13 @@ pub trait Backbone {
     /// - `x`: `[N, C, H, W]`, normalised
     /// - output: one `[N, C', H', W']` per stage
     fn feature_maps(&self, x: Tensor<4>) -> Vec<FeatureMap>;
+
+    /// The network without the layers that only its logits need, for a model that has heads of its own;
+    /// `None` where the network cannot be parted from them.
+    fn into_body(self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }

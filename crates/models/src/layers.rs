@@ -3,6 +3,16 @@
 //! Burn's layer configs let one initialiser fill weight *and* bias, and its Kaiming fan-out divides
 //! by the number of groups, which PyTorch's does not. The functions here give each parameter the
 //! distribution that torchvision gives it. Values are drawn when a parameter is first used.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::layers::{Init, conv};
+//!
+//! let device = Device::default();
+//! let stem = conv(3, 64, 7).stride(2).padding(3).no_bias().draw(Init::KaimingFanOut).init(&device);
+//! let x = Tensor::<4>::zeros([1, 3, 32, 32], &device);
+//! assert_eq!(firesight_kernels::conv2d(&stem, x).dims(), [1, 64, 16, 16]);
+//! ```
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};

@@ -5,6 +5,22 @@
 //! (`trunk_output.block1.block1-0`). [`Named`] keeps the published name beside each entry and hands that name to
 //! Burn's visitors, so that parameter paths are the state-dict keys themselves and no table of renamings is needed.
 //! [`Layer`] is what stands in such a list; its variants add nothing to the path.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_kernels::Activation;
+//! use firesight_models::layers::conv;
+//! use firesight_models::sequential::{Act, Layer, Sequential};
+//!
+//! let device = Device::default();
+//! let stem: Sequential = Sequential::new(vec![
+//!     ("conv0", Layer::Conv(conv(3, 8, 3).padding(1).init(&device))),
+//!     ("relu0", Layer::Act(Act::new(Activation::Relu))),
+//! ]);
+//! let y = stem.forward(Tensor::ones([1, 3, 4, 4], &device));
+//! assert_eq!(y.dims(), [1, 8, 4, 4]);
+//! assert!(y.min().into_scalar::<f32>() >= 0.0);
+//! ```
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
@@ -132,6 +148,26 @@ impl<B: Block> Sequential<B> {
     /// - output: `[N, C_out, H_out, W_out]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         run(&self.0, x)
+    }
+
+    /// What comes out of the first `ends[0]` entries, the first `ends[1]`, and so on, and of all of them.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C, H, W]`
+    /// - `ends`: rising
+    /// - output: one `[N, C', H', W']` for each end, and one more
+    pub fn forward_stages<const N: usize>(
+        &self,
+        x: Tensor<4>,
+        ends: [usize; N],
+    ) -> ([Tensor<4>; N], Tensor<4>) {
+        let (mut x, mut start) = (x, 0);
+        let parts = ends.map(|end| {
+            x = run(&self.0[start..end], x.clone());
+            start = end;
+            x.clone()
+        });
+        (parts, run(&self.0[start..], x))
     }
 
     /// `act(layers(x) + residual)`: the end of a residual block, the addition done together with a batch
@@ -267,7 +303,7 @@ impl<B: Block> Layer<B> {
         }
     }
 
-    fn out_channels(&self, channels: usize) -> usize {
+    pub(crate) fn out_channels(&self, channels: usize) -> usize {
         match self {
             Self::Conv(conv) => conv.weight.lazy_shape()[0],
             Self::Sequential(layers) => layers.out_channels(channels),

@@ -4,6 +4,14 @@
 //! A recipe says `init = { tag = "IMAGENET1K_V1" }`. The file's name ends in the first hex digits
 //! of its SHA-256 (eight in most), which is all that is published about its content;
 //! [`Tag::matches`] checks a file against them. This crate downloads nothing.
+//!
+//! ```
+//! use firesight_models::tags;
+//!
+//! let tag = tags::tag("resnet18", "IMAGENET1K_V1").unwrap();
+//! assert_eq!((tag.preprocessing.resize, tag.preprocessing.crop), (256, 224));
+//! assert!(!tag.matches(b"something else"));
+//! ```
 
 use sha2::{Digest, Sha256};
 

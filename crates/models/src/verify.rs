@@ -2,11 +2,24 @@
 //!
 //! A reference file holds the tensor `input` and, under the names that [`NamedOutputs`] of the model
 //! gives, the outputs expected for it. Values pass within `ATOL + RTOL * |expected|`.
+//!
+//! ```
+//! use burn::tensor::TensorData;
+//! use firesight_models::verify::compare;
+//!
+//! let expected = TensorData::from([1.0f32, 2.0]);
+//! let near = TensorData::from([1.0005f32, 2.0]);
+//! assert_eq!(compare("output", &near, &expected)?.outside, 0);
+//! let far = TensorData::from([1.01f32, 2.0]);
+//! assert_eq!(compare("output", &far, &expected)?.outside, 1);
+//! # Ok::<(), firesight_models::verify::VerifyError>(())
+//! ```
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 
 use crate::classification::Classifier;
+use crate::segmentation::Segmenter;
 use crate::weights::StateDict;
 
 /// Relative tolerance.
@@ -22,11 +35,34 @@ pub trait NamedOutputs {
     /// # Shapes
     /// - `input`: `[N, C, H, W]`, normalised
     fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)>;
+
+    /// Compares results that are no tensor of a fixed shape, the detections of a detector, with those of a
+    /// reference that holds them.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for a reference that cannot be compared with.
+    fn compare_results(
+        &self,
+        input: Tensor<4>,
+        reference: &StateDict,
+    ) -> Result<Vec<Comparison>, VerifyError> {
+        let _ = (input, reference);
+        Ok(Vec::new())
+    }
 }
 
 impl NamedOutputs for Classifier {
     fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)> {
         vec![("output".to_string(), self.forward(input).into_data())]
+    }
+}
+
+impl NamedOutputs for Segmenter {
+    fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)> {
+        let output = self.forward_train(input);
+        let mut named = vec![("out".to_string(), output.logits.into_data())];
+        named.extend(output.aux.map(|aux| ("aux".to_string(), aux.into_data())));
+        named
     }
 }
 
@@ -79,6 +115,12 @@ pub enum VerifyError {
         /// The reference's shape.
         expected: Vec<usize>,
     },
+    /// Outputs that cannot be judged at all.
+    #[error("the model's outputs: {message}")]
+    Outputs {
+        /// What is wrong with them.
+        message: String,
+    },
     /// A tensor that holds no floating-point numbers.
     #[error("`{name}` of the reference does not hold floating-point numbers")]
     Type {
@@ -105,7 +147,8 @@ pub fn verify(
                 None => "none".to_string(),
             },
         })?;
-    let actual = model.named_outputs(Tensor::from_data(input.clone(), device));
+    let input = Tensor::from_data(input.clone(), device);
+    let actual = model.named_outputs(input.clone());
     let mut outputs = Vec::new();
     for (name, data) in &actual {
         if let Some(expected) = reference.get(name) {
@@ -117,6 +160,7 @@ pub fn verify(
             names: actual.into_iter().map(|(name, _)| name).collect(),
         });
     }
+    outputs.extend(model.compare_results(input, reference)?);
     Ok(Verdict {
         passed: outputs.iter().all(|output| output.outside == 0),
         outputs,

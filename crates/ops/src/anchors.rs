@@ -1,4 +1,13 @@
 //! Anchors of a feature pyramid, level by level: the numbers of torchvision's `AnchorGenerator`.
+//!
+//! ```
+//! use firesight_ops::AnchorGenerator;
+//!
+//! let generator = AnchorGenerator { sizes: vec![vec![32.0]], aspect_ratios: vec![vec![0.5, 1.0, 2.0]] };
+//! assert_eq!(generator.cell(0)[1], [-16.0, -16.0, 16.0, 16.0]);
+//! // A 64x64 image under a 4x4 map: three anchors for each of 16 cells.
+//! assert_eq!(generator.level(0, [64, 64], [4, 4]).len(), 48);
+//! ```
 
 use burn::tensor::{Device, Tensor, TensorData};
 

@@ -1,4 +1,16 @@
 //! Boxes as offsets from reference boxes, and back.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_ops::BoxCoder;
+//!
+//! let device = Device::default();
+//! let anchor = Tensor::<2>::from_floats([[0.0, 0.0, 10.0, 10.0]], &device);
+//! let truth = Tensor::<2>::from_floats([[2.0, 0.0, 12.0, 20.0]], &device);
+//! let offsets = BoxCoder::default().encode(truth.clone(), anchor.clone()); // 0.2, 0.5, ln 1, ln 2
+//! let back = BoxCoder::default().decode(offsets, anchor);
+//! assert!((back - truth).abs().max().into_scalar::<f32>() < 1e-4);
+//! ```
 
 use burn::tensor::Tensor;
 

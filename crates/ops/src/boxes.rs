@@ -1,4 +1,13 @@
 //! Conversions between box formats, areas, clipping and filtering, with torchvision's definitions.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_ops::boxes::{box_area, clip_boxes};
+//!
+//! let boxes = Tensor::<2>::from_floats([[-5.0, 0.0, 10.0, 20.0]], &Device::default());
+//! let area: f32 = box_area(clip_boxes(boxes, 16.0, 16.0)).into_scalar();
+//! assert_eq!(area, 160.0);
+//! ```
 
 use burn::tensor::{Int, Tensor};
 

@@ -3,6 +3,17 @@
 //!
 //! The numbers are torchvision's, with one difference: where a quotient is 0/0 (two boxes without area)
 //! torchvision gives NaN and here it is 0, so that a degenerate box cannot poison a matcher or a loss.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_ops::iou::box_iou;
+//!
+//! let device = Device::default();
+//! let a = Tensor::<2>::from_floats([[0.0, 0.0, 10.0, 10.0]], &device);
+//! let b = Tensor::<2>::from_floats([[5.0, 0.0, 15.0, 10.0]], &device);
+//! let iou: f32 = box_iou(a, b).into_scalar(); // 50 of 150
+//! assert!((iou - 1.0 / 3.0).abs() < 1e-6);
+//! ```
 
 use std::f64::consts::PI;
 

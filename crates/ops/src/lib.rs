@@ -5,6 +5,14 @@
 //! sampling positions) is computed on plain numbers, so that it is the same on every backend.
 //!
 //! Boxes are `[N, 4]` in absolute pixels, `x1 y1 x2 y2`; other formats exist only inside [`boxes`].
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_ops::sum_stable;
+//!
+//! let sum: f32 = sum_stable(Tensor::<2>::ones([300, 400], &Device::default())).into_scalar();
+//! assert_eq!(sum, 120_000.0);
+//! ```
 #![warn(missing_docs)]
 
 pub mod anchors;

@@ -1,4 +1,15 @@
 //! Assigns to each prediction (anchor, proposal) the true box it answers for.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_ops::Matcher;
+//!
+//! let matcher = Matcher { high: 0.5, low: 0.4, low_quality: false };
+//! // One true box, three predictions.
+//! let quality = Tensor::<2>::from_floats([[0.7, 0.45, 0.1]], &Device::default());
+//! let matches: Vec<i64> = matcher.matches(quality).into_data().iter::<i64>().collect();
+//! assert_eq!(matches, [0, Matcher::BETWEEN, Matcher::BACKGROUND]);
+//! ```
 
 use burn::tensor::{Device, Int, Tensor};
 

@@ -2,6 +2,15 @@
 //!
 //! Bilinear resizing is two matrix products with small interpolation matrices, one for each axis: Burn's own
 //! interpolation has no bilinear backward pass on CubeCL backends. Nearest copies rows and columns by index.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_ops::{Interpolation, resize};
+//!
+//! let x = Tensor::<4>::from_floats([[[[0.0, 1.0]]]], &Device::default());
+//! let wide = resize(x, [1, 4], Interpolation::Bilinear, false);
+//! assert_eq!(wide.try_into_vec_as::<f32>().unwrap(), [0.0, 0.25, 0.75, 1.0]);
+//! ```
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 

@@ -3,6 +3,17 @@
 //! Where to sample follows from the boxes alone, which get no gradient (as in torchvision), so positions and
 //! weights are computed on the CPU. Taps that several samples of a bin share are merged along each axis first;
 //! the features are then gathered once and summed, which every backend can do and differentiate.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_ops::RoiAlign;
+//!
+//! let device = Device::default();
+//! let align = RoiAlign { output_size: [7, 7], spatial_scale: 0.25, sampling_ratio: Some(2), aligned: true };
+//! let boxes = Tensor::<2>::from_floats([[8.0, 8.0, 40.0, 40.0]], &device);
+//! let features = align.forward(Tensor::ones([1, 16, 16, 16], &device), boxes, &[0]);
+//! assert_eq!(features.dims(), [1, 16, 7, 7]);
+//! ```
 
 use burn::tensor::{Int, Tensor, TensorData};
 

@@ -108,6 +108,17 @@ pub enum DeviceError {
         /// The part behind the colon.
         index: String,
     },
+    /// A remote device without an address, or with one that means nothing.
+    #[error(
+        "device `{name}`: `{address}` is no address of a server; write `remote:ws://host:port` (WebSocket) \
+         or `remote:<endpoint id>` (Iroh)"
+    )]
+    Address {
+        /// What was asked for.
+        name: String,
+        /// The part behind the first colon.
+        address: String,
+    },
     /// The backend is there, the hardware or its driver is not.
     #[error("device `{name}`: it could not be started: {reason}")]
     Unavailable {
@@ -134,8 +145,11 @@ pub fn compiled_in() -> Vec<Backend> {
 /// The device of a name such as `cpu`, `flex`, `wgpu`, `cuda:1`; without a name the first backend that
 /// is compiled in of cuda, rocm, metal, vulkan, wgpu, webgpu, tch, ndarray, flex.
 ///
+/// `remote:ADDRESS` is a device that another machine serves (Burn's `RemoteServer`): `remote:ws://host:3000` over
+/// WebSocket, unencrypted, for a trusted network; `remote:<endpoint id>` over Iroh, across any network.
+///
 /// # Errors
-/// An unknown name, a backend that is not compiled in, a wrong index, a device that does not start.
+/// An unknown name, a backend that is not compiled in, a wrong index or address, a device that does not start.
 pub fn select(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
     let compiled = compiled_in();
     let names = |list: &[Backend]| list.iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
@@ -169,6 +183,9 @@ pub fn select(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
             compiled: names(&compiled),
         });
     }
+    if backend.name == "remote" {
+        return remote(name, backend, index.unwrap_or_default());
+    }
     let index = match index {
         None => None,
         Some(text) => match text.parse::<usize>() {
@@ -182,16 +199,51 @@ pub fn select(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
             }
         },
     };
-    start(name, backend, index)
+    start(name, backend, || construct(backend.name, index))
+}
+
+/// Connects the device that a server on another machine hosts; its first, where it hosts several.
+#[cfg(feature = "remote")]
+fn remote(name: &str, backend: Backend, address: &str) -> Result<NamedDevice, DeviceError> {
+    use burn::remote::{EndpointId, RemoteHost};
+    let host = if address.starts_with("ws://") {
+        RemoteHost::websocket(address)
+    } else {
+        let id = address.parse::<EndpointId>();
+        RemoteHost::iroh(id.map_err(|_| DeviceError::Address {
+            name: name.into(),
+            address: address.into(),
+        })?)
+    };
+    let device =
+        Device::remote_options(&host)
+            .init()
+            .map_err(|error| DeviceError::Unavailable {
+                name: name.into(),
+                reason: error.to_string(),
+            })?;
+    start(name, backend, || device)
+}
+
+#[cfg(not(feature = "remote"))]
+fn remote(name: &str, _: Backend, address: &str) -> Result<NamedDevice, DeviceError> {
+    Err(DeviceError::Address {
+        name: name.into(),
+        address: address.into(),
+    })
 }
 
 /// Constructs the device and runs one operation on it, so that a missing driver is an error here and
 /// not a panic in the middle of a run.
-fn start(name: &str, backend: Backend, index: Option<usize>) -> Result<NamedDevice, DeviceError> {
+fn start(
+    name: &str,
+    backend: Backend,
+    construct: impl FnOnce() -> Device,
+) -> Result<NamedDevice, DeviceError> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let device = construct(backend.name, index);
+        let device = construct();
         let sum: f32 = Tensor::<1>::ones([8], &device).sum().into_scalar();
         (device, sum)
     }));

@@ -202,7 +202,7 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
     Ok(ModelCard {
         task: task.name().to_owned(),
         model: task.model_name(),
-        classes: source.classes().to_vec(),
+        classes: task.classes(source.as_ref()),
         channels: image.channels,
         height: image.height,
         width: image.width,

@@ -6,6 +6,7 @@
 //! - [`engine`]: the training loop; it knows no task.
 //! - [`task`]: one file per kind of training.
 //! - [`predictor`]: a trained model in use.
+//! - [`preprocessing`]: how images are prepared for published weights.
 //! - [`device`]: the only file that names Burn backends.
 //! - [`cli`]: the commands of the binary.
 
@@ -16,6 +17,7 @@ pub mod engine;
 pub mod experiment;
 pub mod init;
 pub mod predictor;
+pub mod preprocessing;
 pub mod recipe;
 pub mod results;
 pub mod run_folder;

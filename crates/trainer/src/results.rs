@@ -39,8 +39,14 @@ pub fn evaluate(
     source: Arc<dyn Source>,
     watch: &mut dyn FnMut(usize) -> bool,
 ) -> anyhow::Result<(Evaluation, Details)> {
-    let loader = experiment.evaluation_loader(source)?;
-    let mut details = Details::default();
+    let loader = experiment.evaluation_loader(Arc::clone(&source))?;
+    let mut details = Details {
+        numbers: (0..source.len()).map(|at| source.number(at)).collect(),
+        class_numbers: (0..source.classes().len())
+            .map(|class| source.class_number(class))
+            .collect(),
+        ..Details::default()
+    };
     let weights = weights_of(task);
     let evaluation = task.evaluate(weights, &mut loader.epoch(0, 0), watch, Some(&mut details))?;
     Ok((evaluation, details))
@@ -213,7 +219,9 @@ pub fn preview(folder: &Path, experiment: &Experiment, train: &Loader) -> anyhow
     }
     let card = &experiment.card;
     let normalize = normalize(&experiment.recipe, card.channels);
-    let picture = mosaic(&batches, &normalize, &card.classes, PREVIEWS);
+    // Boxes and class labels are named; a mask's classes are not written into it.
+    let classes = experiment.splits.train.classes();
+    let picture = mosaic(&batches, &normalize, classes, PREVIEWS);
     write_png(&picture, &folder.join("train.png"))?;
     Ok(())
 }

@@ -86,6 +86,11 @@ fn train_and_use(device: &str) {
     let sidecar = std::fs::read(folder.join("model.safetensors.json")).unwrap();
     let sidecar: Value = serde_json::from_slice(&sidecar).unwrap();
     assert_eq!(sidecar["classes"].as_array().unwrap().len(), 10);
+
+    // The exported file predicts what the run predicts.
+    let again = ["predict", "model.safetensors", example, "--device", device];
+    let again = succeed(folder, &[&again[..], &["--json", "--top", "3"]].concat());
+    assert_eq!(serde_json::from_str::<Value>(&again).unwrap(), predicted);
 }
 
 #[test]
@@ -146,6 +151,74 @@ fn unreadable_images_are_reported_and_the_rest_is_done() {
         errors.contains("bad.png") && errors.contains("missing.jpg"),
         "{errors}"
     );
+}
+
+#[test]
+fn predicting_reads_standard_input_augments_and_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    recipe(folder, &SMALL.replace("epochs = 8", "epochs = 3"));
+    succeed(folder, &["train", "recipe.toml", "--out", "run"]);
+    let example = "run/examples/validation/best-01.png";
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let plain = json(&succeed(folder, &["predict", "run", example, "--json"]));
+
+    let mut command = common::trainer(folder, &["predict", "run", "-", "--json", "--out", "drawn"]);
+    let input = std::fs::File::open(folder.join(example)).unwrap();
+    let output = command.stdin(input).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let piped = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(piped[0]["scores"], plain[0]["scores"]);
+    assert_eq!(piped[0]["file"], "-");
+    assert!(folder.join("drawn/stdin.png").is_file());
+
+    // Two files of one name get two pictures; averaging over copies moves the scores, the same each time.
+    let twice = [
+        "predict",
+        "run",
+        example,
+        example,
+        "--json",
+        "--out",
+        "drawn",
+        "--augment",
+        "4",
+    ];
+    let averaged = json(&succeed(folder, &twice));
+    assert_ne!(averaged[0]["scores"], plain[0]["scores"]);
+    assert_eq!(averaged[0]["scores"], averaged[1]["scores"]);
+    assert_eq!(averaged, json(&succeed(folder, &twice)));
+    for name in ["best-01.png", "best-01-2.png"] {
+        assert!(folder.join("drawn").join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn the_range_test_suggests_a_rate_and_draws_its_curve() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    recipe(folder, SMALL);
+    let found = succeed(
+        folder,
+        &["lr-find", "recipe.toml", "--steps", "60", "--json"],
+    );
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let rate = found["suggestion"].as_f64().unwrap();
+    assert!(
+        (1e-4..1.0).contains(&rate),
+        "AdamW learns the digits at about 0.01, not at {rate}"
+    );
+    let picture = std::fs::read_to_string(folder.join("recipe-lr-find.svg")).unwrap();
+    assert!(picture.contains("<polyline") && !picture.contains("NaN"));
+    let output = run(
+        folder,
+        &["lr-find", "recipe.toml", "--from", "1", "--to", "0.1"],
+    );
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

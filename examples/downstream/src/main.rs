@@ -1,14 +1,34 @@
-//! Someone else's program: a ResNet-18 of the zoo for ten classes, on a batch of two images.
+//! Someone else's program: it loads a run that `trainer` trained on the digits and classifies the test
+//! split's images with it, knowing nothing of how the model was trained.
+//!
+//! ```text
+//! downstream RUN_OR_CHECKPOINT
+//! ```
 
-use burn::tensor::{Device, Distribution, Tensor};
-use firesight_models::classification::{ClassifierConfig, InputSpec};
+use std::path::PathBuf;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let device = Device::flex();
-    let model = ClassifierConfig::named("resnet18")?.init(InputSpec::rgb(64), 10, &device)?;
-    let images = Tensor::<4>::random([2, 3, 64, 64], Distribution::Normal(0.0, 1.0), &device);
-    let logits = model.forward(images);
-    println!("logits {:?}", logits.dims());
-    assert_eq!(logits.dims(), [2, 10]);
+use anyhow::{Context, ensure};
+use firesight_data::datasets::digits::DigitsConfig;
+use firesight_data::sample::Label;
+use firesight_data::source::Source;
+use trainer::device;
+use trainer::predictor::Predictor;
+
+fn main() -> anyhow::Result<()> {
+    let run = std::env::args_os().nth(1).context("usage: downstream RUN")?;
+    let predictor = Predictor::load(&PathBuf::from(run), &device::select(None)?)?;
+    println!("{}: {} classes", predictor.origin(), predictor.classes().len());
+
+    let images = Digits::open(Split::Test)?;
+    let samples = (0..images.len()).map(|index| images.read(index)).collect::<Result<Vec<_>, _>>()?;
+    let (mut right, count) = (0, samples.len());
+    for batch in samples.chunks(64) {
+        let guesses = predictor.classify(batch.iter().map(|sample| sample.image.clone()).collect())?;
+        for (sample, guesses) in batch.iter().zip(&guesses) {
+            right += usize::from(sample.label == Label::Class(guesses[0].class));
+        }
+    }
+    println!("{right} of {count} test images are right");
+    ensure!(2 * right > count, "a trained model knows more than half of the digits");
     Ok(())
 }

@@ -5,6 +5,22 @@
 //! [`Canvas`](crate::geometry::Canvas), which composes them, and operations on values in between.
 //!
 //! Adding an augmentation is a file here, whose type implements [`Augmentation`], and its line in the list below.
+//!
+//! ```
+//! use firesight_data::augment::{Augment, CentreCrop, Pipeline, ResizeShortest};
+//! use firesight_data::random::{Domain, stream};
+//! use firesight_data::{Image, Label, Sample};
+//!
+//! let image = Image { width: 40, height: 30, channels: 3, pixels: vec![128; 40 * 30 * 3] };
+//! let pipeline = Pipeline::new(vec![
+//!     Augment::ResizeShortest(ResizeShortest { size: 16, ..Default::default() }),
+//!     Augment::CentreCrop(CentreCrop { width: 12, height: 12, ..Default::default() }),
+//! ]);
+//! let mut rng = stream(42, 0, 0, Domain::Sample);
+//! let sample = pipeline.apply(Sample { image, label: Label::Class(3) }, &mut rng)?;
+//! assert_eq!((sample.image.width, sample.image.height), (12, 12));
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 mod affine;
 mod auto;
@@ -13,6 +29,7 @@ mod crop;
 mod erase;
 mod filter;
 mod flip;
+mod objects;
 mod perspective;
 mod pipeline;
 mod policies;
@@ -28,10 +45,11 @@ pub use crop::{CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop};
 pub use erase::{Erase, EraseValue, RandomErasing};
 pub use filter::{Blur, GaussianBlur, GaussianNoise, Noise};
 pub use flip::{HorizontalFlip, VerticalFlip};
+pub use objects::{IouCrop, ScaleJitter, ZoomOut};
 pub use perspective::Perspective;
 pub(crate) use pipeline::check;
-pub use pipeline::{Pipeline, PixelOperation, Plan, Transform};
-pub use resize::{Letterbox, Resize, ResizeShortest};
+pub use pipeline::{MINIMUM_VISIBLE, Pipeline, PixelOperation, Plan, Transform};
+pub use resize::{Letterbox, RandomResizeShortest, Resize, ResizeShortest};
 pub use values::Values;
 
 use rand_chacha::ChaCha8Rng;
@@ -77,7 +95,8 @@ augmentations! {
     HorizontalFlip, VerticalFlip,
     Rotate, Translate, Scale, Shear, Perspective,
     CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop,
-    Resize, ResizeShortest, Letterbox,
+    Resize, ResizeShortest, RandomResizeShortest, Letterbox,
+    IouCrop, ZoomOut, ScaleJitter,
     ColourJitter, Greyscale, Solarise, Posterise, Equalise, AutoContrast, Invert, Sharpness,
     GaussianBlur, GaussianNoise, RandomErasing,
     RandAugment, TrivialAugmentWide, AutoAugment,

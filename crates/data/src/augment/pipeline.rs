@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Augment, Augmentation};
 use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry};
-use crate::sample::{Image, Label, Mask, Sample};
+use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
 
 /// An operation on the values of an image, its parameters drawn; size and channels stay.
 pub trait PixelOperation: Debug + Send + Sync {
@@ -29,6 +29,25 @@ pub enum Transform {
 pub struct Plan {
     transforms: Vec<Transform>,
     size: [usize; 2],
+    boxes: Vec<Tracked>,
+}
+
+/// A box that loses more than this share of its area to cuts is dropped: what is left of it tells too little.
+pub const MINIMUM_VISIBLE: f64 = 0.2;
+
+/// A box of the sample on its way through the plan.
+#[derive(Clone, Copy, Debug)]
+struct Tracked {
+    /// What is visible of it, in pixels of the image so far; `None` once nothing is.
+    xyxy: Option<[f64; 4]>,
+    /// The share of its area that no cut took.
+    share: f64,
+}
+
+impl Tracked {
+    fn kept(&self) -> Option<[f64; 4]> {
+        self.xyxy.filter(|_| self.share >= MINIMUM_VISIBLE)
+    }
 }
 
 impl Plan {
@@ -37,6 +56,31 @@ impl Plan {
         Plan {
             transforms: Vec::new(),
             size,
+            boxes: Vec::new(),
+        }
+    }
+
+    /// An empty plan for a sample, which follows its boxes.
+    pub fn for_sample(sample: &Sample) -> Plan {
+        let track = |label: &BoxLabel| Tracked {
+            xyxy: Some(label.xyxy.map(f64::from)),
+            share: 1.0,
+        };
+        Plan {
+            boxes: boxes(&sample.label).iter().map(track).collect(),
+            ..Plan::new([sample.image.width, sample.image.height])
+        }
+    }
+
+    /// The boxes `x1 y1 x2 y2` after everything planned so far, those that will be dropped left out.
+    pub fn boxes(&self) -> impl Iterator<Item = [f64; 4]> {
+        self.boxes.iter().filter_map(Tracked::kept)
+    }
+
+    /// Keeps only the boxes that pass.
+    pub fn retain_boxes(&mut self, mut passes: impl FnMut([f64; 4]) -> bool) {
+        for tracked in &mut self.boxes {
+            tracked.xyxy = tracked.xyxy.filter(|xyxy| passes(*xyxy));
         }
     }
 
@@ -52,7 +96,20 @@ impl Plan {
 
     /// Adds a geometric operation.
     pub fn geometry(&mut self, operation: Geometry) {
+        let map = operation.map(self.size);
         self.size = operation.size_after(self.size);
+        let frame = [0.0, 0.0, self.size[0] as f64, self.size[1] as f64];
+        for tracked in &mut self.boxes {
+            let Some(before) = tracked.xyxy else { continue };
+            let area = |b: [f64; 4]| (b[2] - b[0]).max(0.0) * (b[3] - b[1]).max(0.0);
+            let (whole, visible) = (map.hull(before), map.visible(before, frame));
+            if let (Some(whole), Some(visible)) = (whole, visible)
+                && area(whole) > 0.0
+            {
+                tracked.share *= (area(visible) / area(whole)).min(1.0);
+            }
+            tracked.xyxy = visible;
+        }
         self.transforms.push(Transform::Geometry(operation));
     }
 
@@ -65,8 +122,14 @@ impl Plan {
     ///
     /// # Errors
     /// A sample whose buffers do not fit its sizes, or whose mask has another size than its image.
-    pub fn apply(&self, sample: Sample) -> Result<Sample, DataError> {
+    pub fn apply(&self, mut sample: Sample) -> Result<Sample, DataError> {
         check(&sample, "the sample")?;
+        if let Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) = &mut sample.label
+            && boxes.len() == self.boxes.len()
+        {
+            let mut kept = self.boxes.iter().map(|tracked| tracked.kept().is_some());
+            boxes.retain(|_| kept.next().unwrap_or(true));
+        }
         let mut canvas = Canvas::new(sample);
         for transform in &self.transforms {
             match transform {
@@ -92,7 +155,10 @@ impl Pipeline {
 
     /// Draws what is to be done to an image of `[width, height]`.
     pub fn draw(&self, size: [usize; 2], rng: &mut ChaCha8Rng) -> Plan {
-        let mut plan = Plan::new(size);
+        self.extend(Plan::new(size), rng)
+    }
+
+    fn extend(&self, mut plan: Plan, rng: &mut ChaCha8Rng) -> Plan {
         self.augmentations
             .iter()
             .for_each(|augmentation| augmentation.draw(rng, &mut plan));
@@ -108,8 +174,7 @@ impl Pipeline {
             check(&sample, "the sample")?;
             return Ok(sample);
         }
-        self.draw([sample.image.width, sample.image.height], rng)
-            .apply(sample)
+        self.extend(Plan::for_sample(&sample), rng).apply(sample)
     }
 
     /// What is wrong with the settings: key (`0.rotate.degrees`, the position in the list first) and message.
@@ -121,6 +186,14 @@ impl Pipeline {
                 .map(move |(key, problem)| (format!("{i}.{key}"), problem))
         };
         self.augmentations.iter().enumerate().flat_map(of).collect()
+    }
+}
+
+/// The boxes of a label.
+fn boxes(label: &Label) -> &[BoxLabel] {
+    match label {
+        Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) => boxes,
+        _ => &[],
     }
 }
 

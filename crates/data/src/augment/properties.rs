@@ -1,7 +1,7 @@
 //! What holds for every geometric augmentation, tried on random images, rectangles and draws.
 
 use super::*;
-use crate::geometry::{Geometry, Map};
+use crate::geometry::{Filter, Geometry, Map};
 use crate::random::{Domain, below, stream};
 use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
 
@@ -66,6 +66,12 @@ fn pipelines() -> Vec<Vec<Augment>> {
         vec![A::ResizeShortest(ResizeShortest {
             size: 30,
             longest: Some(44),
+            ..ResizeShortest::default()
+        })],
+        vec![A::ResizeShortest(ResizeShortest {
+            size: 90,
+            filter: Filter::Bicubic,
+            ..ResizeShortest::default()
         })],
         vec![A::Letterbox(Letterbox {
             width: 64,

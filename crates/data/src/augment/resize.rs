@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Augmentation, MAX_SIDE, Plan, Problems};
-use crate::geometry::Geometry;
+use crate::geometry::{Filter, Geometry};
+use crate::random::between;
 
 /// Resizes to an exact size, whatever the shape was, as torchvision's `Resize((height, width))`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +52,8 @@ pub struct ResizeShortest {
     /// The longest side's limit in pixels; where it is passed, the image becomes smaller than `size`. Without one, it
     /// is 16,384.
     pub longest: Option<usize>,
+    /// `bilinear`, or `bicubic` for published weights that say so.
+    pub filter: Filter,
 }
 
 impl Default for ResizeShortest {
@@ -58,6 +61,7 @@ impl Default for ResizeShortest {
         ResizeShortest {
             size: 256,
             longest: None,
+            filter: Filter::default(),
         }
     }
 }
@@ -78,7 +82,10 @@ impl Augmentation for ResizeShortest {
         } else {
             (long_new, short_new)
         };
-        plan.geometry(Geometry::Resize { width, height });
+        plan.geometry(match self.filter {
+            Filter::Bilinear => Geometry::Resize { width, height },
+            Filter::Bicubic => Geometry::ResizeBicubic { width, height },
+        });
     }
 
     fn problems(&self) -> Vec<(String, String)> {
@@ -87,6 +94,47 @@ impl Augmentation for ResizeShortest {
         Problems::default()
             .side("size", self.size)
             .check(longest >= self.size, "longest", message)
+            .0
+    }
+}
+
+/// Resizes so that the shortest side has a length drawn evenly from a range, as torchvision's segmentation reference
+/// does (there from 0.5 to 2 times 520).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RandomResizeShortest {
+    /// The least length of the shortest side in pixels.
+    pub least: usize,
+    /// The greatest length of the shortest side in pixels.
+    pub most: usize,
+}
+
+impl Default for RandomResizeShortest {
+    fn default() -> Self {
+        RandomResizeShortest {
+            least: 260,
+            most: 1040,
+        }
+    }
+}
+
+impl Augmentation for RandomResizeShortest {
+    fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
+        let size = between(rng, self.least as i64, self.most as i64) as usize;
+        let resize = ResizeShortest {
+            size,
+            longest: None,
+            filter: Filter::Bilinear,
+        };
+        resize.draw(rng, plan);
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        let message = format!("{} is smaller than least, {}", self.most, self.least);
+        Problems::default()
+            .side("least", self.least)
+            .side("most", self.most)
+            .check(self.most >= self.least, "most", message)
             .0
     }
 }

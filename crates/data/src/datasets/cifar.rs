@@ -3,6 +3,22 @@
 //! A. Krizhevsky, *Learning Multiple Layers of Features from Tiny Images* (2009). A record is one label byte
 //! (CIFAR-100: a coarse and a fine one) and 3,072 bytes of pixels: 1,024 red, 1,024 green, 1,024 blue, row-major.
 //! Where the test file is missing, `split = { test = { last = 5000 } }` holds one out of the training records.
+//!
+//! ```
+//! use firesight_data::Label;
+//! use firesight_data::datasets::cifar::Cifar10Config;
+//!
+//! // A file of one record: class 6, all black.
+//! let folder = tempfile::tempdir()?;
+//! let record = [&[6u8][..], &[0; 3 * 32 * 32]].concat();
+//! for number in 1..=5 {
+//!     std::fs::write(folder.path().join(format!("data_batch_{number}.bin")), &record)?;
+//! }
+//! let splits = Cifar10Config { path: "".into(), download: false }.open(folder.path())?;
+//! assert_eq!((splits.train.len(), splits.train.read(4)?.label), (5, Label::Class(6)));
+//! assert_eq!(splits.train.classes()[6], "frog");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -3,6 +3,16 @@
 //! E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository
 //! (1998), CC BY 4.0; its test part, which is what scikit-learn ships as `load_digits`. The test split is every
 //! fifth row (row number divisible by 5): 360 rows; validation is held out of the other 1,437.
+//!
+//! ```
+//! use firesight_data::Label;
+//! use firesight_data::datasets::digits::DigitsConfig;
+//!
+//! let splits = DigitsConfig::default().open()?;
+//! let first = splits.train.read(0)?;
+//! assert_eq!((first.image.width, first.label), (8, Label::Class(1)));
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 use std::io::Read;
 use std::sync::Arc;

@@ -5,6 +5,14 @@
 //! holds the classes (`<class>/*`), and the splits are held out by fraction. Classes are numbered by the sorted
 //! names of the training folders, files sorted by path; hidden files are left out, files with other endings are
 //! left out and remarked on.
+//!
+//! ```
+//! use firesight_data::datasets::folder::FolderConfig;
+//!
+//! let config = FolderConfig { path: "pets".into(), ..Default::default() };
+//! let missing = config.open("/nowhere".as_ref()).err().unwrap();
+//! assert!(missing.to_string().contains("/nowhere/pets"));
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

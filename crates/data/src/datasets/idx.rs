@@ -3,6 +3,20 @@
 //!
 //! Format: Y. LeCun, C. Cortes, C. Burges, *The MNIST database of handwritten digits*: two zero bytes, the type
 //! (8: unsigned byte), the number of dimensions, each dimension as a big-endian `u32`, then the values.
+//!
+//! ```
+//! use firesight_data::datasets::idx::IdxConfig;
+//!
+//! // Two images of 1x2 pixels with the labels 1 and 0.
+//! let folder = tempfile::tempdir()?;
+//! let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes);
+//! write("train-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 10, 20, 30, 40])?;
+//! write("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2, 1, 0])?;
+//! let splits = IdxConfig::default().open(folder.path())?;
+//! assert_eq!(splits.train.read(1)?.image.pixels, [30, 40]);
+//! assert_eq!(splits.train.classes(), ["0", "1"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -8,7 +8,15 @@
 //!
 //! A damaged file is an error, not a partly grey picture: JPEG is decoded strictly (zune-jpeg) and must end
 //! with its end marker. Size is checked by the header, before the pixels are allocated.
+//!
+//! ```
+//! use firesight_data::decode::{DecodeLimits, decode};
+//!
+//! let damaged = decode(b"no picture", "cat.jpg", &DecodeLimits::default()).unwrap_err();
+//! assert!(damaged.to_string().contains("cat.jpg"));
+//! ```
 
+pub mod mask;
 mod tiff;
 
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! A sample under geometric operations that are composed and computed at once.
 
-use super::{Geometry, Map, Window, resample, resize};
+use super::{Filter, Geometry, Map, Window, resample, resize};
 use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
 
 /// From how many source pixels per output pixel on bilinear interpolation gets a filter in front. Below it nearly
@@ -20,6 +20,8 @@ pub struct Canvas {
     map: Map,
     size: [usize; 2],
     fill: [u8; 3],
+    /// The filter of the pending resizing, if the map holds one.
+    filter: Filter,
     /// The result shows places outside the window.
     exposed: bool,
     /// The result ends inside the window, by a crop that the window could not follow.
@@ -35,6 +37,7 @@ impl Canvas {
             map: Map::IDENTITY,
             size,
             fill: [0; 3],
+            filter: Filter::default(),
             exposed: false,
             hidden: false,
             sample,
@@ -66,15 +69,27 @@ impl Canvas {
                 }
                 self.exposed |= pads;
             }
-            Geometry::Resize { .. } => {
+            Geometry::Resize { .. } | Geometry::ResizeBicubic { .. } => {
+                let filter = match operation {
+                    Geometry::ResizeBicubic { .. } => Filter::Bicubic,
+                    _ => Filter::Bilinear,
+                };
+                if filter != self.filter && !self.map.is_exact() {
+                    self.flush();
+                }
                 let enlarges = size[0] > self.size[0] || size[1] > self.size[1];
                 let shrunk = self.map.rows[0][0].abs() < 1.0 || self.map.rows[1][1].abs() < 1.0;
                 // A padded border is filtered with the image, and what was made small stays coarse.
                 if self.map.is_aligned() && (self.exposed || (enlarges && shrunk)) {
                     self.flush();
                 }
+                self.filter = filter;
             }
             Geometry::Warp { fill, .. } => {
+                // A warp is bilinear.
+                if self.filter == Filter::Bicubic {
+                    self.flush();
+                }
                 self.expose(fill);
                 self.exposed = true;
             }
@@ -213,7 +228,8 @@ impl Canvas {
             ((length as f64 / shrink.max(1.0)).round() as usize).max(1)
         };
         let (sw, sh) = (smaller(w, shrink_x), smaller(h, shrink_y));
-        let small = resize::resize(image, self.window, sw, sh, Window::whole(sw, sh));
+        let part = Window::whole(sw, sh);
+        let small = resize::resize(image, self.window, sw, sh, part, Filter::Bilinear);
         let back = back
             .then(&Map::translation(-(x as f64), -(y as f64)))
             .then(&Map::scaling(sw as f64 / w as f64, sh as f64 / h as f64));
@@ -252,7 +268,8 @@ impl Canvas {
             width: (right - left) as usize,
             height: (bottom - top) as usize,
         };
-        let resized = resize::resize(&self.sample.image, self.window, width, height, part);
+        let image = &self.sample.image;
+        let resized = resize::resize(image, self.window, width, height, part, self.filter);
         let flip = |flipped: bool, length: usize| {
             if flipped {
                 (-1.0, length as f64)

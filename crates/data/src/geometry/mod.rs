@@ -11,14 +11,42 @@
 //!
 //! Masks take the nearest pixel, by centres, and [`Mask::IGNORE`](crate::Mask::IGNORE) outside; boxes take the hull of what is
 //! visible of their mapped rectangle.
+//!
+//! ```
+//! use firesight_data::geometry::{Canvas, Geometry};
+//! use firesight_data::{BoxLabel, Image, Label, Sample};
+//!
+//! let image = Image { width: 3, height: 1, channels: 1, pixels: vec![10, 20, 30] };
+//! let xyxy = [0.0, 0.0, 1.0, 1.0];
+//! let boxes = Label::Boxes(vec![BoxLabel { xyxy, class: 0, crowd: false, difficult: false }]);
+//! let mut canvas = Canvas::new(Sample { image, label: boxes });
+//! canvas.push(&Geometry::FlipHorizontal);
+//! let Sample { image, label: Label::Boxes(boxes) } = canvas.finish() else { unreachable!() };
+//! assert_eq!((image.pixels, boxes[0].xyxy), (vec![30, 20, 10], [2.0, 0.0, 3.0, 1.0]));
+//! ```
 
 mod canvas;
 mod map;
 mod resample;
 mod resize;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 pub use canvas::{Canvas, PREFILTER};
 pub use map::Map;
+
+/// The filter of a resizing. When shrinking it is widened, so that no source pixel is left out: torchvision's
+/// `antialias=True`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// A triangle of two pixels.
+    #[default]
+    Bilinear,
+    /// Keys' cubic of four pixels with a = -0.5.
+    Bicubic,
+}
 
 /// One geometric operation, its parameters drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +75,13 @@ pub enum Geometry {
         /// Height of the result, at least 1.
         height: usize,
     },
+    /// The whole image at another size, by [`Filter::Bicubic`].
+    ResizeBicubic {
+        /// Width of the result, at least 1.
+        width: usize,
+        /// Height of the result, at least 1.
+        height: usize,
+    },
     /// The image moved by a map (from old to new coordinates), on a canvas of the same size.
     Warp {
         /// Where a point goes.
@@ -60,9 +95,9 @@ impl Geometry {
     /// The size of the result for an image of `[width, height]`.
     pub fn size_after(&self, size: [usize; 2]) -> [usize; 2] {
         match *self {
-            Geometry::Crop { width, height, .. } | Geometry::Resize { width, height } => {
-                [width.max(1), height.max(1)]
-            }
+            Geometry::Crop { width, height, .. }
+            | Geometry::Resize { width, height }
+            | Geometry::ResizeBicubic { width, height } => [width.max(1), height.max(1)],
             _ => size,
         }
     }
@@ -74,7 +109,7 @@ impl Geometry {
             Geometry::FlipHorizontal => Map::scaling(-1.0, 1.0).then(&Map::translation(w, 0.0)),
             Geometry::FlipVertical => Map::scaling(1.0, -1.0).then(&Map::translation(0.0, h)),
             Geometry::Crop { x, y, .. } => Map::translation(-x as f64, -y as f64),
-            Geometry::Resize { width, height } => {
+            Geometry::Resize { width, height } | Geometry::ResizeBicubic { width, height } => {
                 Map::scaling(width.max(1) as f64 / w, height.max(1) as f64 / h)
             }
             Geometry::Warp { map, .. } => map,

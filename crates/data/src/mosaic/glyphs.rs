@@ -3,9 +3,9 @@
 use crate::sample::Image;
 
 /// Width of a letter in pixels; one more stands between letters.
-pub(super) const GLYPH_WIDTH: usize = 5;
+pub(crate) const GLYPH_WIDTH: usize = 5;
 /// Height of a letter in pixels.
-pub(super) const GLYPH_HEIGHT: usize = 7;
+pub(crate) const GLYPH_HEIGHT: usize = 7;
 
 /// A letter and its rows, the highest of five bits on the left.
 const GLYPHS: [(char, [u8; GLYPH_HEIGHT]); 49] = [
@@ -307,7 +307,7 @@ const GLYPHS: [(char, [u8; GLYPH_HEIGHT]); 49] = [
 
 /// Draws a text into an RGB image from `(x, y)` on, small letters as capitals and unknown ones as a question mark, on
 /// `ground` if one is given; what does not fit is cut off.
-pub(super) fn draw_text(
+pub(crate) fn draw_text(
     image: &mut Image,
     x: usize,
     y: usize,

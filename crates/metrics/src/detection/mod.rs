@@ -3,6 +3,19 @@
 //! Boxes stand here as COCO writes them, `x y width height`, and only here: equality with pycocotools holds on the
 //! same bits, and a width computed from two corners is not always the width that was in the file. From corners, as
 //! everywhere else, they come by [`xywh`].
+//!
+//! ```
+//! use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, coco_scores, voc_ap, xywh};
+//!
+//! let bbox = xywh([10.0, 10.0, 50.0, 30.0]);
+//! let image = ImageBoxes {
+//!     truth: vec![TrueBox { bbox, class: 0, area: None, crowd: false, difficult: false }],
+//!     detected: vec![DetectedBox { bbox, class: 0, score: 0.9 }],
+//! };
+//! assert_eq!(coco_scores(&[image.clone()], 1, [1, 10, 100])?.ap, Some(1.0));
+//! assert_eq!(voc_ap(&[image], 1, 0.5)?.0.all_points, Some(1.0));
+//! # Ok::<(), firesight_metrics::MetricError>(())
+//! ```
 
 mod coco;
 mod coco_file;

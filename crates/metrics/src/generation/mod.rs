@@ -3,6 +3,16 @@
 //!
 //! Features are rows of `dims` numbers, one row for each image, from any network; a number means something only
 //! beside another one from the same network. Published FIDs come from one particular Inception network.
+//!
+//! ```
+//! use firesight_metrics::generation::{FeatureStatistics, frechet_distance};
+//!
+//! let (mut real, mut fake) = (FeatureStatistics::new(2), FeatureStatistics::new(2));
+//! real.add(&[0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 2.0, 2.0])?;
+//! fake.add(&[3.0, 0.0, 5.0, 0.0, 3.0, 2.0, 5.0, 2.0])?; // the same cloud, moved by 3
+//! assert!((frechet_distance(&real, &fake)? - 9.0).abs() < 1e-9);
+//! # Ok::<(), firesight_metrics::MetricError>(())
+//! ```
 
 mod frechet;
 mod kernel;

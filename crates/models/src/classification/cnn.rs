@@ -71,7 +71,8 @@ impl Default for CnnConfig {
 pub struct Cnn {
     blocks: Vec<ConvBlock>,
     hidden: Vec<Linear>,
-    fc: Linear,
+    /// Absent where the network is the body of a segmenter or a detector.
+    fc: Option<Linear>,
     pool: MaxPool2d,
     average: Option<AdaptiveAvgPool2d>,
     dropout: Dropout,
@@ -165,7 +166,7 @@ impl Architecture for Cnn {
         Ok(Self {
             blocks,
             hidden,
-            fc: linear(width, classes, Init::Default, device),
+            fc: Some(linear(width, classes, Init::Default, device)),
             pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
             average,
             dropout: dropout(config.dropout),
@@ -187,7 +188,11 @@ impl Architecture for Cnn {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        kernels::linear(&self.fc, self.dropout.forward(self.embed(x)))
+        let features = self.dropout.forward(self.embed(x));
+        match &self.fc {
+            Some(fc) => kernels::linear(fc, features),
+            None => features,
+        }
     }
 }
 
@@ -206,6 +211,12 @@ impl Cnn {
 }
 
 impl Backbone for Cnn {
+    fn into_body(mut self) -> Option<Self> {
+        self.hidden.clear();
+        self.fc = None;
+        Some(self)
+    }
+
     fn feature_channels(&self) -> Vec<(usize, usize)> {
         let width = |block: &ConvBlock| block.convs.last().map_or(0, |conv| conv.weight.dims()[0]);
         self.blocks

@@ -144,6 +144,11 @@ impl Block for InvertedResidual {
 }
 
 impl Backbone for MobileNetV2 {
+    fn into_body(mut self) -> Option<Self> {
+        self.classifier = Head::numbered(Vec::new());
+        Some(self)
+    }
+
     fn feature_channels(&self) -> Vec<(usize, usize)> {
         self.features.feature_channels(1)
     }

@@ -27,6 +27,8 @@ const STEM: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct MobileNetV3Shape {
     rows: &'static [Row],
+    /// The first of the rows with stride 8.
+    third_stage: usize,
     /// The first of the rows with stride 32.
     last_stage: usize,
     /// Channels of the hidden layer of the head.
@@ -103,6 +105,7 @@ pub const MOBILENET_V3_LARGE: Variant<MobileNetV3Shape> = Variant::imagenet(
     1,
     MobileNetV3Shape {
         rows: &LARGE,
+        third_stage: 3,
         last_stage: 12,
         hidden: 1280,
     },
@@ -113,6 +116,7 @@ pub const MOBILENET_V3_SMALL: Variant<MobileNetV3Shape> = Variant::imagenet(
     1,
     MobileNetV3Shape {
         rows: &SMALL,
+        third_stage: 1,
         last_stage: 8,
         hidden: 1024,
     },
@@ -145,6 +149,8 @@ impl Default for MobileNetV3Config {
 pub struct MobileNetV3 {
     features: Sequential<InvertedResidual>,
     classifier: Head,
+    /// Entries of `features` up to the first map of stride 8.
+    low_entries: usize,
 }
 
 /// Expansion, depthwise convolution, squeeze and excitation, and projection, around which the input is added where
@@ -193,6 +199,7 @@ impl Architecture for MobileNetV3 {
         let hidden = shape.hidden / divider;
         let linear = |input, output| head_linear(input, output, Init::Normal(0.01), device);
         Ok(Self {
+            low_entries: shape.third_stage + 2,
             features: Sequential::numbered(layers),
             classifier: Head::numbered(vec![
                 linear(6 * width, hidden),
@@ -211,6 +218,27 @@ impl Architecture for MobileNetV3 {
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         self.classifier
             .forward(pooled([1, 1], self.features.forward(x)))
+    }
+}
+
+impl MobileNetV3 {
+    /// The maps that torchvision's segmenters take: the first of stride 8, and the last.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C, H, W]`, normalised
+    /// - output: `[N, C', H/8, W/8]` and `[N, C'', H/32, W/32]`, or `H/16` and `W/16` where the network dilates
+    pub fn low_and_high(&self, x: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let ([low], high) = self.features.forward_stages(x, [self.low_entries]);
+        (low, high)
+    }
+
+    /// The channels of [`MobileNetV3::low_and_high`].
+    pub fn low_and_high_channels(&self) -> (usize, usize) {
+        let channels = |entries: usize| {
+            let layers = self.features.iter().take(entries);
+            layers.fold(0, |channels, layer| layer.out_channels(channels))
+        };
+        (channels(self.low_entries), channels(usize::MAX))
     }
 }
 
@@ -270,6 +298,11 @@ impl Block for InvertedResidual {
 }
 
 impl Backbone for MobileNetV3 {
+    fn into_body(mut self) -> Option<Self> {
+        self.classifier = Head::numbered(Vec::new());
+        Some(self)
+    }
+
     fn feature_channels(&self) -> Vec<(usize, usize)> {
         self.features.feature_channels(1)
     }

@@ -3,6 +3,15 @@
 //! Adding a model is one new file that implements [`Architecture`] and one line in `zoo!` below:
 //! the recipe's names, the registry, [`Classifier`] and every suite that runs "over all models"
 //! follow from that line. Variant names are torchvision's, and so are the state-dict keys.
+//!
+//! ```
+//! use firesight_models::classification::{ClassifierConfig, registry};
+//!
+//! let largest = registry().into_iter().max_by_key(|entry| entry.parameters).unwrap();
+//! assert_eq!((largest.name, largest.input.height), ("convnext_large", 224));
+//! let unknown = ClassifierConfig::named("resnet19").unwrap_err();
+//! assert!(unknown.to_string().contains("resnet18"));
+//! ```
 
 pub mod alexnet;
 pub mod cnn;
@@ -195,6 +204,13 @@ macro_rules! zoo {
                 minimum: $file::$published.minimum,
                 config: ClassifierConfig::$variant(Default::default()),
             },)+)+]
+        }
+
+        impl Classifier {
+            /// See [`Backbone::into_body`].
+            fn without_head(self) -> Option<Self> {
+                match self { $(Self::$family(model) => model.into_body().map(Self::$family),)+ }
+            }
         }
 
         impl ClassifierConfig {
@@ -446,6 +462,10 @@ impl Backbone for Classifier {
 
     fn feature_maps(&self, x: Tensor<4>) -> Vec<FeatureMap> {
         each!(self, model => model.feature_maps(x))
+    }
+
+    fn into_body(self) -> Option<Self> {
+        self.without_head()
     }
 }
 

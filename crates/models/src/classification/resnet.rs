@@ -123,7 +123,8 @@ pub struct ResNet {
     layer4: Vec<Block>,
     avgpool: AdaptiveAvgPool2d,
     dropout: Dropout,
-    fc: Linear,
+    /// Absent where the network is the body of a segmenter or a detector.
+    fc: Option<Linear>,
     strides: [usize; 4],
 }
 
@@ -203,7 +204,7 @@ impl Architecture for ResNet {
             layer4: plan.stage(3, 2, dilate[2], device),
             avgpool: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
             dropout: dropout(config.dropout),
-            fc: linear(plan.channels, classes, Init::Default, device),
+            fc: Some(linear(plan.channels, classes, Init::Default, device)),
             strides,
         })
     }
@@ -215,7 +216,11 @@ impl Architecture for ResNet {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        kernels::linear(&self.fc, self.dropout.forward(self.embed(x)))
+        let features = self.dropout.forward(self.embed(x));
+        match &self.fc {
+            Some(fc) => kernels::linear(fc, features),
+            None => features,
+        }
     }
 }
 
@@ -355,6 +360,11 @@ impl Block {
 }
 
 impl Backbone for ResNet {
+    fn into_body(mut self) -> Option<Self> {
+        self.fc = None;
+        Some(self)
+    }
+
     fn feature_channels(&self) -> Vec<(usize, usize)> {
         let channels = |stage: &[Block]| {
             stage.last().map_or(0, |block| match &block.conv3 {

@@ -70,7 +70,8 @@ pub struct CifarResNet {
     layer1: Vec<CifarBlock>,
     layer2: Vec<CifarBlock>,
     layer3: Vec<CifarBlock>,
-    fc: Linear,
+    /// Absent where the network is the body of a segmenter or a detector.
+    fc: Option<Linear>,
     avgpool: AdaptiveAvgPool2d,
     dropout: Dropout,
     width: usize,
@@ -120,7 +121,7 @@ impl Architecture for CifarResNet {
             layer1: stage(width, width),
             layer2: stage(width, 2 * width),
             layer3: stage(2 * width, 4 * width),
-            fc: linear(4 * width, classes, Init::Default, device),
+            fc: Some(linear(4 * width, classes, Init::Default, device)),
             avgpool: AdaptiveAvgPool2dConfig::new([1, 1]).init(),
             dropout: dropout(config.dropout),
             width,
@@ -133,7 +134,11 @@ impl Architecture for CifarResNet {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        kernels::linear(&self.fc, self.dropout.forward(self.embed(x)))
+        let features = self.dropout.forward(self.embed(x));
+        match &self.fc {
+            Some(fc) => kernels::linear(fc, features),
+            None => features,
+        }
     }
 }
 
@@ -194,6 +199,11 @@ impl CifarBlock {
 }
 
 impl Backbone for CifarResNet {
+    fn into_body(mut self) -> Option<Self> {
+        self.fc = None;
+        Some(self)
+    }
+
     fn feature_channels(&self) -> Vec<(usize, usize)> {
         vec![(1, self.width), (2, 2 * self.width), (4, 4 * self.width)]
     }

@@ -134,6 +134,11 @@ impl Architecture for Vgg {
 }
 
 impl Backbone for Vgg {
+    fn into_body(mut self) -> Option<Self> {
+        self.classifier = Head::numbered(Vec::new());
+        Some(self)
+    }
+
     fn feature_channels(&self) -> Vec<(usize, usize)> {
         self.features.feature_channels(1)
     }

@@ -4,6 +4,22 @@
 //! statistics) to plain data and back, to the bit. [`load`] takes `.pth`, `.pt` and `.safetensors`
 //! files with torchvision's keys; [`save_safetensors`] writes one that PyTorch loads with
 //! `strict=True`. Reading a file executes nothing, whatever is in it.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//! use firesight_models::weights::{LoadOptions, load, save_safetensors};
+//!
+//! let file = tempfile::NamedTempFile::with_suffix(".safetensors")?;
+//! let build = |classes| {
+//!     ClassifierConfig::named("lenet")?.init(InputSpec::grey(28), classes, &Device::default())
+//! };
+//! save_safetensors(&build(10)?, file.path(), &Default::default())?;
+//! // Another number of classes: everything but the last layer is taken.
+//! let (_, report) = load(build(4)?, file.path(), &LoadOptions::default())?;
+//! assert_eq!(report.replaced.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod names;

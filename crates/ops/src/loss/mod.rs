@@ -1,6 +1,18 @@
 //! Losses on logits and targets, each with PyTorch's definition where PyTorch has one.
 //!
 //! A loss named after a mean gives `[1]`; the others are element-wise, and the caller reduces them.
+//!
+//! ```
+//! use burn::tensor::{Device, Int, Tensor};
+//! use firesight_ops::loss::{CrossEntropyOptions, cross_entropy};
+//!
+//! let device = Device::default();
+//! let logits = Tensor::<2>::zeros([2, 10], &device);
+//! let targets = Tensor::<1, Int>::from_ints([3, 255], &device);
+//! let options = CrossEntropyOptions { ignore_index: Some(255), ..Default::default() };
+//! let loss: f32 = cross_entropy(logits, targets, &options).into_scalar();
+//! assert!((loss - 10f32.ln()).abs() < 1e-6);
+//! ```
 
 mod adversarial;
 mod binary;

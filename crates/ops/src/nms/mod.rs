@@ -5,6 +5,16 @@
 //! other where classes are given ([`batched_nms`]); without, all do ([`nms`], class-agnostic). The result equals
 //! torchvision's, ties included: equal scores keep their order, a box goes where its IoU with one that stays is
 //! greater than the threshold (computed in `f32` as there), and boxes without area or inverted touch nothing.
+//!
+//! ```
+//! use firesight_ops::nms::{batched_nms, nms};
+//!
+//! let boxes = [[0.0, 0.0, 10.0, 10.0], [1.0, 0.0, 11.0, 10.0], [50.0, 50.0, 60.0, 60.0]];
+//! let scores = [0.8, 0.9, 0.3];
+//! assert_eq!(nms(&boxes, &scores, 0.5)?, [1, 2]);
+//! assert_eq!(batched_nms(&boxes, &scores, &[0, 1, 0], 0.5)?, [1, 0, 2]);
+//! # Ok::<(), firesight_ops::nms::NmsError>(())
+//! ```
 
 mod grid;
 mod soft;

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use serde::Serialize;
 
 use super::{DeviceArgs, End, usage};
 use crate::device;
-use crate::experiment::normalize;
-use crate::predictor::Predictor;
+use crate::predictor::{Predictor, Sidecar};
 
 /// Arguments of `trainer export`.
 #[derive(Args, Debug)]
@@ -23,19 +21,6 @@ pub struct ExportArgs {
     device: DeviceArgs,
 }
 
-/// What another program must know to feed the model.
-#[derive(Serialize)]
-struct Sidecar {
-    model: String,
-    classes: Vec<String>,
-    channels: usize,
-    height: usize,
-    width: usize,
-    mean: Vec<f32>,
-    std: Vec<f32>,
-    prepare: serde_json::Value,
-}
-
 /// Exports.
 ///
 /// # Errors
@@ -46,20 +31,12 @@ pub fn run(args: ExportArgs) -> anyhow::Result<End> {
     let card = predictor.card();
     let metadata = [("model".to_owned(), card.model.clone())].into();
     predictor.model().save(&args.out, &metadata)?;
-    let normalize = normalize(predictor.recipe(), card.channels);
-    let sidecar = Sidecar {
-        model: card.model.clone(),
-        classes: card.classes.clone(),
-        channels: card.channels,
-        height: card.height,
-        width: card.width,
-        mean: normalize.mean,
-        std: normalize.std,
-        prepare: serde_json::to_value(&predictor.recipe().data.prepare)?,
-    };
-    let beside = args.out.with_extension("safetensors.json");
-    std::fs::write(&beside, serde_json::to_vec_pretty(&sidecar)?)
-        .with_context(|| format!("{}", beside.display()))?;
+    let beside = Sidecar::path(&args.out);
+    std::fs::write(
+        &beside,
+        serde_json::to_vec_pretty(&Sidecar::new(&predictor)?)?,
+    )
+    .with_context(|| format!("{}", beside.display()))?;
     println!("{}", args.out.display());
     println!("{}", beside.display());
     Ok(End::Done)

@@ -3,8 +3,10 @@
 mod check;
 mod devices;
 mod eval;
+mod eval_file;
 mod export;
 mod generate;
+mod lr_find;
 mod models;
 mod predict;
 pub mod recipe_docs;
@@ -31,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Train a model from a recipe
     Train(train::TrainArgs),
+    /// Try rising learning rates and show where the loss falls
+    LrFind(lr_find::LrFindArgs),
     /// Measure a trained model on a split of its data
     Eval(eval::EvalArgs),
     /// Classify images with a trained model
@@ -99,6 +103,7 @@ pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
 pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Train(args) => train::run(args),
+        Command::LrFind(args) => lr_find::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Generate(args) => generate::run(args),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use firesight_models::classification::registry;
+use firesight_models::detection;
 use firesight_models::tags::{multiply_adds, tags};
 use serde::Serialize;
 
@@ -41,13 +42,32 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
         multiply_adds: multiply_adds(entry.name),
         tags: tags(entry.name).map(|tag| tag.tag).collect(),
     });
-    let rows: Vec<Row> = rows.collect();
+    let segmenters = firesight_models::segmentation::registry();
+    let segmenters = segmenters.into_iter().map(|entry| Row {
+        name: entry.name,
+        task: "segmentation",
+        family: "",
+        parameters: entry.parameters,
+        minimum_size: entry.config.minimum(),
+        multiply_adds: None,
+        tags: Vec::new(),
+    });
+    let detectors = detection::registry().into_iter().map(|entry| Row {
+        name: entry.name,
+        task: "detection",
+        family: entry.family,
+        parameters: entry.parameters,
+        minimum_size: 32,
+        multiply_adds: None,
+        tags: Vec::new(),
+    });
+    let rows: Vec<Row> = rows.chain(segmenters).chain(detectors).collect();
     if args.json {
         print_json(&rows)?;
         return Ok(End::Done);
     }
     println!(
-        "{:<20} {:<15} {:>12} {:>9} {:>9}  tags",
+        "{:<28} {:<15} {:>12} {:>9} {:>9}  tags",
         "name", "task", "parameters", "GMAC@224", "min size"
     );
     for row in rows {
@@ -56,7 +76,7 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
             .multiply_adds
             .map_or_else(String::new, |n| format!("{:.2}", n as f64 / 1e9));
         println!(
-            "{:<20} {:<15} {:>12} {work:>9} {:>9}  {tags}",
+            "{:<28} {:<15} {:>12} {work:>9} {:>9}  {tags}",
             row.name, row.task, row.parameters, row.minimum_size
         );
     }

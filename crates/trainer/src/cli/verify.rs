@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::{ClassifierConfig, InputSpec};
+use firesight_models::detection::DetectorConfig;
 use firesight_models::generation::dcgan::DcganNetwork;
+use firesight_models::segmentation::SegmenterConfig;
 use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
-use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, load, read};
+use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, apply, read};
 use serde::Serialize;
 
 use super::{DeviceArgs, End, Usage, print_json, usage};
@@ -22,10 +24,11 @@ pub struct VerifyArgs {
     /// Its weights: .pth, .pt or .safetensors with PyTorch's names
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// A safetensors file with the tensor `input` and the expected `output`
+    /// A safetensors file with the tensor `input` and the expected outputs: `output` of a classifier, `out` and `aux` of
+    /// a segmenter
     #[arg(long, value_name = "FILE.safetensors")]
     reference: PathBuf,
-    /// Number of classes (the model's published number if not given)
+    /// Number of classes (the model's published number if not given, 21 for a segmenter)
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
     #[command(flatten)]
@@ -60,9 +63,10 @@ struct Row {
 pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let reference = read(&args.reference).map_err(usage)?;
+    let weights = read(&args.weights).map_err(usage)?;
     let (verdict, report) = match args.model.starts_with("dcgan") {
-        true => dcgan(&args, &reference, &device.device)?,
-        false => classifier(&args, &reference, &device.device)?,
+        true => dcgan(&args, &weights, &reference, &device.device)?,
+        false => of_images(&args, &weights, &reference, &device.device)?,
     };
     let rows = verdict.outputs.iter().map(|output| Row {
         name: output.name.clone(),
@@ -98,11 +102,21 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     })
 }
 
+/// Classes of torchvision's detectors, as it counts them.
+const COCO_CLASSES: usize = 91;
+/// Classes of torchvision's segmenters, the background among them.
+const VOC_CLASSES: usize = 21;
+
 /// What a network's outputs were found to be, and what was loaded into it.
 type Outcome = anyhow::Result<(Verdict, LoadReport)>;
 
-fn classifier(args: &VerifyArgs, reference: &StateDict, device: &Device) -> Outcome {
-    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
+/// A network that takes images: a segmenter, a detector or a classifier, by its name.
+fn of_images(
+    args: &VerifyArgs,
+    weights: &StateDict,
+    reference: &StateDict,
+    device: &Device,
+) -> Outcome {
     let input = reference
         .get("input")
         .map(|data| data.shape().to_vec())
@@ -114,33 +128,48 @@ fn classifier(args: &VerifyArgs, reference: &StateDict, device: &Device) -> Outc
         ))
         .into());
     };
+    let input = InputSpec {
+        channels,
+        height,
+        width,
+    };
+    if let Ok(config) = SegmenterConfig::named(&args.model) {
+        // Published weights come with and without the auxiliary head.
+        let config = config.with_aux(weights.keys().any(|key| key.starts_with("aux_classifier.")));
+        let model = config.init(channels, args.classes.unwrap_or(VOC_CLASSES), device);
+        return compare(model.map_err(usage)?, weights, reference, device);
+    }
+    if let Ok(config) = DetectorConfig::named(&args.model) {
+        let model = config.init(input, args.classes.unwrap_or(COCO_CLASSES), device);
+        return compare(model.map_err(usage)?, weights, reference, device);
+    }
+    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
     let entries = firesight_models::classification::registry();
     let published = entries.iter().find(|entry| entry.name == args.model);
     let classes = args
         .classes
         .or(published.map(|entry| entry.classes))
         .unwrap_or(1000);
-    let input = InputSpec {
-        channels,
-        height,
-        width,
-    };
     let model = config.init(input, classes, device).map_err(usage)?;
-    loaded(model, args, reference, device)
+    compare(model, weights, reference, device)
 }
 
 /// Layers and widths follow from the weights, and so does which of the two networks it is.
-fn dcgan(args: &VerifyArgs, reference: &StateDict, device: &Device) -> Outcome {
+fn dcgan(
+    args: &VerifyArgs,
+    weights: &StateDict,
+    reference: &StateDict,
+    device: &Device,
+) -> Outcome {
     let path = args.weights.display();
-    let state = read(&args.weights).map_err(usage)?;
-    let network = DcganNetwork::fitting(&state, device)
+    let network = DcganNetwork::fitting(weights, device)
         .map_err(|reason| usage(anyhow::anyhow!("{path}: {reason}")))?;
     match (network, args.model.as_str()) {
         (DcganNetwork::Generator(model), "dcgan" | "dcgan_generator") => {
-            loaded(model, args, reference, device)
+            compare(model, weights, reference, device)
         }
         (DcganNetwork::Discriminator(model), "dcgan" | "dcgan_discriminator") => {
-            loaded(model, args, reference, device)
+            compare(model, weights, reference, device)
         }
         (network, name) => {
             let is = match network {
@@ -155,9 +184,10 @@ fn dcgan(args: &VerifyArgs, reference: &StateDict, device: &Device) -> Outcome {
     }
 }
 
-fn loaded<M: TorchNames + NamedOutputs>(
+/// Loads the weights into a model and runs it on the reference.
+fn compare<M: TorchNames + NamedOutputs>(
     model: M,
-    args: &VerifyArgs,
+    weights: &StateDict,
     reference: &StateDict,
     device: &Device,
 ) -> Outcome {
@@ -165,7 +195,7 @@ fn loaded<M: TorchNames + NamedOutputs>(
         replace_head: false,
         ..LoadOptions::default()
     };
-    let (model, report) = load(model, &args.weights, &options).map_err(usage)?;
+    let (model, report) = apply(model, weights, &options).map_err(usage)?;
     let verdict = verify(&model, reference, device).map_err(usage)?;
     Ok((verdict, report))
 }

@@ -37,13 +37,38 @@ impl Predictor {
     /// # Errors
     /// An image that cannot be prepared.
     pub fn classify(&self, images: Vec<Image>) -> anyhow::Result<Vec<Vec<Guess>>> {
+        self.classify_augmented(images, 0)
+    }
+
+    /// Test-time augmentation: the mean of the probabilities for each image as it is and for `copies` more of it,
+    /// changed by the recipe's own augmentations, which are drawn the same each time.
+    ///
+    /// # Errors
+    /// An image that cannot be prepared.
+    pub fn classify_augmented(
+        &self,
+        images: Vec<Image>,
+        copies: u32,
+    ) -> anyhow::Result<Vec<Vec<Guess>>> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
         let count = self.card.classes.len();
-        let logits = self.classifier()?.forward(self.batch(images)?);
-        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        let probabilities = softmax(&logits, count);
+        let model = self.classifier()?;
+        let probabilities = |input| {
+            let logits = model.forward(input).into_data();
+            softmax(&logits.iter::<f32>().collect::<Vec<_>>(), count)
+        };
+        let mut sum = probabilities(self.batch(images.clone())?);
+        for copy in 1..=copies {
+            let more = probabilities(self.augmented(images.clone(), u64::from(copy))?);
+            sum.iter_mut()
+                .zip(more)
+                .for_each(|(sum, more)| *sum += more);
+        }
+        sum.iter_mut()
+            .for_each(|sum| *sum /= f64::from(copies) + 1.0);
+        let probabilities = sum;
         let rows = probabilities.chunks_exact(count).map(|row| {
             let sorted = best(row, count).into_iter();
             let guess = |(class, probability)| Guess {

@@ -11,22 +11,30 @@
 //! ```
 
 mod classification;
+mod detection;
+mod export;
 mod generation;
+mod segmentation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::augment::{Augment, Pipeline, Resize};
-use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::decode::{DecodeLimits, decode, decode_file};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_models::classification::Classifier;
+use firesight_models::detection::Detector;
 use firesight_models::generation::dcgan::Generator;
-use firesight_models::weights::{TorchNames, load_state_dict, save_safetensors};
+use firesight_models::segmentation::Segmenter;
+use firesight_models::weights::{StateDict, TorchNames, load_state_dict, save_safetensors};
 
 pub use classification::Guess;
+pub use detection::Found;
+pub use export::Sidecar;
+pub use segmentation::Segmentation;
 
 use crate::card::ModelCard;
 use crate::device::NamedDevice;
@@ -39,6 +47,10 @@ use crate::run_folder::{ModelPath, RECIPE_FILE};
 pub enum Model {
     /// One class per image.
     Classifier(Box<Classifier>),
+    /// A class for every pixel.
+    Segmenter(Box<Segmenter>),
+    /// Boxes around objects.
+    Detector(Box<Detector>),
     /// Images from latent vectors.
     Generator(Box<Generator>),
 }
@@ -48,6 +60,8 @@ impl Model {
     fn does(&self) -> &'static str {
         match self {
             Self::Classifier(_) => "classifies images",
+            Self::Segmenter(_) => "segments images",
+            Self::Detector(_) => "finds objects",
             Self::Generator(_) => "generates images (`trainer generate`)",
         }
     }
@@ -59,6 +73,8 @@ impl Model {
     pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> anyhow::Result<()> {
         match self {
             Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
+            Self::Segmenter(model) => save_safetensors(model.as_ref(), path, metadata)?,
+            Self::Detector(model) => save_safetensors(model.as_ref(), path, metadata)?,
             Self::Generator(model) => save_safetensors(model.as_ref(), path, metadata)?,
         }
         Ok(())
@@ -70,6 +86,8 @@ pub struct TrainedWeights {
     checkpoint: PathBuf,
     networks: BTreeMap<String, NetworkState>,
     which: Weights,
+    /// The one network of an exported file, whatever its name.
+    exported: Option<StateDict>,
 }
 
 impl TrainedWeights {
@@ -79,6 +97,10 @@ impl TrainedWeights {
     /// A network that is not there, weights that do not fit; each names the checkpoint.
     pub fn load<M: TorchNames>(&mut self, network: &str, module: M) -> anyhow::Result<M> {
         let path = self.checkpoint.display();
+        if let Some(values) = self.exported.take() {
+            return load_state_dict(module, &values)
+                .map_err(|error| anyhow::anyhow!("{path}: {error}"));
+        }
         let state = self
             .networks
             .remove(network)
@@ -107,24 +129,57 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Loads a run folder's best (else last) checkpoint, or a checkpoint folder; the averaged weights
-    /// where the run kept them.
+    /// Loads a run folder's best (else last) checkpoint, or a checkpoint folder, the averaged weights
+    /// where the run kept them; or a `.safetensors` file that `trainer export` wrote, with its `.json` beside it.
     ///
     /// # Errors
-    /// A path that is neither, a damaged checkpoint, weights that do not fit; each names the file.
+    /// A path that is none of these, a damaged checkpoint, weights that do not fit; each names the file.
     pub fn load(path: &Path, device: &NamedDevice) -> anyhow::Result<Self> {
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "safetensors")
+        {
+            return Self::load_export(path, device);
+        }
         let path = ModelPath::find(path)?;
         let card = ModelCard::read(&path.checkpoint)?;
         let recipe = path.checkpoint.join(RECIPE_FILE);
         let recipe = firesight_recipe::read::<Recipe>(&recipe, &[])?.value;
-        let mut weights = TrainedWeights {
+        let weights = TrainedWeights {
             networks: engine::load(&path.checkpoint)?
                 .networks
                 .into_iter()
                 .collect(),
             checkpoint: path.checkpoint.clone(),
             which: Weights::Current,
+            exported: None,
         };
+        Self::assemble(path, card, recipe, weights, device)
+    }
+
+    fn load_export(path: &Path, device: &NamedDevice) -> anyhow::Result<Self> {
+        let (card, recipe) = export::read(path)?;
+        let weights = TrainedWeights {
+            checkpoint: path.to_path_buf(),
+            networks: BTreeMap::new(),
+            which: Weights::Current,
+            exported: Some(firesight_models::weights::read(path)?),
+        };
+        let path = ModelPath {
+            checkpoint: path.to_path_buf(),
+            run: None,
+            which: "exported",
+        };
+        Self::assemble(path, card, recipe, weights, device)
+    }
+
+    fn assemble(
+        path: ModelPath,
+        card: ModelCard,
+        recipe: Recipe,
+        mut weights: TrainedWeights,
+        device: &NamedDevice,
+    ) -> anyhow::Result<Self> {
         let task = recipe.task.table();
         let model = task.load(&card, &mut weights, &device.device)?;
         Ok(Self {
@@ -186,11 +241,39 @@ impl Predictor {
         Ok(with_channels(image, self.card.channels))
     }
 
+    /// Decodes the bytes of an image file as the model wants it; `origin` is how messages name it.
+    ///
+    /// # Errors
+    /// What is damaged or no image.
+    pub fn decode(&self, bytes: &[u8], origin: &str) -> anyhow::Result<Image> {
+        let image = decode(bytes, origin, &DecodeLimits::default())?;
+        Ok(with_channels(image, self.card.channels))
+    }
+
     /// Images as the model's input, `[N, C, H, W]`: prepared as in training, normalised, on the device.
     ///
     /// # Errors
     /// An image that cannot be prepared.
     pub(crate) fn batch(&self, images: Vec<Image>) -> anyhow::Result<Tensor<4>> {
+        self.input(images, &self.prepare, 0)
+    }
+
+    /// The same with the recipe's augmentations drawn as well, `copy` by `copy` others; the same each time.
+    ///
+    /// # Errors
+    /// An image that cannot be prepared.
+    pub(crate) fn augmented(&self, images: Vec<Image>, copy: u64) -> anyhow::Result<Tensor<4>> {
+        let data = &self.recipe.data;
+        let steps = data.prepare.iter().chain(&data.augment).cloned();
+        self.input(images, &Pipeline::new(steps.collect()), copy)
+    }
+
+    fn input(
+        &self,
+        images: Vec<Image>,
+        pipeline: &Pipeline,
+        copy: u64,
+    ) -> anyhow::Result<Tensor<4>> {
         let (height, width) = (self.card.height, self.card.width);
         let fit = Pipeline::new(vec![Augment::Resize(Resize { width, height })]);
         let count = images.len();
@@ -200,9 +283,9 @@ impl Predictor {
                 image,
                 label: Label::None,
             };
-            // Preparation draws nothing; the stream is there because the pipeline asks for one.
-            let mut rng = stream(0, 0, 0, Domain::Sample);
-            let mut image = self.prepare.apply(sample, &mut rng)?.image;
+            // Preparation draws nothing, augmentation the same for every image of a copy.
+            let mut rng = stream(self.recipe.seed, copy, 0, Domain::Sample);
+            let mut image = pipeline.apply(sample, &mut rng)?.image;
             if (image.height, image.width) != (height, width) {
                 // Datasets of one size need no preparation of their own; a picture of another size
                 // is brought to what the model was trained on.

@@ -13,6 +13,7 @@ pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
     task(recipe, checks);
     optimizer(recipe, checks);
     schedule(recipe, checks);
+    crate::preprocessing::check(recipe, checks);
 }
 
 fn run(recipe: &Recipe, checks: &mut Checks<'_>) {

@@ -19,7 +19,9 @@ use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::task::{ClassificationConfig, GenerationConfig};
+pub use crate::task::{
+    ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
+};
 pub use checks::{check, check_data};
 pub(crate) use checks::{not_negative, positive, regular_expression, share, some};
 pub use optimizer::{
@@ -148,6 +150,10 @@ fn prefetch() -> usize {
 pub enum TaskConfig {
     /// One class for each image.
     Classification(ClassificationConfig),
+    /// A class for every pixel.
+    Segmentation(SegmentationConfig),
+    /// Boxes around objects.
+    Detection(DetectionConfig),
     /// New images like those of the dataset.
     Generation(GenerationConfig),
 }

@@ -2,7 +2,9 @@
 //! [`crate::engine::Task`].
 
 mod classification;
+mod detection;
 mod generation;
+mod segmentation;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +19,15 @@ use firesight_recipe::Checks;
 
 pub(crate) use classification::best;
 pub use classification::{ClassificationConfig, ClassificationTask};
-pub(crate) use generation::{latent, pictures};
+pub(crate) use detection::{Back, metrics as detection_metrics};
+pub use detection::{DetectionConfig, DetectionTask};
 pub use generation::{GenerationConfig, GenerationTask};
+pub(crate) use generation::{latent, pictures};
+pub(crate) use segmentation::classes_of;
+pub use segmentation::{
+    ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, PredictConfig,
+    SegmentationConfig, SegmentationTask,
+};
 
 use crate::card::ModelCard;
 use crate::engine::{NetworkConfig, Task};
@@ -41,6 +50,11 @@ pub trait TaskRecipe {
 
     /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
     fn needs(&self) -> &'static str;
+
+    /// The names of the classes that the model tells apart, by index.
+    fn classes(&self, source: &dyn Source) -> Vec<String> {
+        source.classes().to_vec()
+    }
 
     /// Checks the table against what the data tells.
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>);
@@ -68,6 +82,8 @@ impl TaskConfig {
     pub fn table(&self) -> &dyn TaskRecipe {
         match self {
             Self::Classification(config) => config,
+            Self::Segmentation(config) => config,
+            Self::Detection(config) => config,
             Self::Generation(config) => config,
         }
     }
@@ -81,7 +97,7 @@ pub struct Setup<'a> {
     pub card: &'a ModelCard,
     /// The device, with autodiff.
     pub device: &'a Device,
-    /// The training images, which a generator's are compared with.
+    /// The training split: what is counted over all of it, what a generator's images are compared with.
     pub train: &'a Arc<dyn Source>,
     /// The run folder, for pictures of the training's course; none where nothing is trained.
     pub run: Option<&'a Path>,

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use firesight_data::mosaic::{captioned, write_png};
 use firesight_data::sample::Image;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 
-use super::{Output, PredictArgs};
+use super::{Names, Output, PredictArgs};
 use crate::cli::eval::quoted;
 use crate::cli::print_json;
 use crate::predictor::{Guess, Predictor};
@@ -19,6 +20,7 @@ pub(super) struct Guesses<'a> {
     args: &'a PredictArgs,
     rows: Vec<Row>,
     features: Features,
+    names: Names,
 }
 
 #[derive(Serialize)]
@@ -38,6 +40,7 @@ impl<'a> Guesses<'a> {
             args,
             rows: Vec::new(),
             features: Features::default(),
+            names: Names::default(),
         }
     }
 }
@@ -52,9 +55,15 @@ impl Output for Guesses<'_> {
             let features = self.predictor.features(images.clone())?;
             self.features.add(&names, features);
         }
-        let guesses = self.predictor.classify(images)?;
-        for (file, guesses) in names.into_iter().zip(guesses) {
+        let pictures = self.args.out.as_ref().map(|_| images.clone());
+        let copies = self.args.augment;
+        let guesses = self.predictor.classify_augmented(images, copies)?;
+        for (at, (file, guesses)) in names.into_iter().zip(guesses).enumerate() {
             let top = &guesses[..guesses.len().min(self.args.top as usize)];
+            if let (Some(folder), Some(pictures)) = (&self.args.out, &pictures) {
+                let path = self.names.next(folder, &files[at]);
+                write_png(&captioned(&pictures[at], &lines(top)), &path)?;
+            }
             if self.args.json {
                 self.rows.push(Row {
                     file,
@@ -77,6 +86,12 @@ impl Output for Guesses<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// What stands below an annotated copy.
+fn lines(top: &[Guess]) -> Vec<String> {
+    let line = |guess: &Guess| format!("{:.1}% {}", 100.0 * guess.probability, guess.name);
+    top.iter().map(line).collect()
 }
 
 fn show(file: &str, top: &[Guess], csv: bool) {

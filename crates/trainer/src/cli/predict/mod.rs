@@ -2,12 +2,17 @@
 //! file for each task.
 
 mod classification;
+mod detection;
+mod segmentation;
 
+use std::collections::HashSet;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use firesight_data::decode::DecodeLimits;
 use firesight_data::sample::Image;
 
 use super::train::set_kernels;
@@ -18,9 +23,9 @@ use crate::predictor::{Model, Predictor};
 /// Arguments of `trainer predict`.
 #[derive(Args, Debug)]
 pub struct PredictArgs {
-    /// A run folder (its best checkpoint, else its last) or a checkpoint folder
+    /// A run folder (its best checkpoint, else its last), a checkpoint folder or an exported .safetensors file
     run: PathBuf,
-    /// Image files, or folders that are searched for images
+    /// Image files, folders that are searched for images, or `-` for one image from standard input
     #[arg(required = true)]
     images: Vec<PathBuf>,
     #[command(flatten)]
@@ -31,9 +36,36 @@ pub struct PredictArgs {
     /// Images per batch
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
+    /// Average over so many more copies of each image, changed by the recipe's own augmentations
+    #[arg(long, value_name = "COPIES", default_value_t = 0)]
+    augment: u32,
+    /// Write a copy of each image with its prediction drawn, and masks, into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Segment through windows of this side in pixels
+    #[arg(long, value_name = "PIXELS")]
+    tile: Option<usize>,
+    /// The share of a window that overlaps the next
+    #[arg(long, value_name = "SHARE")]
+    overlap: Option<f64>,
+    /// Segment the mirrored image too, and average
+    #[arg(long)]
+    flip: bool,
+    /// Segment at these scales, and average: 0.5,1,1.5
+    #[arg(long, value_name = "SCALES", value_delimiter = ',')]
+    scales: Option<Vec<f64>>,
     /// Write the features before the head as safetensors
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+    /// Objects from this score on, 0 to 1 (0.5 unless given); for detectors
+    #[arg(long, value_name = "SCORE")]
+    score: Option<f32>,
+    /// An object goes where its IoU with a better one of its class is greater; for detectors
+    #[arg(long, value_name = "IOU")]
+    iou: Option<f32>,
+    /// The most objects of an image; for detectors
+    #[arg(long, value_name = "COUNT")]
+    most: Option<u32>,
     /// Print a JSON list, one object per image
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -70,8 +102,18 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     set_kernels(predictor.recipe());
+    if args.augment > 0 && predictor.recipe().data.augment.is_empty() {
+        let message =
+            "--augment: the recipe that this model was trained with has no `data.augment`";
+        return Err(Usage(message.into()).into());
+    }
+    if let Some(folder) = &args.out {
+        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    }
     let mut output: Box<dyn Output + '_> = match predictor.model() {
         Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
+        Model::Segmenter(_) => Box::new(segmentation::Masks::new(&predictor, &args)?),
+        Model::Detector(_) => Box::new(detection::Boxes::new(&predictor, &args)?),
         Model::Generator(_) => {
             let run = args.run.display();
             let message = format!("{run}: a generator makes images: trainer generate {run}");
@@ -87,7 +129,11 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         let mut names = Vec::new();
         let mut images = Vec::new();
         for file in chunk {
-            match predictor.read(file) {
+            let image = match file.as_os_str() == STANDARD_INPUT {
+                true => from_standard_input(&predictor),
+                false => predictor.read(file),
+            };
+            match image {
                 Ok(image) => {
                     names.push(file.clone());
                     images.push(image);
@@ -112,6 +158,24 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     }
 }
 
+/// How standard input is named on the command line.
+const STANDARD_INPUT: &str = "-";
+
+fn from_standard_input(predictor: &Predictor) -> anyhow::Result<Image> {
+    // One byte more than may be, so that what is too long is refused as a file of that size is.
+    let most = DecodeLimits::default().max_file_bytes;
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .context("standard input")?;
+    if bytes.len() as u64 > most {
+        anyhow::bail!("standard input: more than {most} bytes");
+    }
+    predictor.decode(&bytes, "standard input")
+}
+
 /// The files that were named, and the images in the folders that were named, in order.
 fn find_images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -130,6 +194,27 @@ fn find_images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         return Err(Usage(format!("{}: there are no images here", named.join(", "))).into());
     }
     Ok(files)
+}
+
+/// Free names for pictures in a folder: `cat.png`, and `cat-2.png` for the next image of that name.
+#[derive(Default)]
+struct Names(HashSet<PathBuf>);
+
+impl Names {
+    fn next(&mut self, folder: &Path, file: &Path) -> PathBuf {
+        let stem = match file.as_os_str() == STANDARD_INPUT {
+            true => "stdin".into(),
+            false => file.file_stem().unwrap_or_default().to_string_lossy(),
+        };
+        let numbered = (1..).map(|number| match number {
+            1 => folder.join(format!("{stem}.png")),
+            _ => folder.join(format!("{stem}-{number}.png")),
+        });
+        let mut free = numbered.filter(|path| !self.0.contains(path));
+        let path = free.next().expect("numbers do not end");
+        self.0.insert(path.clone());
+        path
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {

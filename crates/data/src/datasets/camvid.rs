@@ -1,0 +1,124 @@
+//! CamVid as SegNet's authors prepared it: `train/` with `trainannot/`, `val/` with `valannot/`, `test/` with
+//! `testannot/`, masks of class numbers with 11 for pixels that do not count.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::pairs::{Pairs, Shared, class_problems};
+use crate::decode::DecodeLimits;
+use crate::decode::mask::Encoding;
+use crate::error::DataError;
+use crate::source::{Source, Splits};
+
+/// The 11 classes of Badrinarayanan, Kendall and Cipolla ("SegNet", 2015).
+pub const CLASSES: [&str; 11] = [
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+];
+
+/// A folder in CamVid's layout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CamvidConfig {
+    /// The folder that holds `train` and `trainannot`, relative to the data root.
+    pub path: PathBuf,
+    /// The names of the classes, by class index; the usual 11 unless given.
+    pub classes: Vec<String>,
+    /// The number in the masks that does not count, besides 255.
+    pub void: u8,
+    /// What one image file may cost.
+    pub limits: DecodeLimits,
+}
+
+impl Default for CamvidConfig {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            classes: CLASSES.map(String::from).to_vec(),
+            void: 11,
+            limits: DecodeLimits::default(),
+        }
+    }
+}
+
+impl CamvidConfig {
+    /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = super::path_problems(&self.path, "`train` and `trainannot`");
+        problems.extend(class_problems(&self.classes));
+        if usize::from(self.void) < self.classes.len() {
+            let message = format!("{} is the number of a class", self.void);
+            problems.push(("void".into(), message));
+        }
+        problems
+    }
+
+    /// Lists the files; none is opened. `val` and `test` may be absent.
+    ///
+    /// # Errors
+    /// A missing folder, one without images.
+    pub fn open(&self, data_root: &Path) -> Result<Splits, DataError> {
+        let root = data_root.join(&self.path);
+        let part = |name: &str| -> Result<Arc<dyn Source>, DataError> {
+            let shared = Shared {
+                classes: self.classes.clone(),
+                encoding: Encoding::Index {
+                    void: Some(self.void),
+                },
+                limits: self.limits,
+            };
+            let folders = [&*root.join(name), &*root.join(format!("{name}annot"))];
+            Ok(Arc::new(Pairs::between(&root, folders, "", shared)?))
+        };
+        let optional = |name: &str| root.join(name).is_dir().then(|| part(name)).transpose();
+        Ok(Splits {
+            train: part("train")?,
+            validation: optional("val")?,
+            test: optional("test")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Label;
+
+    #[test]
+    fn the_void_number_is_ignored_and_parts_may_be_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for part in ["train", "trainannot"] {
+            std::fs::create_dir_all(root.join(part)).unwrap();
+        }
+        image::RgbImage::new(3, 1)
+            .save(root.join("train/x.png"))
+            .unwrap();
+        let mask = image::GrayImage::from_raw(3, 1, vec![0, 11, 10]).unwrap();
+        mask.save(root.join("trainannot/x.png")).unwrap();
+        let config = CamvidConfig {
+            path: root.into(),
+            ..Default::default()
+        };
+        let splits = config.open(Path::new("")).unwrap();
+        assert!(splits.validation.is_none() && splits.test.is_none());
+        let Label::Mask(mask) = splits.train.read(0).unwrap().label else {
+            panic!("no mask");
+        };
+        assert_eq!(mask.classes, [0, 255, 10]);
+        let wrong = CamvidConfig { void: 3, ..config };
+        assert_eq!(wrong.problems()[0].0, "void");
+    }
+}

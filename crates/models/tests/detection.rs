@@ -1,0 +1,359 @@
+//! The detectors against torchvision: raw outputs, detections and losses with the formula's weights, and what holds
+//! for every detector. References are made by `scripts/export_detection_reference.py`.
+
+use std::path::PathBuf;
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use firesight_models::classification::{ClassifierConfig, InputSpec};
+use firesight_models::detection::{
+    BatchTransform, Detector, DetectorConfig, FcosConfig, Objects, RetinaNetConfig, registry,
+};
+use firesight_models::formula;
+use firesight_models::verify::{compare, verify};
+use firesight_models::weights::{self, StateDict, load_state_dict, parameter_count, parameters};
+
+const SIZE: [usize; 2] = [64, 96];
+const PUBLISHED: [&str; 3] = [
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+];
+
+fn input() -> InputSpec {
+    InputSpec {
+        channels: 3,
+        height: SIZE[0],
+        width: SIZE[1],
+    }
+}
+
+/// The model with the formula's weights, and its reference with the input.
+fn reference(name: &str, device: &Device) -> (Detector, StateDict) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("tests/fixtures/detection/{name}.safetensors"));
+    let bytes = std::fs::read(&path).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let about = header.metadata().clone().unwrap();
+    let mut tensors = weights::read(&path).unwrap();
+    tensors.insert(
+        "input".to_string(),
+        formula::images([2, 3, SIZE[0], SIZE[1]]),
+    );
+    let config = DetectorConfig::named(name).unwrap();
+    let model = config
+        .init(input(), about["classes"].parse().unwrap(), device)
+        .unwrap();
+    let state = formula::state(&model, about["gain"].parse().unwrap());
+    (load_state_dict(model, &state).unwrap(), tensors)
+}
+
+fn numbers(tensors: &StateDict, name: &str) -> Vec<f32> {
+    tensors[name].clone().try_to_vec::<f32>().unwrap()
+}
+
+/// `(case, objects of both images)`, the same as the script's.
+fn cases() -> Vec<(&'static str, Vec<Objects>)> {
+    let objects = |list: &[([f32; 4], usize)]| Objects {
+        boxes: list.iter().map(|(b, _)| *b).collect(),
+        classes: list.iter().map(|(_, class)| *class).collect(),
+    };
+    vec![
+        (
+            "both",
+            vec![
+                objects(&[
+                    ([4.0, 6.0, 40.0, 44.0], 1),
+                    ([50.0, 8.0, 90.0, 60.0], 3),
+                    ([30.0, 30.0, 41.0, 39.0], 0),
+                ]),
+                objects(&[([10.0, 10.0, 80.0, 58.0], 4)]),
+            ],
+        ),
+        (
+            "one",
+            vec![
+                objects(&[]),
+                objects(&[([2.0, 3.0, 30.0, 24.0], 2), ([0.0, 0.0, 96.0, 64.0], 0)]),
+            ],
+        ),
+        ("none", vec![objects(&[]), objects(&[])]),
+    ]
+}
+
+fn iou(a: &[f32], b: &[f32]) -> f32 {
+    let side = |i: usize| (a[i + 2].min(b[i + 2]) - a[i].max(b[i])).max(0.0);
+    let area = |b: &[f32]| (b[2] - b[0]) * (b[3] - b[1]);
+    let both = side(0) * side(1);
+    both / (area(a) + area(b) - both)
+}
+
+#[test]
+fn outputs_detections_and_losses_equal_torchvisions() {
+    let device = Device::flex();
+    for name in PUBLISHED {
+        let (model, tensors) = reference(name, &device);
+        let verdict = verify(&model, &tensors, &device).unwrap();
+        assert!(verdict.passed, "{name}: {:?}", verdict.outputs);
+        let heads = if name.starts_with("fcos") { 3 } else { 2 };
+        assert_eq!(
+            verdict
+                .outputs
+                .iter()
+                .filter(|o| !o.name.contains('.'))
+                .count(),
+            heads
+        );
+
+        assert_eq!(
+            verdict
+                .outputs
+                .iter()
+                .filter(|o| o.name.starts_with("detections."))
+                .count(),
+            2
+        );
+
+        let output = model.forward(Tensor::from_data(tensors["input"].clone(), &device));
+        for (case, objects) in cases() {
+            let loss = model.loss(&output, &objects, SIZE);
+            for (part, value) in loss.parts() {
+                let expected = &tensors[&format!("loss.{case}.{part}")];
+                let comparison = compare(part, &value.into_data(), expected).unwrap();
+                assert_eq!(
+                    comparison.outside, 0,
+                    "{name}, {case}: {comparison:?}, {expected:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_transform_gives_torchvisions_sizes() {
+    let (_, tensors) = reference("retinanet_resnet50_fpn", &Device::flex());
+    let sizes = [
+        [480, 640],
+        [427, 640],
+        [333, 1000],
+        [1500, 900],
+        [64, 64],
+        [375, 500],
+    ];
+    let transform = BatchTransform::default();
+    let got: Vec<f32> = sizes
+        .iter()
+        .flat_map(|size| transform.size(*size))
+        .map(|v| v as f32)
+        .collect();
+    assert_eq!(got, numbers(&tensors, "resized"));
+}
+
+#[test]
+fn names_parameters_and_keys_are_the_published_ones() {
+    let device = Device::flex();
+    for entry in registry() {
+        assert_eq!(DetectorConfig::named(entry.name).unwrap(), entry.config);
+        let json = serde_json::to_value(&entry.config).unwrap();
+        assert!(json.get(entry.name).is_some(), "{json}");
+        let model = entry.config.init(input(), 91, &device).unwrap();
+        assert_eq!(parameter_count(&model), entry.parameters, "{}", entry.name);
+    }
+    let names = |name: &str| -> Vec<String> {
+        let model = DetectorConfig::named(name)
+            .unwrap()
+            .init(input(), 5, &device)
+            .unwrap();
+        parameters(&model)
+            .into_iter()
+            .map(|info| info.name)
+            .collect()
+    };
+    let retinanet = names("retinanet_resnet50_fpn");
+    for key in [
+        "backbone.body.layer1.0.downsample.1.running_mean",
+        "backbone.fpn.inner_blocks.0.0.weight",
+        "backbone.fpn.extra_blocks.p7.bias",
+        "head.classification_head.conv.3.0.bias",
+        "head.regression_head.bbox_reg.weight",
+    ] {
+        assert!(
+            retinanet.iter().any(|name| name == key),
+            "{key} of {retinanet:?}"
+        );
+    }
+    assert!(!retinanet.iter().any(|name| name.contains(".fc.")));
+    assert!(
+        names("retinanet_resnet50_fpn_v2")
+            .contains(&"head.regression_head.conv.2.1.weight".to_string())
+    );
+    assert!(
+        names("fcos_resnet50_fpn").contains(&"head.classification_head.conv.10.weight".to_string())
+    );
+}
+
+#[test]
+fn files_from_before_the_blocks_were_sequences_load() {
+    let device = Device::flex();
+    let config = small("retinanet");
+    let model = config.init(input(), 4, &device).unwrap();
+    let state = formula::state(&model, 1.0);
+    // Published keys: `conv.2.weight` for the second convolution of a tower, `inner_blocks.0.weight`.
+    let old = state.iter().map(|(key, value)| {
+        let mut parts: Vec<String> = key.split('.').map(str::to_string).collect();
+        if let Some(at) = parts
+            .iter()
+            .position(|part| part == "inner_blocks" || part == "layer_blocks")
+        {
+            parts.remove(at + 2);
+        }
+        if parts[0] == "head" && parts[2] == "conv" {
+            parts[3] = (2 * parts[3].parse::<usize>().unwrap()).to_string();
+            parts.remove(4);
+        }
+        (parts.join("."), value.clone())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.safetensors");
+    let old: Vec<(String, TensorData)> = old.collect();
+    let views = old.iter().map(|(name, data)| {
+        let view = safetensors::tensor::TensorView::new(
+            safetensors::Dtype::F32,
+            data.shape().to_vec(),
+            data.as_bytes(),
+        );
+        (name.clone(), view.unwrap())
+    });
+    safetensors::serialize_to_file(views, None, &path).unwrap();
+    let (model, report) = weights::load(model, &path, &weights::LoadOptions::default()).unwrap();
+    assert_eq!((report.taken.len(), report.unused.len()), (state.len(), 0));
+    assert_eq!(weights::state_dict(&model), state);
+}
+
+/// A detector that is small enough to be trained in a test.
+fn small(kind: &str) -> DetectorConfig {
+    let backbone = ClassifierConfig::named("resnet18").unwrap();
+    match kind {
+        "fcos" => DetectorConfig::Fcos(FcosConfig {
+            backbone,
+            channels: 32,
+            levels: 4,
+            head_depth: 1,
+            ..FcosConfig::default()
+        }),
+        _ => DetectorConfig::Retinanet(RetinaNetConfig {
+            backbone,
+            channels: 32,
+            levels: 3,
+            head_depth: 1,
+            anchor_size: 16.0,
+            ..RetinaNetConfig::default()
+        }),
+    }
+}
+
+/// Steps of plain gradient descent on two images; returns the losses.
+fn train(config: &DetectorConfig, objects: &[Objects], steps: usize) -> (Detector, Vec<f32>) {
+    let device = Device::flex().autodiff();
+    device.seed(3);
+    let mut model = config.init(input(), 4, &device).unwrap();
+    let mut optimizer = SgdConfig::new()
+        .with_momentum(Some(burn::optim::momentum::MomentumConfig {
+            momentum: 0.9,
+            dampening: 0.0,
+            nesterov: false,
+        }))
+        .init();
+    let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
+    let mut losses = Vec::new();
+    for _ in 0..steps {
+        let output = model.forward(Tensor::from_data(images.clone(), &device));
+        let loss = model.loss(&output, objects, SIZE).total();
+        losses.push(loss.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(0.01, model, gradients);
+    }
+    (model, losses)
+}
+
+#[test]
+fn one_batch_is_learnt_and_found_again() {
+    let (_, objects) = cases().remove(0);
+    let objects: Vec<Objects> = objects
+        .into_iter()
+        .map(|mut o| {
+            o.classes.iter_mut().for_each(|class| *class %= 4);
+            o
+        })
+        .collect();
+    for kind in ["retinanet", "fcos"] {
+        let (model, losses) = train(&small(kind), &objects, 60);
+        let (first, last) = (losses[0], losses[59]);
+        assert!(
+            last.is_finite() && last < 0.35 * first,
+            "{kind}: {losses:?}"
+        );
+        let model = model.train();
+        // In training mode, whose batch statistics the model was fitted to.
+        let device = Device::flex().autodiff();
+        let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
+        let output = model.forward(Tensor::from_data(images, &device));
+        let found = model
+            .detections(&output, SIZE, model.postprocess())
+            .unwrap();
+        let best = found[1]
+            .first()
+            .unwrap_or_else(|| panic!("{kind}: nothing was found"));
+        assert!(
+            iou(&best.xyxy, &objects[1].boxes[0]) > 0.6 && best.class == objects[1].classes[0],
+            "{kind}: {best:?}"
+        );
+    }
+}
+
+#[test]
+fn images_without_objects_train_to_finite_weights() {
+    for kind in ["retinanet", "fcos"] {
+        let (model, losses) = train(&small(kind), &[Objects::default(), Objects::default()], 3);
+        assert!(
+            losses.iter().all(|loss| loss.is_finite()),
+            "{kind}: {losses:?}"
+        );
+        for (name, data) in weights::state_dict(&model) {
+            let values = data.try_to_vec::<f32>().unwrap();
+            assert!(values.iter().all(|v| v.is_finite()), "{kind}: {name}");
+        }
+    }
+}
+
+#[test]
+fn options_out_of_range_are_named() {
+    let device = Device::flex();
+    let wrong = |change: &dyn Fn(&mut RetinaNetConfig)| {
+        let mut config = RetinaNetConfig::default();
+        change(&mut config);
+        DetectorConfig::Retinanet(config)
+            .init(input(), 4, &device)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(wrong(&|c| c.levels = 2).contains("`levels`: 2 is not from 3 to 5"));
+    assert!(wrong(&|c| c.anchor_scales.clear()).contains("`anchor-scales`"));
+    assert!(
+        wrong(&|c| {
+            c.head_norm = true;
+            c.channels = 40
+        })
+        .contains("not a multiple of 32")
+    );
+    assert!(wrong(&|c| c.postprocess.iou_threshold = 1.5).contains("`postprocess.iou-threshold`"));
+    assert!(
+        wrong(&|c| c.backbone = ClassifierConfig::named("vgg11").unwrap()).contains("`backbone`")
+    );
+    let none = DetectorConfig::named("fcos")
+        .unwrap()
+        .init(input(), 0, &device)
+        .unwrap_err();
+    assert!(none.to_string().contains("class"));
+}

@@ -1,0 +1,159 @@
+//! Masks as palette PNG files, and pictures of them over their images.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use firesight_data::Mask;
+use firesight_data::mosaic::overlay::{overlay, with_legend, write_mask};
+use firesight_data::mosaic::write_png;
+use firesight_data::sample::Image;
+use serde::Serialize;
+
+use super::{Output, PredictArgs};
+use crate::cli::eval::quoted;
+use crate::cli::print_json;
+use crate::predictor::Predictor;
+use crate::task::PredictConfig;
+
+/// Writes the mask and the overlay of each image.
+pub(super) struct Masks<'a> {
+    predictor: &'a Predictor,
+    args: &'a PredictArgs,
+    settings: PredictConfig,
+    folder: PathBuf,
+    used: BTreeSet<String>,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    file: String,
+    mask: PathBuf,
+    overlay: PathBuf,
+    /// The classes that were found, the largest first, with their shares of the image.
+    classes: Vec<String>,
+    shares: Vec<f64>,
+}
+
+impl<'a> Masks<'a> {
+    pub(super) fn new(predictor: &'a Predictor, args: &'a PredictArgs) -> anyhow::Result<Self> {
+        let mut settings = predictor.segmentation_settings()?;
+        settings.tile = args.tile.or(settings.tile);
+        settings.overlap = args.overlap.unwrap_or(settings.overlap);
+        settings.flip |= args.flip;
+        if let Some(scales) = &args.scales {
+            settings.scales = scales.clone();
+        }
+        if let Some((key, message)) = settings.problems().into_iter().next() {
+            return Err(super::Usage(format!("--{key}: {message}")).into());
+        }
+        let folder = args.out.clone().unwrap_or_else(|| "predictions".into());
+        std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+        if args.csv {
+            println!("file,mask,overlay");
+        }
+        Ok(Self {
+            predictor,
+            args,
+            settings,
+            folder,
+            used: BTreeSet::new(),
+            rows: Vec::new(),
+        })
+    }
+
+    /// A name for an image's files that no other image has.
+    fn name(&mut self, file: &Path) -> String {
+        let stem = file
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        let stem = stem.unwrap_or_else(|| "image".to_owned());
+        let names = (1..).map(|n| match n {
+            1 => stem.clone(),
+            n => format!("{stem}-{n}"),
+        });
+        let mut free = names.filter(|name| !self.used.contains(name));
+        let name = free.next().unwrap_or_else(|| stem.clone());
+        self.used.insert(name.clone());
+        name
+    }
+}
+
+impl Output for Masks<'_> {
+    fn add(&mut self, files: &[PathBuf], images: Vec<Image>) -> anyhow::Result<()> {
+        for (file, image) in files.iter().zip(images) {
+            let found = self
+                .predictor
+                .segment(&image, &self.settings)
+                .with_context(|| format!("{}", file.display()))?;
+            let name = self.name(file);
+            let mask = self.folder.join(format!("{name}_mask.png"));
+            let picture = self.folder.join(format!("{name}_overlay.png"));
+            let classes = self.predictor.classes();
+            let shares = shares(&found.mask, classes.len());
+            write_mask(&found.mask, &mask)?;
+            let legend: Vec<(u8, &str)> = shares
+                .iter()
+                .map(|(class, _)| (*class as u8, classes[*class].as_str()))
+                .collect();
+            write_png(
+                &with_legend(overlay(&image, &found.mask), &legend),
+                &picture,
+            )?;
+            let row = Row {
+                file: file.display().to_string(),
+                mask,
+                overlay: picture,
+                classes: shares
+                    .iter()
+                    .map(|(class, _)| classes[*class].clone())
+                    .collect(),
+                shares: shares.iter().map(|(_, share)| *share).collect(),
+            };
+            if self.args.csv {
+                let path = |path: &Path| quoted(&path.display().to_string());
+                println!(
+                    "{},{},{}",
+                    quoted(&row.file),
+                    path(&row.mask),
+                    path(&row.overlay)
+                );
+            } else if !self.args.json {
+                println!("{}", row.file);
+                for (class, share) in row.classes.iter().zip(&row.shares) {
+                    println!("  {:>6.2} %  {class}", 100.0 * share);
+                }
+                println!("  {}, {}", row.mask.display(), row.overlay.display());
+            }
+            self.rows.push(row);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> anyhow::Result<()> {
+        match self.args.json {
+            true => print_json(&self.rows),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The classes of a mask with their shares, the largest first.
+fn shares(mask: &Mask, classes: usize) -> Vec<(usize, f64)> {
+    let mut counts = vec![0usize; classes];
+    for class in &mask.classes {
+        if let Some(count) = counts.get_mut(usize::from(*class)) {
+            *count += 1;
+        }
+    }
+    let total = mask.classes.len().max(1) as f64;
+    let mut shares: Vec<(usize, f64)> = counts
+        .into_iter()
+        .enumerate()
+        .filter(|(_, count)| *count > 0)
+        .map(|(class, count)| (class, count as f64 / total))
+        .collect();
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    shares
+}

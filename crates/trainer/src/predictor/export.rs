@@ -1,0 +1,61 @@
+//! `<FILE>.safetensors.json`: what stands beside exported weights, for PyTorch's side and for this program.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::Predictor;
+use crate::card::ModelCard;
+use crate::experiment::normalize;
+use crate::recipe::Recipe;
+
+/// What another program must know to feed the model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sidecar {
+    /// Task, model, classes and size of the input.
+    #[serde(flatten)]
+    pub card: ModelCard,
+    /// Mean of each channel, on values from 0 to 1.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, on values from 0 to 1.
+    pub std: Vec<f32>,
+    /// What is done to an image before that, as the recipe says it.
+    pub prepare: serde_json::Value,
+    /// The whole recipe, from which [`Predictor::load`] builds the network again.
+    pub recipe: String,
+}
+
+impl Sidecar {
+    /// The sidecar of a loaded model.
+    ///
+    /// # Errors
+    /// None for a recipe that was read.
+    pub fn new(predictor: &Predictor) -> anyhow::Result<Self> {
+        let recipe = predictor.recipe();
+        let normalize = normalize(recipe, predictor.card().channels);
+        Ok(Self {
+            card: predictor.card().clone(),
+            mean: normalize.mean,
+            std: normalize.std,
+            prepare: serde_json::to_value(&recipe.data.prepare)?,
+            recipe: firesight_recipe::to_toml(recipe),
+        })
+    }
+
+    /// The file beside the weights.
+    pub fn path(weights: &Path) -> PathBuf {
+        weights.with_extension("safetensors.json")
+    }
+}
+
+/// Card and recipe of exported weights.
+pub(super) fn read(weights: &Path) -> anyhow::Result<(ModelCard, Recipe)> {
+    let path = Sidecar::path(weights);
+    let name = path.display().to_string();
+    let text = std::fs::read(&path)
+        .with_context(|| format!("{name} (`trainer export` writes it beside the weights)"))?;
+    let sidecar: Sidecar = serde_json::from_slice(&text).with_context(|| name.clone())?;
+    let recipe = firesight_recipe::read_str::<Recipe>(&sidecar.recipe, &name, &[])?.value;
+    Ok((sidecar.card, recipe))
+}

@@ -1,0 +1,483 @@
+//! Segmentation: a class for every pixel.
+//!
+//! The training loss is the recipe's (several terms, class weights, an auxiliary head). The `loss` of an evaluation
+//! is plain cross-entropy, the mean of `-ln p(true class)` over the pixels that count. An evaluation sees images as
+//! `data.prepare` leaves them, and counts pixels there.
+
+mod loss;
+mod score;
+
+use burn::tensor::{Device, Tensor};
+use firesight_data::batch::Batch;
+use firesight_data::frequency::{class_pixels, median_frequency_weights};
+use firesight_data::normalize::Normalize;
+use firesight_data::sample::{Image, Label};
+use firesight_data::source::Source;
+use firesight_data::{DataError, Mask};
+use firesight_models::segmentation::{Segmenter, SegmenterConfig};
+use firesight_ops::loss::{CrossEntropyOptions, cross_entropy_pixels};
+use firesight_recipe::Checks;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Setup, TaskRecipe, freeze, images};
+use crate::card::ModelCard;
+use crate::engine::{
+    Batches, Details, Evaluation, Network, NonFiniteGradient, Step, StepReport, Task,
+    TrainedNetwork, Weights,
+};
+use crate::experiment::normalize;
+use crate::predictor::{Model, TrainedWeights};
+use crate::recipe::{Goal, InitConfig, regular_expression, share, some};
+
+pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
+use loss::{IGNORE, targets};
+use score::{Measured, Score};
+
+/// Segmentation: a class for every pixel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SegmentationConfig {
+    /// The network.
+    pub model: SegmenterConfig,
+    /// The terms of the loss, which are added up.
+    #[serde(default = "cross_entropy")]
+    pub loss: Vec<LossTerm>,
+    /// The weights of the classes in cross-entropy.
+    #[serde(default)]
+    pub class_weights: ClassWeights,
+    /// The weight of the auxiliary head's loss beside the main one's 1, where the model has such a head.
+    #[serde(default = "half")]
+    pub aux_weight: f64,
+    /// Weights to start from instead of random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Patterns of parameter names that are not trained; their layers' running statistics and dropout stand still
+    /// too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// How a trained model is used on images.
+    #[serde(default)]
+    pub predict: PredictConfig,
+}
+
+fn cross_entropy() -> Vec<LossTerm> {
+    vec![LossTerm::CrossEntropy(Default::default())]
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+/// The weights of the classes in the loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    Equal,
+    /// The median frequency of the classes in the training masks over the class's own (Eigen and Fergus 2015).
+    MedianFrequency,
+    /// One for each class, by class index, 0 or more.
+    Values(Vec<f64>),
+}
+
+/// How a trained segmenter is used on images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PredictConfig {
+    /// The side in pixels of the windows that larger images are seen through; none for whole images at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tile: Option<usize>,
+    /// The share of a window that overlaps the next, 0 to below 1; windows are blended there.
+    pub overlap: f64,
+    /// Whether the mirrored image is seen too, and both are averaged.
+    pub flip: bool,
+    /// The scales that the image is seen at, averaged.
+    pub scales: Vec<f64>,
+}
+
+impl Default for PredictConfig {
+    fn default() -> Self {
+        Self {
+            tile: None,
+            overlap: 0.25,
+            flip: false,
+            scales: vec![1.0],
+        }
+    }
+}
+
+impl PredictConfig {
+    /// What is wrong with the values: key and message.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if self.tile == Some(0) {
+            problems.push(("tile".into(), "a window of 0 pixels".into()));
+        }
+        if !(0.0..1.0).contains(&self.overlap) {
+            let message = format!("{} is out of range; give 0 or more, below 1", self.overlap);
+            problems.push(("overlap".into(), message));
+        }
+        let fits = |scale: &f64| (0.1..=8.0).contains(scale);
+        if self.scales.is_empty() || !self.scales.iter().all(fits) {
+            let message = "give at least one scale, each from 0.1 to 8".to_string();
+            problems.push(("scales".into(), message));
+        }
+        problems
+    }
+}
+
+impl TaskRecipe for SegmentationConfig {
+    fn name(&self) -> &'static str {
+        "segmentation"
+    }
+
+    fn model_name(&self) -> String {
+        self.model.name().to_owned()
+    }
+
+    fn classes(&self, source: &dyn Source) -> Vec<String> {
+        source.mask_classes().to_vec()
+    }
+
+    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+        let name = self.model.name();
+        checks.errors(&format!("{table}.model.{name}"), self.model.problems());
+        if self.loss.is_empty() {
+            let help = Some("leave it out for cross-entropy");
+            checks.error(
+                &format!("{table}.loss"),
+                "there is nothing to minimise",
+                help,
+            );
+        }
+        for (index, term) in self.loss.iter().enumerate() {
+            term.check(&format!("{table}.loss[{index}]"), checks);
+        }
+        if !(self.aux_weight >= 0.0 && self.aux_weight.is_finite()) {
+            let message = format!("{} is no weight", self.aux_weight);
+            let help = Some("give 0 or more");
+            checks.error(&format!("{table}.aux-weight"), message, help);
+        }
+        if let ClassWeights::Values(values) = &self.class_weights {
+            for (index, weight) in values.iter().enumerate() {
+                if !(*weight >= 0.0 && weight.is_finite()) {
+                    let path = format!("{table}.class-weights.values[{index}]");
+                    let message = format!("{weight} is no weight");
+                    checks.error(&path, message, Some("give 0 or more"));
+                }
+            }
+        }
+        for (index, pattern) in self.freeze.iter().enumerate() {
+            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+        }
+        checks.errors(&format!("{table}.predict"), self.predict.problems());
+    }
+
+    fn takes(&self, label: &Label) -> bool {
+        mask_of(label).is_some()
+    }
+
+    fn needs(&self) -> &'static str {
+        "a class for every pixel"
+    }
+
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        let classes = card.classes.len();
+        if let ClassWeights::Values(values) = &self.class_weights
+            && values.len() != classes
+        {
+            let weights = values.len();
+            let message = format!("{weights} weights for the {classes} classes of the dataset");
+            let help = format!("the classes are {}", some(&card.classes));
+            let path = format!("{table}.class-weights.values");
+            checks.error(&path, message, Some(&help));
+        }
+        if classes < 2 {
+            let message = format!("the masks have {classes} class; there is nothing to tell apart");
+            checks.error("data.source", message, None);
+        }
+        let least = self.model.minimum();
+        if card.height.min(card.width) < least {
+            let (name, width, height) = (self.model.name(), card.width, card.height);
+            let message =
+                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+            let help = "enlarge the images in `data.prepare`, or take another model";
+            checks.error(&format!("{table}.model"), message, Some(help));
+        }
+    }
+
+    fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>> {
+        Ok(Box::new(SegmentationTask::new(self, setup)?))
+    }
+
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> anyhow::Result<Model> {
+        let module = self.model.init(card.channels, card.classes.len(), device)?;
+        Ok(Model::Segmenter(Box::new(weights.load("model", module)?)))
+    }
+}
+
+/// The mask of a sample, if it has one.
+fn mask_of(label: &Label) -> Option<&Mask> {
+    match label {
+        Label::Mask(mask) | Label::BoxesAndMask(_, mask) => Some(mask),
+        Label::None | Label::Class(_) | Label::Boxes(_) => None,
+    }
+}
+
+/// A segmenter under training.
+pub struct SegmentationTask {
+    network: Network<Segmenter>,
+    loss: Vec<LossTerm>,
+    class_weights: Option<Vec<f32>>,
+    aux_weight: f64,
+    classes: Vec<String>,
+    normalize: Normalize,
+    device: Device,
+}
+
+impl SegmentationTask {
+    /// Builds the network of a recipe on a device with autodiff.
+    ///
+    /// # Errors
+    /// Weights that do not fit the model, masks that cannot be read where their classes are to be counted.
+    pub fn new(config: &SegmentationConfig, setup: &Setup<'_>) -> anyhow::Result<Self> {
+        let (card, device) = (setup.card, setup.device);
+        let mut module = config
+            .model
+            .init(card.channels, card.classes.len(), device)?;
+        if let Some(init) = &config.init {
+            let key = "task.segmentation.init";
+            let (loaded, report) = crate::init::apply(module, config.model.name(), init, key)?;
+            module = loaded;
+            eprintln!("{}", crate::init::describe(&report));
+        }
+        let module = freeze(module, &config.freeze, "task.segmentation.freeze")?;
+        let class_weights = match &config.class_weights {
+            ClassWeights::Equal => None,
+            ClassWeights::Values(values) => {
+                Some(values.iter().map(|weight| *weight as f32).collect())
+            }
+            // Only training needs them.
+            ClassWeights::MedianFrequency if setup.run.is_none() => None,
+            ClassWeights::MedianFrequency => {
+                let pixels = class_pixels(setup.train.as_ref(), setup.recipe.data.max_bad)?;
+                Some(median_frequency_weights(&pixels))
+            }
+        };
+        Ok(Self {
+            network: Network::new("model", module, &setup.network(), device),
+            loss: config.loss.clone(),
+            class_weights,
+            aux_weight: config.aux_weight,
+            classes: card.classes.clone(),
+            normalize: normalize(setup.recipe, card.channels),
+            device: device.clone(),
+        })
+    }
+
+    /// The sum of the loss's terms, `[1]`.
+    fn loss(&self, logits: &Tensor<4>, targets: &Tensor<3, burn::tensor::Int>) -> Tensor<1> {
+        let weights = self.class_weights.as_ref();
+        let terms = self.loss.iter();
+        let values = terms.map(|term| term.value(logits.clone(), targets.clone(), weights));
+        values
+            .reduce(|sum, value| sum + value)
+            .expect("a loss without terms is refused before training")
+    }
+}
+
+/// The masks of a batch; datasets without masks are refused before training.
+fn masks(labels: &[Label]) -> Vec<&Mask> {
+    let mask = |label| mask_of(label).expect("a segmentation dataset gives masks");
+    labels.iter().map(mask).collect()
+}
+
+impl Task for SegmentationTask {
+    fn main_metric(&self) -> (&'static str, Goal) {
+        ("miou", Goal::Max)
+    }
+
+    fn goal(&self, metric: &str) -> Option<Goal> {
+        match metric {
+            "loss" => Some(Goal::Min),
+            "miou" | "pixel_accuracy" | "mean_accuracy" | "fw_iou" => Some(Goal::Max),
+            "dice" if self.classes.len() == 2 => Some(Goal::Max),
+            _ => None,
+        }
+    }
+
+    fn networks(&self) -> Vec<&dyn TrainedNetwork> {
+        vec![&self.network]
+    }
+
+    fn networks_mut(&mut self) -> Vec<&mut dyn TrainedNetwork> {
+        vec![&mut self.network]
+    }
+
+    fn train_batch(
+        &mut self,
+        mut batch: Batch,
+        step: &Step,
+    ) -> Result<StepReport, NonFiniteGradient> {
+        let samples = batch.shape[0];
+        let targets = targets(&masks(&batch.labels), &self.device);
+        let output = self
+            .network
+            .module()
+            .forward_train(images(&mut batch, &self.device));
+        let main = self.loss(&output.logits, &targets);
+        let mut parts = Vec::new();
+        let loss = match &output.aux {
+            Some(aux) if self.aux_weight > 0.0 => {
+                let aux = self.loss(aux, &targets);
+                parts.push(("main", f64::from(main.clone().into_scalar::<f32>())));
+                parts.push(("aux", f64::from(aux.clone().into_scalar::<f32>())));
+                main + aux.mul_scalar(self.aux_weight)
+            }
+            _ => main,
+        };
+        let value = f64::from(loss.clone().into_scalar::<f32>());
+        let mut gradient_norm = None;
+        if value.is_finite() {
+            self.network.backward(loss, samples as f64);
+            if step.update {
+                gradient_norm = Some(self.network.update(step.rate)?);
+            }
+        }
+        Ok(StepReport {
+            loss: value,
+            parts,
+            samples,
+            gradient_norm,
+        })
+    }
+
+    fn evaluate(
+        &self,
+        weights: Weights,
+        batches: &mut Batches<'_>,
+        watch: &mut dyn FnMut(usize) -> bool,
+        details: Option<&mut Details>,
+    ) -> Result<Evaluation, DataError> {
+        let model = self.network.inference(weights);
+        let device = self.device.clone().inner();
+        let plain = CrossEntropyOptions {
+            ignore_index: Some(IGNORE),
+            ..CrossEntropyOptions::default()
+        };
+        let mut score = Score::new(&self.classes, details.is_some());
+        for batch in batches {
+            let mut batch = batch?;
+            let labels = std::mem::take(&mut batch.labels);
+            let masks = masks(&labels);
+            let (shape, values) = (batch.shape, batch.images.clone());
+            let logits = model.forward(images(&mut batch, &device));
+            let counted = masks.iter().flat_map(|mask| &mask.classes);
+            let counted = counted.filter(|class| **class != Mask::IGNORE).count();
+            let loss = cross_entropy_pixels(logits.clone(), targets(&masks, &device), &plain);
+            score.add_loss(f64::from(loss.into_scalar::<f32>()), counted);
+            let predicted = classes_of(logits);
+            let pixels = shape[2] * shape[3];
+            for (i, truth) in masks.into_iter().enumerate() {
+                let one = Measured {
+                    index: batch.indices[i],
+                    truth,
+                    predicted: &predicted[i * pixels..][..pixels],
+                };
+                score.add(&one, || self.picture(&values, shape, i));
+            }
+            if !watch(score.samples()) {
+                return Ok(Evaluation {
+                    interrupted: true,
+                    ..Evaluation::default()
+                });
+            }
+        }
+        Ok(score.finish(details))
+    }
+}
+
+impl SegmentationTask {
+    /// An image of a batch as it looks.
+    fn picture(
+        &self,
+        values: &[f32],
+        [_, channels, height, width]: [usize; 4],
+        at: usize,
+    ) -> Image {
+        let plane = width * height;
+        let values = &values[at * channels * plane..][..channels * plane];
+        let byte = |pixel: usize, c: usize| {
+            let value = values[c * plane + pixel] * self.normalize.std[c] + self.normalize.mean[c];
+            (value * 255.0).round() as u8
+        };
+        let pixels = (0..plane).flat_map(|pixel| (0..3).map(move |c| (pixel, c)));
+        Image {
+            width,
+            height,
+            channels: 3,
+            pixels: pixels.map(|(p, c)| byte(p, c.min(channels - 1))).collect(),
+        }
+    }
+}
+
+/// The class of the highest score at each pixel of `[N, C, H, W]`, image by image, row by row; of equals the lowest.
+pub(crate) fn classes_of(logits: Tensor<4>) -> Vec<u8> {
+    let [n, classes, height, width] = logits.dims();
+    let pixels = height * width;
+    let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+    let mut best = vec![0u8; n * pixels];
+    for (best, image) in best
+        .chunks_exact_mut(pixels)
+        .zip(values.chunks_exact(classes * pixels))
+    {
+        let (first, rest) = image.split_at(pixels);
+        let mut highest = first.to_vec();
+        for (class, plane) in rest.chunks_exact(pixels).enumerate() {
+            for ((best, highest), value) in best.iter_mut().zip(&mut highest).zip(plane) {
+                if value > highest {
+                    (*best, *highest) = (class as u8 + 1, *value);
+                }
+            }
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_score_wins_and_of_equals_the_first() {
+        let device = Device::flex();
+        let logits = Tensor::<4>::from_floats(
+            [
+                [[[1.0, 0.0, 2.0]], [[1.0, 3.0, -1.0]], [[0.0, 1.0, 2.5]]],
+                [[[0.0, 0.0, 0.0]], [[-1.0, 0.0, 1.0]], [[-2.0, 4.0, 1.0]]],
+            ],
+            &device,
+        );
+        assert_eq!(classes_of(logits), [0, 1, 2, 0, 2, 1]);
+    }
+
+    #[test]
+    fn settings_of_prediction_are_checked() {
+        let config = PredictConfig {
+            tile: Some(0),
+            overlap: 1.0,
+            scales: Vec::new(),
+            ..Default::default()
+        };
+        let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["tile", "overlap", "scales"]);
+        assert!(PredictConfig::default().problems().is_empty());
+    }
+}
