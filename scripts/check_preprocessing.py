@@ -3,9 +3,9 @@
     cargo run --release -p trainer --example prepare_tags -- /tmp/prepared PHOTOGRAPH...
     python scripts/check_preprocessing.py /tmp/prepared PHOTOGRAPH...
 
-Photographs are JPEG files, the same in both lines. Each tag's result must differ from torchvision's, which works on
-Pillow's decoded picture, by at most 0.3/255 in the mean and 2/255 anywhere, on the scale of bytes. Where Pillow's
-decoding itself differs from ours, that counts as well. Needs torch, torchvision, Pillow and safetensors.
+Photographs are the same files in both lines, and lossless ones: two decoders of JPEG differ by themselves. Each tag's
+result must differ from torchvision's, which works on Pillow's picture, by at most 0.3/255 in the mean and 2/255
+anywhere, on the scale of bytes. Needs torch, torchvision, Pillow and safetensors.
 """
 
 import json

@@ -7,9 +7,9 @@
 //!
 //! let device = Device::default();
 //! let model = ClassifierConfig::named("resnet18")?.init(InputSpec::rgb(64), 10, &device)?;
-//! assert_eq!(model.feature_channels()[1..], [(4, 64), (8, 128), (16, 256), (32, 512)]);
+//! assert_eq!(model.feature_channels(), [(4, 64), (8, 128), (16, 256), (32, 512)]);
 //! let maps = model.feature_maps(Tensor::zeros([1, 3, 64, 64], &device));
-//! assert_eq!(maps[2].tensor.dims(), [1, 128, 8, 8]);
+//! assert_eq!(maps[1].tensor.dims(), [1, 128, 8, 8]);
 //! # Ok::<(), firesight_models::ModelError>(())
 //! ```
 

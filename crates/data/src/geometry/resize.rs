@@ -33,6 +33,19 @@ pub(super) fn resize(
     if window.width == width && window.height == height {
         return super::resample::cut(image, window.part(part));
     }
+    if filter == Filter::Bicubic && window.width != width && window.height != height {
+        // The cubic overshoots, and between the passes values are cut to bytes: which pass comes first shows. Pillow
+        // and torchvision go sideways first; `fast_image_resize` would begin with the columns.
+        let rows = Window {
+            y: 0,
+            height: window.height,
+            ..part
+        };
+        let narrow = resize(image, window, width, window.height, rows, filter);
+        let whole = Window::whole(narrow.width, narrow.height);
+        let part = Window { x: 0, ..part };
+        return resize(&narrow, whole, part.width, height, part, filter);
+    }
     // Where the wanted part begins in the window and how long it is; rounding must not carry it over the edge.
     let span = |start: usize, length: usize, source: usize, target: usize| {
         let scale = source as f64 / target as f64;
