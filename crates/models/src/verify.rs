@@ -35,6 +35,20 @@ pub trait NamedOutputs {
     /// # Shapes
     /// - `input`: `[N, C, H, W]`, normalised
     fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)>;
+
+    /// Compares results that are no tensor of a fixed shape, the detections of a detector, with those of a
+    /// reference that holds them.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for a reference that cannot be compared with.
+    fn compare_results(
+        &self,
+        input: Tensor<4>,
+        reference: &StateDict,
+    ) -> Result<Vec<Comparison>, VerifyError> {
+        let _ = (input, reference);
+        Ok(Vec::new())
+    }
 }
 
 impl NamedOutputs for Classifier {
@@ -101,6 +115,12 @@ pub enum VerifyError {
         /// The reference's shape.
         expected: Vec<usize>,
     },
+    /// Outputs that cannot be judged at all.
+    #[error("the model's outputs: {message}")]
+    Outputs {
+        /// What is wrong with them.
+        message: String,
+    },
     /// A tensor that holds no floating-point numbers.
     #[error("`{name}` of the reference does not hold floating-point numbers")]
     Type {
@@ -127,7 +147,8 @@ pub fn verify(
                 None => "none".to_string(),
             },
         })?;
-    let actual = model.named_outputs(Tensor::from_data(input.clone(), device));
+    let input = Tensor::from_data(input.clone(), device);
+    let actual = model.named_outputs(input.clone());
     let mut outputs = Vec::new();
     for (name, data) in &actual {
         if let Some(expected) = reference.get(name) {
@@ -139,6 +160,7 @@ pub fn verify(
             names: actual.into_iter().map(|(name, _)| name).collect(),
         });
     }
+    outputs.extend(model.compare_results(input, reference)?);
     Ok(Verdict {
         passed: outputs.iter().all(|output| output.outside == 0),
         outputs,

@@ -39,8 +39,14 @@ pub fn evaluate(
     source: Arc<dyn Source>,
     watch: &mut dyn FnMut(usize) -> bool,
 ) -> anyhow::Result<(Evaluation, Details)> {
-    let loader = experiment.evaluation_loader(source)?;
-    let mut details = Details::default();
+    let loader = experiment.evaluation_loader(Arc::clone(&source))?;
+    let mut details = Details {
+        numbers: (0..source.len()).map(|at| source.number(at)).collect(),
+        class_numbers: (0..source.classes().len())
+            .map(|class| source.class_number(class))
+            .collect(),
+        ..Details::default()
+    };
     let weights = weights_of(task);
     let evaluation = task.evaluate(weights, &mut loader.epoch(0, 0), watch, Some(&mut details))?;
     Ok((evaluation, details))

@@ -124,6 +124,7 @@ impl Augmentation for RandomResizeShortest {
         let resize = ResizeShortest {
             size,
             longest: None,
+            filter: Filter::Bilinear,
         };
         resize.draw(rng, plan);
     }

@@ -15,7 +15,7 @@ use super::postprocess::{Detection, Postprocess, boxes_tensor, read};
 use super::pyramid::{PyramidBackbone, PyramidPlan, sequential};
 use super::{check_common, image_boxes};
 use crate::ModelError;
-use crate::classification::{ClassifierConfig, InputSpec};
+use crate::classification::{Classifier, ClassifierConfig, InputSpec};
 
 /// An FCOS over a classification network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -115,6 +115,14 @@ impl Fcos {
             head: DenseHead::new(&spec, device),
             postprocess: config.postprocess.clone(),
         })
+    }
+
+    pub(super) fn map_body<E>(
+        mut self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        self.backbone = self.backbone.map_body(change)?;
+        Ok(self)
     }
 
     /// Raw outputs; the regressions are distances to the four sides in strides, at least 0.

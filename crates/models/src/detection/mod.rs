@@ -4,6 +4,7 @@
 //! A detector is a backbone, a head and what stands beside them: anchors, loss, and the choice of detections.
 //! [`BatchTransform`] makes a batch of images of any sizes and takes boxes back.
 
+mod agreement;
 pub mod fcos;
 pub mod head;
 pub mod loss;
@@ -27,9 +28,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
-use crate::classification::InputSpec;
-use crate::verify::NamedOutputs;
-use crate::weights::TorchNames;
+use crate::classification::{Classifier, InputSpec};
+use crate::verify::{Comparison, NamedOutputs, VerifyError};
+use crate::weights::{StateDict, TorchNames};
 
 /// Options of a detector whose architecture is published.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +80,8 @@ pub enum Detector {
 pub struct Entry {
     /// What a recipe writes.
     pub name: &'static str,
+    /// The architecture.
+    pub family: &'static str,
     /// The number of parameters with 91 classes (running statistics not counted). torchvision states 53,120
     /// fewer for version 1 and FCOS, whose published weights freeze the scales of the body's normalisation.
     pub parameters: usize,
@@ -91,6 +94,10 @@ pub fn registry() -> Vec<Entry> {
     use DetectorConfig as C;
     let entry = |config: C, parameters| Entry {
         name: config.name(),
+        family: match config.resolve() {
+            Resolved::RetinaNet(_) => "RetinaNet",
+            Resolved::Fcos(_) => "FCOS",
+        },
         parameters,
         config,
     };
@@ -154,6 +161,14 @@ impl DetectorConfig {
             }
             Self::Retinanet(config) => Resolved::RetinaNet(config.clone()),
             Self::Fcos(config) => Resolved::Fcos(config.clone()),
+        }
+    }
+
+    /// The registry's name of the classification network below.
+    pub fn backbone_name(&self) -> &'static str {
+        match self.resolve() {
+            Resolved::RetinaNet(config) => config.backbone.name(),
+            Resolved::Fcos(config) => config.backbone.name(),
         }
     }
 
@@ -235,6 +250,20 @@ impl Detector {
         }
     }
 
+    /// Changes the classification network below, for example to one with trained weights.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn map_body<E>(
+        self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        Ok(match self {
+            Self::RetinaNet(model) => Self::RetinaNet(model.map_body(change)?),
+            Self::Fcos(model) => Self::Fcos(model.map_body(change)?),
+        })
+    }
+
     /// The choice of boxes that the model was made with.
     pub fn postprocess(&self) -> &Postprocess {
         match self {
@@ -278,6 +307,26 @@ impl NamedOutputs for Detector {
             named.push(("bbox_ctrness".to_string(), logits.into_data()));
         }
         named
+    }
+
+    fn compare_results(
+        &self,
+        input: Tensor<4>,
+        reference: &StateDict,
+    ) -> Result<Vec<Comparison>, VerifyError> {
+        if !reference.contains_key("boxes.0") {
+            return Ok(Vec::new());
+        }
+        let [_, _, height, width] = input.dims();
+        let output = self.forward(input);
+        let found = self.detections(&output, [height, width], self.postprocess());
+        let found = found.map_err(|error| VerifyError::Outputs {
+            message: error.to_string(),
+        })?;
+        let compare = |(i, found): (usize, &Vec<Detection>)| {
+            agreement::compare_detections(i, found, reference, self.postprocess()).transpose()
+        };
+        found.iter().enumerate().filter_map(compare).collect()
     }
 }
 

@@ -113,6 +113,15 @@ impl PyramidBackbone {
         })
     }
 
+    /// Changes the body, for example to one with trained weights.
+    pub(super) fn map_body<E>(
+        mut self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        self.body = change(self.body)?;
+        Ok(self)
+    }
+
     /// Pixels of the input per step of each level.
     pub fn strides(&self) -> Vec<usize> {
         let stages = self.body.feature_channels();

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::train::set_kernels;
-use super::{DeviceArgs, End, RecipeArgs, print_json, usage};
+use super::{DeviceArgs, End, RecipeArgs, Usage, print_json, usage};
 use crate::device;
 use crate::engine::{self, Details, Engine};
 use crate::experiment::{Experiment, data_root};
@@ -23,7 +23,14 @@ use crate::sinks::metric;
 #[derive(Args, Debug)]
 pub struct EvalArgs {
     /// A run folder (its best checkpoint, else its last) or a checkpoint folder
-    run: PathBuf,
+    #[arg(required_unless_present = "from")]
+    run: Option<PathBuf>,
+    /// Score a file in COCO's results format instead of a model
+    #[arg(long, value_name = "RESULTS", requires = "truth", conflicts_with_all = ["run", "predictions"])]
+    from: Option<PathBuf>,
+    /// The truth that `--from` is scored against, in COCO's format
+    #[arg(long, value_name = "COCO", requires = "from")]
+    truth: Option<PathBuf>,
     /// The split to measure: test, validation or train
     #[arg(long, default_value = "test")]
     split: String,
@@ -31,7 +38,7 @@ pub struct EvalArgs {
     overrides: RecipeArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Write each sample's prediction as a line of CSV
+    /// Write each sample's prediction as a line of CSV; detections in COCO's results format
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
     /// Print one JSON object
@@ -54,7 +61,14 @@ struct Output {
 /// # Errors
 /// A run without a checkpoint, a split that is not there, what the data reports.
 pub fn run(args: EvalArgs) -> anyhow::Result<End> {
-    let path = ModelPath::find(&args.run).map_err(usage)?;
+    if let (Some(results), Some(truth)) = (&args.from, &args.truth) {
+        return super::eval_file::run(results, truth, args.json);
+    }
+    let run = args
+        .run
+        .as_deref()
+        .ok_or_else(|| Usage("give a run folder".into()))?;
+    let path = ModelPath::find(run).map_err(usage)?;
     let loaded = recipe::read(&path.checkpoint.join(RECIPE_FILE), &args.overrides.set)?;
     let device = device::select(args.device.device.as_deref())?;
     set_kernels(&loaded.value);
@@ -62,7 +76,9 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
     let source = experiment.split(&args.split).map_err(usage)?;
-    let mut task = experiment.task(&device, None).map_err(usage)?;
+    let mut task = experiment
+        .task(&device, path.run.as_deref())
+        .map_err(usage)?;
     let checkpoint = engine::load(&path.checkpoint)?;
     let step = checkpoint.progress.step;
     Engine::restore(task.as_mut(), &path.checkpoint, checkpoint)?;

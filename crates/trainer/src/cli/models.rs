@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::registry;
+use firesight_models::detection;
 use firesight_models::segmentation::Entry as Segmenter;
 use firesight_models::tags::{multiply_adds, tags};
 use serde::Serialize;
@@ -54,7 +55,16 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
         multiply_adds: None,
         tags: Vec::new(),
     });
-    let rows: Vec<Row> = rows.chain(segmenters).collect();
+    let detectors = detection::registry().into_iter().map(|entry| Row {
+        name: entry.name,
+        task: "detection",
+        family: entry.family,
+        parameters: entry.parameters,
+        minimum_size: 32,
+        multiply_adds: None,
+        tags: Vec::new(),
+    });
+    let rows: Vec<Row> = rows.chain(segmenters).chain(detectors).collect();
     if args.json {
         print_json(&rows)?;
         return Ok(End::Done);

@@ -88,6 +88,10 @@ pub struct Details {
     pub sections: Vec<firesight_report::results::Section>,
     /// Pictures of the task's own, written beside the report.
     pub galleries: Vec<Gallery>,
+    /// The number of each sample of the split in files of results, by its index; what the dataset calls it.
+    pub numbers: Vec<u64>,
+    /// The number of each class in files of results; what the dataset calls it.
+    pub class_numbers: Vec<u64>,
     /// What `eval --predictions` writes where the task has a format of its own; else each of `samples`
     /// becomes a line of CSV.
     pub predictions: Option<String>,

@@ -2,6 +2,7 @@
 //! file for each task.
 
 mod classification;
+mod detection;
 mod segmentation;
 
 use std::collections::HashSet;
@@ -56,6 +57,15 @@ pub struct PredictArgs {
     /// Write the features before the head as safetensors
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+    /// Objects from this score on, 0 to 1 (0.5 unless given); for detectors
+    #[arg(long, value_name = "SCORE")]
+    score: Option<f32>,
+    /// An object goes where its IoU with a better one of its class is greater; for detectors
+    #[arg(long, value_name = "IOU")]
+    iou: Option<f32>,
+    /// The most objects of an image; for detectors
+    #[arg(long, value_name = "COUNT")]
+    most: Option<u32>,
     /// Print a JSON list, one object per image
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -103,6 +113,12 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     let mut output: Box<dyn Output + '_> = match predictor.model() {
         Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
         Model::Segmenter(_) => Box::new(segmentation::Masks::new(&predictor, &args)?),
+        Model::Detector(_) => Box::new(detection::Boxes::new(&predictor, &args)?),
+        Model::Generator(_) => {
+            let run = args.run.display();
+            let message = format!("{run}: a generator makes images: trainer generate {run}");
+            return Err(Usage(message).into());
+        }
     };
     let files = find_images(&args.images)?;
     if !args.json && !args.csv {

@@ -1,0 +1,60 @@
+//! `trainer eval --from RESULTS --truth COCO`: scores any file in COCO's results format against any truth in COCO's
+//! format.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use firesight_metrics::detection::read_coco;
+use serde::Serialize;
+
+use super::{End, print_json, usage};
+use crate::sinks::metric;
+use crate::task::detection_metrics;
+
+#[derive(Serialize)]
+struct Output {
+    task: &'static str,
+    split: String,
+    samples: usize,
+    metrics: BTreeMap<String, f64>,
+    per_class: BTreeMap<String, Option<f64>>,
+}
+
+/// Scores.
+///
+/// # Errors
+/// Files that cannot be read, are malformed, or do not fit each other.
+pub(super) fn run(results: &Path, truth: &Path, json: bool) -> anyhow::Result<End> {
+    let read =
+        |path: &Path| std::fs::read_to_string(path).with_context(|| format!("{}", path.display()));
+    let (truth_text, results_text) = (read(truth).map_err(usage)?, read(results).map_err(usage)?);
+    let pair = read_coco(&truth_text, &results_text)
+        .with_context(|| format!("{} against {}", results.display(), truth.display()))
+        .map_err(usage)?;
+    let (metrics, coco, _) = detection_metrics(&pair.images, pair.categories.len())?;
+    let per_class = pair.categories.iter().zip(&coco.per_class);
+    let output = Output {
+        task: "detection",
+        split: truth.display().to_string(),
+        samples: pair.images.len(),
+        metrics,
+        per_class: per_class
+            .map(|(category, class)| (category.name.clone(), class.ap))
+            .collect(),
+    };
+    if json {
+        print_json(&output)?;
+        return Ok(End::Done);
+    }
+    println!(
+        "{} against {}, {} images",
+        results.display(),
+        output.split,
+        output.samples
+    );
+    for (name, value) in &output.metrics {
+        println!("  {name:<16} {}", metric(name, *value));
+    }
+    Ok(End::Done)
+}

@@ -1,0 +1,138 @@
+//! Objects with their boxes: as a table, JSON or CSV, and drawn into copies of the images.
+
+use std::path::PathBuf;
+
+use firesight_data::draw::{BoxColour, DrawnBox, draw_boxes};
+use firesight_data::mosaic::write_png;
+use firesight_data::sample::Image;
+use firesight_models::detection::Postprocess;
+use serde::Serialize;
+
+use super::{Names, Output, PredictArgs};
+use crate::cli::eval::quoted;
+use crate::cli::{Usage, print_json};
+use crate::predictor::{Found, Predictor};
+
+/// Shows the objects of each image.
+pub(super) struct Boxes<'a> {
+    predictor: &'a Predictor,
+    args: &'a PredictArgs,
+    choice: Postprocess,
+    rows: Vec<Row>,
+    names: Names,
+}
+
+#[derive(Serialize)]
+struct Row {
+    file: String,
+    boxes: Vec<[f32; 4]>,
+    labels: Vec<String>,
+    scores: Vec<f32>,
+}
+
+/// Below this score nothing is shown or drawn unless `--score` says so: a detector keeps many weak boxes, which its
+/// average precision needs and a picture does not.
+const SHOWN: f32 = 0.5;
+
+impl<'a> Boxes<'a> {
+    /// # Errors
+    /// A threshold out of range, an option that is for other models.
+    pub(super) fn new(predictor: &'a Predictor, args: &'a PredictArgs) -> anyhow::Result<Self> {
+        for (given, option) in [
+            (args.features.is_some(), "--features"),
+            (args.augment > 0, "--augment"),
+        ] {
+            if given {
+                return Err(Usage(format!(
+                    "{option}: this model finds objects; the option is for classifiers"
+                ))
+                .into());
+            }
+        }
+        let own = predictor.detector()?.postprocess().clone();
+        let choice = Postprocess {
+            score_threshold: args.score.unwrap_or(SHOWN),
+            iou_threshold: args.iou.unwrap_or(own.iou_threshold),
+            most: args.most.map_or(own.most, |most| most as usize),
+            ..own
+        };
+        if let Some((key, message)) = choice.problems().into_iter().next() {
+            return Err(Usage(format!("{key}: {message}")).into());
+        }
+        if args.csv {
+            println!("file,x1,y1,x2,y2,class,score");
+        }
+        Ok(Self {
+            predictor,
+            args,
+            choice,
+            rows: Vec::new(),
+            names: Names::default(),
+        })
+    }
+
+    fn show(&mut self, file: String, found: &[Found]) {
+        if self.args.json {
+            self.rows.push(Row {
+                file,
+                boxes: found.iter().map(|object| object.xyxy).collect(),
+                labels: found.iter().map(|object| object.name.clone()).collect(),
+                scores: found.iter().map(|object| object.score).collect(),
+            });
+            return;
+        }
+        if !self.args.csv {
+            println!("{file}: {} objects", found.len());
+        }
+        for Found {
+            xyxy: [x1, y1, x2, y2],
+            name,
+            score,
+            ..
+        } in found
+        {
+            match self.args.csv {
+                true => println!(
+                    "{},{x1},{y1},{x2},{y2},{},{score}",
+                    quoted(&file),
+                    quoted(name)
+                ),
+                false => println!(
+                    "  {:>6.2} %  {name}  {x1:.0} {y1:.0} {x2:.0} {y2:.0}",
+                    100.0 * score
+                ),
+            }
+        }
+    }
+}
+
+impl Output for Boxes<'_> {
+    fn add(&mut self, files: &[PathBuf], images: Vec<Image>) -> anyhow::Result<()> {
+        let found = self.predictor.detect(images.clone(), Some(&self.choice))?;
+        for ((file, image), found) in files.iter().zip(images).zip(found) {
+            if let Some(folder) = &self.args.out {
+                let drawn: Vec<DrawnBox> = found
+                    .iter()
+                    .map(|object| DrawnBox {
+                        xyxy: object.xyxy,
+                        text: format!("{} {:.0}%", object.name, 100.0 * object.score),
+                        colour: BoxColour::Class(object.class),
+                    })
+                    .collect();
+                write_png(
+                    &draw_boxes(&image, &drawn).0,
+                    &self.names.next(folder, file),
+                )?;
+            }
+            self.show(file.display().to_string(), &found);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> anyhow::Result<()> {
+        match self.args.json {
+            true => print_json(&self.rows),
+            false => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Detection: a box, a class and a score for each object; COCO's numbers.
+//!
+//! Detections and true boxes are measured in pixels of the original images: the recipe's `prepare` is a map from
+//! one to the other, and its inverse takes both back. Crowds are left out of the training and count as COCO counts
+//! them; objects marked as difficult are trained on, and Pascal VOC's AP leaves them out. Areas are those of the boxes.
+
+mod scores;
+
+use burn::tensor::Device;
+use firesight_data::DataError;
+use firesight_data::augment::{Augment, Pipeline, Transform};
+use firesight_data::batch::Batch;
+use firesight_data::geometry::Map;
+use firesight_data::mosaic::denormalised;
+use firesight_data::normalize::Normalize;
+use firesight_data::random::{Domain, stream};
+use firesight_data::sample::{BoxLabel, Label};
+use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
+use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
+use firesight_recipe::Checks;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Setup, TaskRecipe, freeze, images};
+use crate::card::ModelCard;
+use crate::engine::{
+    Batches, Details, Evaluation, Network, NonFiniteGradient, Step, StepReport, Task,
+    TrainedNetwork, Weights,
+};
+use crate::experiment::normalize;
+use crate::predictor::{Model, TrainedWeights};
+use crate::recipe::{Goal, InitConfig, regular_expression};
+use scores::{Judged, details_of};
+pub(crate) use scores::{METRICS, metrics};
+
+/// Detection: boxes, classes and scores of the objects in an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DetectionConfig {
+    /// The network.
+    pub model: DetectorConfig,
+    /// The weight of the box loss beside that of the classes; above 0.
+    #[serde(default = "one")]
+    pub box_weight: f64,
+    /// Weights of the classification network below, from a classifier; its head is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone_init: Option<InitConfig>,
+    /// Weights of a whole detector to start from instead of random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Patterns of parameter names that are not trained; their layers' running statistics stand still too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl TaskRecipe for DetectionConfig {
+    fn name(&self) -> &'static str {
+        "detection"
+    }
+
+    fn model_name(&self) -> String {
+        self.model.name().to_owned()
+    }
+
+    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+        let name = self.model.name();
+        checks.errors(&format!("{table}.model.{name}"), self.model.problems());
+        if !(self.box_weight > 0.0 && self.box_weight.is_finite()) {
+            let message = format!("{} is no weight of a loss", self.box_weight);
+            checks.error(
+                &format!("{table}.box-weight"),
+                message,
+                Some("give a number above 0"),
+            );
+        }
+        for (index, pattern) in self.freeze.iter().enumerate() {
+            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+        }
+    }
+
+    fn takes(&self, label: &Label) -> bool {
+        matches!(label, Label::Boxes(_) | Label::BoxesAndMask(..))
+    }
+
+    fn needs(&self) -> &'static str {
+        "boxes of objects"
+    }
+
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        // The coarsest level of a pyramid has one step for 128 pixels; below a level 3 of two steps there is
+        // nothing to tell places apart by.
+        let least = 32;
+        if card.height.min(card.width) < least {
+            let (name, width, height) = (self.model.name(), card.width, card.height);
+            let message =
+                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+            checks.error(
+                &format!("{table}.model"),
+                message,
+                Some("enlarge the images in `data.prepare`"),
+            );
+        }
+    }
+
+    fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>> {
+        Ok(Box::new(DetectionTask::new(self, setup)?))
+    }
+
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> anyhow::Result<Model> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        Ok(Model::Detector(Box::new(weights.load("model", module)?)))
+    }
+}
+
+/// A detector under training.
+pub struct DetectionTask {
+    network: Network<Detector>,
+    box_weight: f64,
+    device: Device,
+    classes: Vec<String>,
+    prepare: Vec<Augment>,
+    normalize: Normalize,
+}
+
+impl DetectionTask {
+    /// Builds the network of a recipe on a device with autodiff.
+    ///
+    /// # Errors
+    /// Options that the model cannot take, or weights that do not fit it.
+    pub fn new(config: &DetectionConfig, setup: &Setup<'_>) -> anyhow::Result<Self> {
+        let (card, device) = (setup.card, setup.device);
+        let mut module = config
+            .model
+            .init(card.input(), card.classes.len(), device)?;
+        if let Some(init) = &config.backbone_init {
+            let name = config.model.backbone_name();
+            module = module.map_body(|body| -> anyhow::Result<_> {
+                let (body, report) =
+                    crate::init::apply(body, name, init, "task.detection.backbone-init")?;
+                eprintln!("backbone: {}", crate::init::describe(&report));
+                Ok(body)
+            })?;
+        }
+        if let Some(init) = &config.init {
+            let (loaded, report) =
+                crate::init::apply(module, config.model.name(), init, "task.detection.init")?;
+            module = loaded;
+            eprintln!("{}", crate::init::describe(&report));
+        }
+        let module = freeze(module, &config.freeze, "task.detection.freeze")?;
+        Ok(Self {
+            network: Network::new("model", module, &setup.network(), device),
+            box_weight: config.box_weight,
+            device: device.clone(),
+            classes: card.classes.clone(),
+            prepare: setup.recipe.data.prepare.clone(),
+            normalize: normalize(setup.recipe, card.channels),
+        })
+    }
+}
+
+/// The boxes of a label.
+fn boxes(label: &Label) -> &[BoxLabel] {
+    match label {
+        Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) => boxes,
+        _ => &[],
+    }
+}
+
+/// What a detector is trained on: all boxes with an area that are no crowds.
+fn objects(label: &Label) -> Objects {
+    let trained = boxes(label).iter().filter(|b| {
+        let [x1, y1, x2, y2] = b.xyxy;
+        !b.crowd && x1 < x2 && y1 < y2
+    });
+    let (boxes, classes) = trained.map(|b| (b.xyxy, b.class)).unzip();
+    Objects { boxes, classes }
+}
+
+/// The way back from a prepared image to the original one.
+pub(crate) struct Back {
+    map: Option<Map>,
+    size: [f32; 2],
+}
+
+impl Back {
+    /// For an original image of `[width, height]`. Preparation draws nothing, so that it is the same for every image of
+    /// a size; what comes after it, to `then` (width and height), is a plain resizing.
+    pub(crate) fn new(prepare: &[Augment], size: [usize; 2], then: Option<[usize; 2]>) -> Self {
+        let plan = Pipeline::new(prepare.to_vec()).draw(size, &mut stream(0, 0, 0, Domain::Sample));
+        let mut map = Map::scaling(1.0, 1.0);
+        let mut at = size;
+        for transform in plan.transforms() {
+            if let Transform::Geometry(operation) = transform {
+                map = map.then(&operation.map(at));
+                at = operation.size_after(at);
+            }
+        }
+        if let Some(to) = then.filter(|to| *to != at) {
+            let factor = |i: usize| to[i] as f64 / at[i].max(1) as f64;
+            map = map.then(&Map::scaling(factor(0), factor(1)));
+        }
+        Self {
+            map: map.inverse(),
+            size: size.map(|side| side as f32),
+        }
+    }
+
+    /// A box in pixels of the original image, clipped to it.
+    pub(crate) fn restore(&self, xyxy: [f32; 4]) -> [f32; 4] {
+        let moved = self.map.and_then(|map| map.hull(xyxy.map(f64::from)));
+        let [x1, y1, x2, y2] = moved.map_or(xyxy, |hull| hull.map(|v| v as f32));
+        let [w, h] = self.size;
+        [
+            x1.clamp(0.0, w),
+            y1.clamp(0.0, h),
+            x2.clamp(0.0, w),
+            y2.clamp(0.0, h),
+        ]
+    }
+}
+
+/// What is there and what was found, in the original image.
+fn image_boxes(label: &Label, found: &[Detection], back: &Back) -> ImageBoxes {
+    let truth = boxes(label).iter().map(|b| TrueBox {
+        bbox: xywh(back.restore(b.xyxy)),
+        class: b.class,
+        area: None,
+        crowd: b.crowd,
+        difficult: b.difficult,
+    });
+    let detected = found.iter().map(|d| DetectedBox {
+        bbox: xywh(back.restore(d.xyxy)),
+        class: d.class,
+        score: f64::from(d.score),
+    });
+    ImageBoxes {
+        truth: truth.collect(),
+        detected: detected.collect(),
+    }
+}
+
+impl Task for DetectionTask {
+    fn main_metric(&self) -> (&'static str, Goal) {
+        ("ap", Goal::Max)
+    }
+
+    fn goal(&self, metric: &str) -> Option<Goal> {
+        match metric {
+            "loss" => Some(Goal::Min),
+            name => METRICS.contains(&name).then_some(Goal::Max),
+        }
+    }
+
+    fn networks(&self) -> Vec<&dyn TrainedNetwork> {
+        vec![&self.network]
+    }
+
+    fn networks_mut(&mut self) -> Vec<&mut dyn TrainedNetwork> {
+        vec![&mut self.network]
+    }
+
+    fn train_batch(
+        &mut self,
+        mut batch: Batch,
+        step: &Step,
+    ) -> Result<StepReport, NonFiniteGradient> {
+        let samples = batch.shape[0];
+        let size = [batch.shape[2], batch.shape[3]];
+        let objects: Vec<Objects> = batch.labels.iter().map(objects).collect();
+        let model = self.network.module();
+        let output = model.forward(images(&mut batch, &self.device));
+        let mut parts = model.loss(&output, &objects, size);
+        parts.bbox_regression = parts.bbox_regression.mul_scalar(self.box_weight);
+        let total = parts.total();
+        let value = f64::from(total.clone().into_scalar::<f32>());
+        let parts: Vec<(&'static str, f64)> = parts
+            .parts()
+            .into_iter()
+            .map(|(name, part)| (name, f64::from(part.into_scalar::<f32>())))
+            .collect();
+        let mut report = StepReport {
+            loss: value,
+            parts,
+            samples,
+            gradient_norm: None,
+        };
+        if value.is_finite() {
+            self.network.backward(total, samples as f64);
+            if step.update {
+                report.gradient_norm = Some(self.network.update(step.rate)?);
+            }
+        }
+        Ok(report)
+    }
+
+    fn evaluate(
+        &self,
+        weights: Weights,
+        batches: &mut Batches<'_>,
+        watch: &mut dyn FnMut(usize) -> bool,
+        details: Option<&mut Details>,
+    ) -> Result<Evaluation, DataError> {
+        let model = self.network.inference(weights);
+        let device = self.device.clone().inner();
+        let mut judged = Judged::default();
+        let mut loss = 0.0;
+        for batch in batches {
+            let mut batch = batch?;
+            let size = [batch.shape[2], batch.shape[3]];
+            let count = batch.labels.len();
+            if details.is_some() {
+                // Before the values move to the device.
+                for at in 0..count.min(scores::PICTURES.saturating_sub(judged.pictures.len())) {
+                    judged
+                        .pictures
+                        .push(denormalised(&batch, at, &self.normalize));
+                }
+            }
+            let output = model.forward(images(&mut batch, &device));
+            let objects: Vec<Objects> = batch.labels.iter().map(objects).collect();
+            let value: f32 = model.loss(&output, &objects, size).total().into_scalar();
+            loss += f64::from(value) * count as f64;
+            let found = detections(&model, &output, size, model.postprocess())?;
+            for (at, found) in found.into_iter().enumerate() {
+                let back = Back::new(&self.prepare, batch.sizes[at], None);
+                judged
+                    .images
+                    .push(image_boxes(&batch.labels[at], &found, &back));
+                judged.indices.push(batch.indices[at]);
+                if judged.prepared.len() < judged.pictures.len() {
+                    let same = Back {
+                        map: None,
+                        size: [size[1] as f32, size[0] as f32],
+                    };
+                    judged
+                        .prepared
+                        .push(image_boxes(&batch.labels[at], &found, &same));
+                }
+            }
+            if !watch(judged.images.len()) {
+                return Ok(Evaluation {
+                    interrupted: true,
+                    ..Evaluation::default()
+                });
+            }
+        }
+        let samples = judged.images.len();
+        let (mut metrics, coco, voc) = metrics(&judged.images, self.classes.len())
+            .map_err(|error| DataError::unreadable("evaluation", error.to_string()))?;
+        if samples > 0 {
+            metrics.insert("loss".to_owned(), loss / samples as f64);
+        }
+        if let Some(details) = details {
+            details_of(details, &judged, &self.classes, &coco, &voc);
+        }
+        Ok(Evaluation {
+            metrics,
+            samples,
+            interrupted: false,
+        })
+    }
+}
+
+/// The detections of a batch. Outputs that are not numbers are reported as an error that names the cause.
+fn detections(
+    model: &Detector,
+    output: &firesight_models::detection::HeadOutput,
+    size: [usize; 2],
+    postprocess: &Postprocess,
+) -> Result<Vec<Vec<Detection>>, DataError> {
+    let found = model.detections(output, size, postprocess);
+    found.map_err(|error| DataError::unreadable("the model's outputs", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use firesight_data::augment::{CentreCrop, Letterbox, Resize};
+
+    use super::*;
+
+    #[test]
+    fn boxes_come_back_from_every_preparation() {
+        let steps = [
+            vec![],
+            vec![Augment::Resize(Resize {
+                width: 320,
+                height: 240,
+            })],
+            vec![Augment::Letterbox(Letterbox {
+                width: 100,
+                height: 100,
+                ..Letterbox::default()
+            })],
+            vec![Augment::CentreCrop(CentreCrop {
+                width: 300,
+                height: 200,
+                ..CentreCrop::default()
+            })],
+        ];
+        let truth = [200.0, 160.0, 420.0, 280.0];
+        for prepare in steps {
+            let sample = firesight_data::sample::Sample {
+                image: firesight_data::sample::Image {
+                    width: 640,
+                    height: 480,
+                    channels: 1,
+                    pixels: vec![0; 640 * 480],
+                },
+                label: Label::Boxes(vec![BoxLabel {
+                    xyxy: truth,
+                    class: 0,
+                    crowd: false,
+                    difficult: false,
+                }]),
+            };
+            let prepared = Pipeline::new(prepare.clone())
+                .apply(sample, &mut stream(0, 0, 0, Domain::Sample))
+                .unwrap();
+            let back = Back::new(&prepare, [640, 480], None);
+            let restored = back.restore(boxes(&prepared.label)[0].xyxy);
+            for (got, want) in restored.iter().zip(truth) {
+                assert!((got - want).abs() < 0.01, "{prepare:?}: {restored:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn crowds_are_not_trained_on() {
+        let label = |xyxy, crowd, difficult| BoxLabel {
+            xyxy,
+            class: 2,
+            crowd,
+            difficult,
+        };
+        let found = objects(&Label::Boxes(vec![
+            label([0.0, 0.0, 4.0, 4.0], true, false),
+            label([1.0, 1.0, 4.0, 4.0], false, true),
+            label([1.0, 1.0, 1.0, 4.0], false, false),
+        ]));
+        assert_eq!(found.boxes, [[1.0, 1.0, 4.0, 4.0]]);
+        assert_eq!(objects(&Label::None), Objects::default());
+    }
+}
