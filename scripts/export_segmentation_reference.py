@@ -6,7 +6,8 @@ crates/models/tests/fixtures/segmentation/<name>.safetensors
 Needs torch, torchvision, numpy, safetensors. Nothing is random: weights and images come from
 scripts/reference_formula.py. The images have odd sides. Each file holds
   out, aux              [1, CLASSES, HEIGHT, WIDTH]  evaluation mode (aux where the model has it)
-  train.out, train.aux  [2, CLASSES, HEIGHT, WIDTH]  training mode, that is batch statistics, dropout off
+  train.out, train.aux  [2, CLASSES, HEIGHT, WIDTH]  training mode, that is batch statistics, dropout off, computed in
+                        double precision
 
 The gain of the formula is the first of GAINS whose outputs have a standard deviation within 0.1 to 10 and, for one
 model, move by more than the tolerance when any tensor changes by 10 %.
@@ -88,8 +89,9 @@ def export(name, aux):
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
         model.train()
-        trained = run(model, torch.from_numpy(formula.images((2, 3, HEIGHT, WIDTH))))
-        tensors |= {f"train.{k}": v.contiguous().clone() for k, v in trained.items()}
+        images = torch.from_numpy(formula.images((2, 3, HEIGHT, WIDTH)))
+        trained = run(model.double(), images.double())
+        tensors |= {f"train.{k}": v.float().contiguous().clone() for k, v in trained.items()}
     about = {"gain": str(gain), "classes": str(CLASSES), "height": str(HEIGHT), "width": str(WIDTH), "torch": torch.__version__, "torchvision": torchvision.__version__}
     OUT.mkdir(parents=True, exist_ok=True)
     save_file(tensors, OUT / f"{name}.safetensors", metadata=about)

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::datasets::camvid::CamvidConfig;
 use crate::datasets::cifar::{Cifar10Config, Cifar100Config};
 use crate::datasets::coco::CocoConfig;
+use crate::datasets::coco_masks::CocoMasksConfig;
 use crate::datasets::digits::DigitsConfig;
 use crate::datasets::folder::FolderConfig;
 use crate::datasets::idx::IdxConfig;
@@ -168,6 +169,8 @@ pub enum SourceConfig {
     VocMasks(VocMasksConfig),
     /// A folder in CamVid's layout.
     Camvid(CamvidConfig),
+    /// COCO's instances rendered to class masks.
+    CocoMasks(CocoMasksConfig),
 }
 
 impl SourceConfig {
@@ -250,6 +253,7 @@ impl SourceConfig {
             Self::Pairs(config) => config.open(data_root),
             Self::VocMasks(config) => config.open(data_root),
             Self::Camvid(config) => config.open(data_root),
+            Self::CocoMasks(config) => config.open(data_root),
         }
     }
 
@@ -269,6 +273,7 @@ impl SourceConfig {
             Self::Pairs(config) => ("pairs", config.problems()),
             Self::VocMasks(config) => ("voc-masks", config.problems()),
             Self::Camvid(config) => ("camvid", config.problems()),
+            Self::CocoMasks(config) => ("coco-masks", config.problems()),
         };
         problems
             .into_iter()

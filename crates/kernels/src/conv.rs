@@ -1,7 +1,10 @@
 //! Convolution and transposed convolution.
 
+use burn::nn::BatchNorm;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::Tensor;
+
+use crate::{Activation, batch_norm_act};
 
 /// 2D convolution.
 ///
@@ -14,6 +17,28 @@ pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
         return fast::conv2d(conv, shape, x);
     }
     conv.forward(x)
+}
+
+/// `activation(batch_norm(conv2d(x)))`. Outside of training the normalisation is folded into the weights,
+/// which are kept prepared as long as none of the layers' tensors changes.
+///
+/// # Shapes
+/// - `x`: `[N, C_in, H, W]`
+/// - output: `[N, C_out, H_out, W_out]`
+pub fn conv2d_norm_act(
+    conv: &Conv2d,
+    norm: &BatchNorm,
+    x: Tensor<4>,
+    act: Activation,
+) -> Tensor<4> {
+    // `Relu6` is fused with the normalisation, not with the convolution.
+    #[cfg(feature = "flex")]
+    if act != Activation::Relu6
+        && let Some(shape) = fast::foldable(conv, norm, &x)
+    {
+        return fast::conv2d_norm_act(conv, norm, shape, x, act);
+    }
+    batch_norm_act(norm, conv2d(conv, x), act)
 }
 
 /// 2D transposed convolution.
@@ -31,13 +56,16 @@ pub fn conv_transpose2d(conv: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
 
 #[cfg(feature = "flex")]
 mod fast {
+    use burn::nn::BatchNorm;
     use burn::nn::conv::{Conv2d, ConvTranspose2d};
     use burn::tensor::Tensor;
 
-    use crate::fast::conv::{self, ConvShape};
+    use crate::fast::cache;
+    use crate::fast::conv::{self, ConvShape, Fold};
     use crate::fast::tensor::{
-        FlexTensor, Gradient, apply, contiguous, dims, open, slice, takes, tensor,
+        FlexTensor, Gradient, apply, contiguous, dims, inner, open, plain, slice, takes, tensor,
     };
+    use crate::{Activation, activation};
 
     /// The numbers of the convolution, `None` where it is left to Burn (which also explains shapes
     /// that do not fit).
@@ -69,6 +97,68 @@ mod fast {
         };
         let fits = channels_in == group_in * conv.groups && channels_out % conv.groups == 0;
         (fits && shape.lengths().iter().all(|n| *n > 0)).then_some(shape)
+    }
+
+    /// The numbers of a convolution outside of training whose normalisation can be folded into it.
+    pub(super) fn foldable(conv: &Conv2d, norm: &BatchNorm, x: &Tensor<4>) -> Option<ConvShape> {
+        let values = [
+            norm.gamma.val(),
+            norm.beta.val(),
+            norm.running_mean.value(),
+            norm.running_var.value(),
+        ];
+        let shape = shape(conv, x)?;
+        let plain = |device: burn::tensor::Device| !device.is_autodiff();
+        let fits = values
+            .iter()
+            .all(|v| takes(v) && plain(v.device()) && v.dims() == [shape.channels_out]);
+        let bias = conv.bias.as_ref().is_none_or(|b| plain(b.val().device()));
+        (fits && bias && plain(x.device()) && plain(conv.weight.val().device())).then_some(shape)
+    }
+
+    pub(super) fn conv2d_norm_act(
+        conv: &Conv2d,
+        norm: &BatchNorm,
+        shape: ConvShape,
+        x: Tensor<4>,
+        act: Activation,
+    ) -> Tensor<4> {
+        let x = contiguous(inner(x));
+        let weight = contiguous(inner(conv.weight.val()));
+        let parts = [
+            norm.gamma.val(),
+            norm.beta.val(),
+            norm.running_mean.value(),
+            norm.running_var.value(),
+        ]
+        .map(|v| contiguous(inner(v)));
+        let bias = conv.bias.as_ref().map(|b| contiguous(inner(b.val())));
+        let fold = || {
+            let [gamma, beta, mean, variance] = parts.each_ref().map(slice);
+            let scale: Vec<f32> = (gamma.iter().zip(variance))
+                .map(|(gamma, variance)| gamma / (variance + norm.epsilon as f32).sqrt())
+                .collect();
+            let shift = (0..scale.len())
+                .map(|c| {
+                    let bias = bias.as_ref().map_or(0.0, |b| slice(b)[c]);
+                    (bias - mean[c]) * scale[c] + beta[c]
+                })
+                .collect();
+            Some(Fold { scale, shift })
+        };
+        let sources: Vec<_> = [&weight]
+            .into_iter()
+            .chain(&parts)
+            .chain(bias.as_ref())
+            .collect();
+        let epsilon = norm.epsilon as f32;
+        let prepared = cache::prepared(&shape, &sources, epsilon, fold)
+            .unwrap_or_else(|| conv::Prepared::new(&shape, slice(&weight), fold()).into());
+        let relu = act == Activation::Relu;
+        let y = conv::forward_prepared(&shape, slice(&x), slice(&weight), &prepared, None, relu);
+        let [height, width] = shape.size_out;
+        let y = plain(tensor(y, [shape.images, shape.channels_out, height, width]));
+        if relu { y } else { activation(act, y) }
     }
 
     /// The numbers of the convolution whose input gradient the transposed convolution is.
@@ -112,20 +202,33 @@ mod fast {
             weight: weight.clone(),
             transposed: false,
         };
-        let forward = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>| {
-            let y = conv::forward(&shape, slice(x), slice(weight), bias, false);
+        let forward = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, tracked| {
+            let (x, weights) = (slice(x), slice(weight));
+            let prepared = if tracked {
+                // What an evaluation left behind and the update has outdated.
+                cache::sweep();
+                None
+            } else {
+                cache::prepared(&shape, &[weight], 0.0, || None)
+            };
+            let y = match prepared {
+                Some(prepared) => {
+                    conv::forward_prepared(&shape, x, weights, &prepared, bias, false)
+                }
+                None => conv::forward(&shape, x, weights, bias, false),
+            };
             let [height, width] = shape.size_out;
             tensor(y, [shape.images, shape.channels_out, height, width])
         };
         match &conv.bias {
             Some(bias) => apply::<3, 4, _>([x, weight, open(bias.val())], |inputs, tracked| {
                 let [x, weight, bias] = inputs.map(contiguous);
-                let y = forward(&x, &weight, Some(slice(&bias)));
+                let y = forward(&x, &weight, Some(slice(&bias)), tracked);
                 (y, tracked.then(|| state(&x, &weight)))
             }),
             None => apply::<2, 4, _>([x, weight], |inputs, tracked| {
                 let [x, weight] = inputs.map(contiguous);
-                let y = forward(&x, &weight, None);
+                let y = forward(&x, &weight, None, tracked);
                 (y, tracked.then(|| state(&x, &weight)))
             }),
         }

@@ -38,7 +38,7 @@ mod pool;
 pub mod optim;
 
 pub use activation::{Activation, activation};
-pub use conv::{conv_transpose2d, conv2d};
+pub use conv::{conv_transpose2d, conv2d, conv2d_norm_act};
 pub use linear::linear;
 pub use mode::{Mode, mode, set_mode};
 pub use norm::{batch_norm, batch_norm_act, batch_norm_add_act};

@@ -4,6 +4,7 @@
 
 use std::sync::Mutex;
 
+use burn::module::{Module, Param, RunningState};
 use burn::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2dConfig, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
@@ -11,7 +12,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use firesight_kernels::fast::simd::{Isa, available, force_isa};
 use firesight_kernels::{
     Activation, Mode, activation, adaptive_avg_pool2d, batch_norm_act, batch_norm_add_act,
-    conv_transpose2d, conv2d, max_pool2d, set_mode,
+    conv_transpose2d, conv2d, conv2d_norm_act, max_pool2d, set_mode,
 };
 
 /// Mode and instruction set are the process's: tests that set them take turns.
@@ -360,6 +361,62 @@ fn bits_do_not_depend_on_threads() {
         let one = run(1);
         for threads in [1, 2, 3, 5, 8] {
             assert!(run(threads) == one, "{isa:?}: {threads} threads");
+        }
+    });
+}
+
+/// Outside of training: folded, prepared once and used again, and prepared anew when a tensor changes.
+#[test]
+fn folded_convolution_is_burns() {
+    every_isa(|isa| {
+        let mut dice = Dice(0x5eed_0101 + isa as u64);
+        for round in 0..150 {
+            let groups = [1, 1, 2, 4][dice.roll(0, 3)];
+            let channels = [groups * dice.roll(1, 24), groups * dice.roll(1, 12)];
+            let kernel = [1, 3, 3, 5][dice.roll(0, 3)];
+            let stride = dice.roll(1, 2);
+            let pad = kernel / 2;
+            let mut conv = Conv2dConfig::new(channels, [kernel; 2])
+                .with_stride([stride; 2])
+                .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+                .with_groups(groups)
+                .with_bias(dice.chance(2))
+                .init(&device())
+                .valid();
+            let mut norm = BatchNormConfig::new(channels[1]).init(&device()).valid();
+            let act = [Activation::Identity, Activation::Relu, Activation::Relu6][round % 3];
+            let side = dice.roll(1, 30);
+            let mut x = random([dice.roll(1, 2), channels[0], side, side]).inner();
+            for change in 0..5 {
+                let what =
+                    format!("{isa:?} {channels:?} k{kernel} g{groups} side {side} change {change}");
+                let vector = || random([channels[1]]).inner();
+                match change {
+                    0 => {}
+                    1 => norm.gamma = Param::from_tensor(vector()),
+                    2 => norm.running_mean = RunningState::new(vector()),
+                    3 => norm.running_var = RunningState::new(vector().abs()),
+                    // In place where nothing else holds the buffer.
+                    _ => conv.weight = conv.weight.map(|w| w.mul_scalar(-0.5)),
+                }
+                for _ in 0..2 {
+                    compare(&what, 1e-3, || {
+                        vec![
+                            values(&conv2d_norm_act(&conv, &norm, x.clone(), act)),
+                            values(&conv2d(&conv, x.clone())),
+                        ]
+                    });
+                }
+            }
+            x = x.slice_fill([0..1, 0..1, 0..1, 0..1], f32::NAN);
+            compare("not a number", 1e-3, || {
+                vec![values(&conv2d_norm_act(
+                    &conv,
+                    &norm,
+                    x.clone(),
+                    Activation::Identity,
+                ))]
+            });
         }
     });
 }

@@ -8,7 +8,7 @@ use burn::nn::pool::{
 };
 use burn::nn::{BatchNorm, LayerNorm, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
-use firesight_kernels::{Activation, activation, adaptive_avg_pool2d, batch_norm_act, conv2d};
+use firesight_kernels::{Activation, activation, adaptive_avg_pool2d, conv2d, conv2d_norm_act};
 
 use crate::layers::{self, ConvSpec, Init, StochasticDepth};
 use crate::sequential::{Act, Block, HeadLayer, Layer, Sequential};
@@ -96,7 +96,7 @@ impl ConvBlock {
     /// - `x`: `[N, C_in, H, W]`
     /// - output: `[N, C_out, H_out, W_out]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        batch_norm_act(&self.bn, conv2d(&self.conv, x), Activation::Relu)
+        conv2d_norm_act(&self.conv, &self.bn, x, Activation::Relu)
     }
 }
 

@@ -31,7 +31,7 @@ use burn::nn::{BatchNorm, Dropout, LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 use firesight_kernels::{
     Activation, activation, avg_pool2d, batch_norm, batch_norm_act, batch_norm_add_act, conv2d,
-    linear, max_pool2d,
+    conv2d_norm_act, linear, max_pool2d,
 };
 
 use crate::backbone::FeatureMap;
@@ -330,9 +330,18 @@ fn run<B: Block>(layers: &[(String, Layer<B>)], x: Tensor<4>) -> Tensor<4> {
     x
 }
 
-/// Applies the first layer, and with it the second where a kernel does both; says how many it applied.
+/// Applies the first layer, and with it those behind it that a kernel does as well; says how many it applied.
 fn step<B: Block>(layers: &[(String, Layer<B>)], x: Tensor<4>) -> (Tensor<4>, usize) {
     match layers {
+        [
+            (_, Layer::Conv(conv)),
+            (_, Layer::Norm(norm)),
+            (_, Layer::Act(act)),
+            ..,
+        ] => (conv2d_norm_act(conv, norm, x, act.kind), 3),
+        [(_, Layer::Conv(conv)), (_, Layer::Norm(norm)), ..] => {
+            (conv2d_norm_act(conv, norm, x, Activation::Identity), 2)
+        }
         [(_, Layer::Norm(norm)), (_, Layer::Act(act)), ..] => {
             (batch_norm_act(norm, x, act.kind), 2)
         }

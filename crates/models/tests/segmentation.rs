@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
+use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use firesight_models::classification::ClassifierConfig;
 use firesight_models::formula;
 use firesight_models::layers::without_dropout;
@@ -15,7 +16,7 @@ use firesight_models::segmentation::fcn_skip::FcnSkipConfig;
 use firesight_models::segmentation::lraspp::LrasppConfig;
 use firesight_models::segmentation::unet::UnetConfig;
 use firesight_models::segmentation::{Segmenter, SegmenterConfig, registry};
-use firesight_models::verify;
+use firesight_models::verify::{self, NamedOutputs};
 use firesight_models::weights::{self, StateDict, load_state_dict, parameter_count, parameters};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy_pixels};
 
@@ -112,8 +113,9 @@ fn every_model_has_its_published_parameter_count_and_unique_keys() {
     for entry in registry() {
         let model = entry.config.init(3, 21, &device).unwrap();
         assert_eq!(entry.config.name(), entry.name);
-        let count = parameter_count(&model);
-        assert_eq!(count, entry.parameters, "{}", entry.name);
+        if let Some(published) = entry.parameters {
+            assert_eq!(parameter_count(&model), published, "{}", entry.name);
+        }
         let mut names: Vec<String> = parameters(&model).into_iter().map(|i| i.name).collect();
         let total = names.len();
         names.sort();
@@ -137,17 +139,34 @@ fn every_published_model_gives_torchvisions_outputs() {
     }
 }
 
+/// Takes parameters and running statistics to double precision: in single precision batch statistics of few pixels
+/// round by more than the tolerance, in PyTorch as well.
+struct Double;
+
+impl ModuleMapper for Double {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trains = param.is_require_grad();
+        param.map(|tensor| {
+            let device = tensor.device();
+            let data = tensor.into_data().convert_dtype(DType::F64);
+            Tensor::from_data(data, (&device, DType::F64)).set_require_grad(trains)
+        })
+    }
+}
+
 #[test]
 fn training_mode_equals_torchvisions() {
     let device = Device::flex().autodiff();
     for name in ["fcn_resnet50", "lraspp_mobilenet_v3_large"] {
         let reference = Reference::open(name);
-        let model = without_dropout(reference.model(name, &device));
-        let output = model.forward_train(Tensor::from_data(reference.images(2), &device));
+        let model = without_dropout(reference.model(name, &device)).map(&mut Double);
+        let x = Tensor::from_data(reference.images(2), (&device, DType::F64));
+        let output = model.forward_train(x);
         let mut pairs = vec![("train.out", output.logits)];
         pairs.extend(output.aux.map(|aux| ("train.aux", aux)));
         for (key, tensor) in pairs {
-            let found = verify::compare(key, &tensor.into_data(), &reference.tensors[key]);
+            let output = tensor.into_data().convert_dtype(DType::F32);
+            let found = verify::compare(key, &output, &reference.tensors[key]);
             let found = found.unwrap();
             assert_eq!(found.outside, 0, "{name}: {found:?}");
         }
@@ -175,9 +194,12 @@ fn a_change_of_any_tensor_by_a_tenth_is_seen() {
             weights::apply(model, &only, &some).unwrap().0
         };
         model = put(model, changed);
-        let output = model.forward(x.clone()).into_data();
-        let found = verify::compare("out", &output, &reference.tensors["out"]).unwrap();
-        assert!(found.outside > 0, "a change of `{key}` is not seen");
+        let mut outputs = model.named_outputs(x.clone()).into_iter();
+        let seen = outputs.any(|(name, output)| {
+            let expected = &reference.tensors[&name];
+            verify::compare(&name, &output, expected).unwrap().outside > 0
+        });
+        assert!(seen, "a change of `{key}` is not seen");
         model = put(model, original.clone());
     }
 }

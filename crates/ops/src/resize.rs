@@ -12,7 +12,7 @@
 //! assert_eq!(wide.try_into_vec_as::<f32>().unwrap(), [0.0, 0.25, 0.75, 1.0]);
 //! ```
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 /// How values between the pixels are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +50,9 @@ pub fn resize(
             x.select(2, index(h, size[0])).select(3, index(w, size[1]))
         }
         Interpolation::Bilinear => {
-            let across = matrix(w, size[1], align_corners, &device).swap_dims(0, 1);
-            let down = matrix(h, size[0], align_corners, &device).unsqueeze::<3>();
+            let kind = (&device, x.dtype());
+            let across = matrix(w, size[1], align_corners, kind).swap_dims(0, 1);
+            let down = matrix(h, size[0], align_corners, kind).unsqueeze::<3>();
             let x = x
                 .reshape([n * c * h, w])
                 .matmul(across)
@@ -73,7 +74,12 @@ fn nearest(from: usize, to: usize) -> Vec<i64> {
 }
 
 /// The matrix `[to, from]` whose rows mix two neighbouring pixels into an output pixel.
-fn matrix(from: usize, to: usize, align_corners: bool, device: &Device) -> Tensor<2> {
+fn matrix(
+    from: usize,
+    to: usize,
+    align_corners: bool,
+    (device, dtype): (&Device, DType),
+) -> Tensor<2> {
     let mut weights = vec![0.0_f32; to * from];
     for (i, row) in weights.chunks_mut(from).enumerate() {
         let at = match align_corners {
@@ -86,7 +92,7 @@ fn matrix(from: usize, to: usize, align_corners: bool, device: &Device) -> Tenso
         row[low] += (1.0 - share) as f32;
         row[(low + 1).min(from - 1)] += share as f32;
     }
-    Tensor::from_data(TensorData::new(weights, [to, from]), device)
+    Tensor::from_data(TensorData::new(weights, [to, from]), (device, dtype))
 }
 
 /// Weights with which a transposed convolution upsamples bilinearly (Long et al. 2015), to start an FCN decoder

@@ -136,8 +136,8 @@ impl Experiment {
         self.recipe.task.table().build(&Setup {
             recipe: &self.recipe,
             card: &self.card,
-            train: self.splits.train.as_ref(),
             device: &training_device,
+            train: &self.splits.train,
             run,
         })
     }

@@ -13,6 +13,7 @@
 pub mod camvid;
 pub mod cifar;
 pub mod coco;
+pub mod coco_masks;
 pub mod digits;
 pub mod folder;
 pub mod idx;

@@ -4,6 +4,7 @@
 //! (`window`) and multiplied by kernels that write where the result belongs (`product`, `weight`).
 
 mod depthwise;
+mod prepared;
 mod product;
 mod weight;
 mod window;
@@ -11,6 +12,7 @@ mod winograd;
 
 use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each, with_scratch};
+pub(crate) use prepared::{Fold, Prepared, Way};
 use product::{Target, WeightLayout, product};
 use window::Window;
 
@@ -79,6 +81,20 @@ impl ConvShape {
         self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1]
     }
 
+    /// The forward pass as Winograd's way sees one group of it, where that way can be taken.
+    fn forward_problem(&self) -> Option<winograd::Problem> {
+        self.is_plain_3x3().then(|| winograd::Problem {
+            images: self.images,
+            channels: self.group_in(),
+            size: self.size_in,
+            image_stride: self.channels_in * self.plane_in(),
+            padding: self.padding.map(|p| p.0 as isize),
+            rows: self.group_out(),
+            out: self.size_out,
+            out_image_stride: self.channels_out * self.plane_out(),
+        })
+    }
+
     fn plane_in(&self) -> usize {
         self.size_in[0] * self.size_in[1]
     }
@@ -138,54 +154,107 @@ pub fn forward(
     bias: Option<&[f32]>,
     relu: bool,
 ) -> Buffer {
-    let [_, weight_count, outputs] = shape.lengths();
-    shape.check(x, weights, outputs);
     if shape.is_depthwise() {
+        shape.check(x, weights, shape.lengths()[2]);
         return depthwise::forward(shape, x, weights, bias, relu);
     }
+    run(shape, x, weights, None, bias, relu)
+}
+
+/// [`forward`] with weights that were prepared for it: `weights` are those from which `prepared` was made.
+///
+/// # Panics
+/// Where a slice's length is not what `shape` says.
+pub(crate) fn forward_prepared(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &[f32],
+    prepared: &Prepared,
+    bias: Option<&[f32]>,
+    relu: bool,
+) -> Buffer {
+    let bias = prepared.bias().or(bias);
+    if prepared.way() == Way::Depthwise {
+        shape.check(x, weights, shape.lengths()[2]);
+        return depthwise::forward(shape, x, prepared.data(), bias, relu);
+    }
+    run(shape, x, weights, Some(prepared), bias, relu)
+}
+
+/// Where one group's weights stand for the forward pass.
+fn forward_layout<'a>(
+    shape: &ConvShape,
+    group: usize,
+    weights: &'a [f32],
+    taps: &'a [usize],
+) -> WeightLayout<'a> {
+    let length = weights.len() / shape.groups;
+    WeightLayout {
+        weights: &weights[group * length..(group + 1) * length],
+        rows: shape.group_out(),
+        row_stride: shape.group_in() * shape.taps(),
+        channels: shape.group_in(),
+        channel_stride: shape.taps(),
+        taps,
+    }
+}
+
+fn run(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &[f32],
+    prepared: Option<&Prepared>,
+    bias: Option<&[f32]>,
+    relu: bool,
+) -> Buffer {
+    let [_, weight_count, outputs] = shape.lengths();
+    shape.check(x, weights, outputs);
     let window = shape.window();
     let taps: Vec<usize> = (0..shape.taps()).collect();
     let (group_in, group_out) = (shape.group_in(), shape.group_out());
     let mut output = Output::new(outputs);
     let out = output.shared();
-    let group_weights = weight_count / shape.groups;
-    let problem = shape.is_plain_3x3().then(|| winograd::Problem {
-        images: shape.images,
-        channels: group_in,
-        size: shape.size_in,
-        image_stride: shape.channels_in * shape.plane_in(),
-        padding: shape.padding.map(|p| p.0 as isize),
-        rows: group_out,
-        out: shape.size_out,
-        out_image_stride: shape.channels_out * shape.plane_out(),
-    });
-    with_scratch(group_weights, |scratch| {
-        for group in 0..shape.groups {
-            let layout = WeightLayout {
-                weights: &weights[group * group_weights..(group + 1) * group_weights],
-                rows: group_out,
-                row_stride: group_in * shape.taps(),
-                channels: group_in,
-                channel_stride: shape.taps(),
-                taps: &taps,
-            };
-            let channels = group * group_out..(group + 1) * group_out;
-            let target = Target {
-                out: out.skip(channels.start * shape.plane_out()),
-                channel_stride: shape.plane_out(),
-                bias: bias.map(|bias| &bias[channels]),
-                relu,
-            };
-            let x = &x[group * group_in * shape.plane_in()..];
-            // SAFETY: the output has room for all channels of all images, and only this call writes it.
-            if unsafe { minimal(problem.as_ref(), x, &layout, target) } {
-                continue;
-            }
-            let packed = layout.pack(scratch);
+    let problem = shape.forward_problem();
+    for group in 0..shape.groups {
+        let channels = group * group_out..(group + 1) * group_out;
+        let target = Target {
+            out: out.skip(channels.start * shape.plane_out()),
+            channel_stride: shape.plane_out(),
+            bias: bias.map(|bias| &bias[channels]),
+            relu,
+        };
+        let x = &x[group * group_in * shape.plane_in()..];
+        let layout = forward_layout(shape, group, weights, &taps);
+        let direct = |layout: &WeightLayout| {
+            with_scratch(weight_count / shape.groups, |scratch| {
+                let packed = layout.pack(scratch);
+                // SAFETY: the output has room for all channels of all images, and only this call
+                // writes it.
+                unsafe { product(&window, x, &packed, target) };
+            })
+        };
+        let Some(prepared) = prepared else {
             // SAFETY: as above.
-            unsafe { product(&window, x, &packed, target) };
+            if !unsafe { minimal(problem.as_ref(), x, &layout, target) } {
+                direct(&layout);
+            }
+            continue;
+        };
+        let packed = prepared.group(group, shape.groups);
+        match (prepared.way(), &problem) {
+            (Way::Winograd(tile), Some(problem)) => {
+                // SAFETY: as above.
+                if !unsafe { winograd::run(problem, tile, x, packed, target) } {
+                    // A result that is not finite, see `winograd`.
+                    let folded = prepared.folded(weights);
+                    let weights = folded.as_deref().unwrap_or(weights);
+                    direct(&forward_layout(shape, group, weights, &taps));
+                }
+            }
+            // SAFETY: as above.
+            _ => unsafe { product(&window, x, &layout.packed(packed), target) },
         }
-    });
+    }
     // SAFETY: the products of all groups wrote every output channel at every place.
     unsafe { output.finish() }
 }
@@ -313,7 +382,7 @@ unsafe fn minimal(
     layout: &WeightLayout,
     target: Target,
 ) -> bool {
-    let Some((problem, tile)) = problem.and_then(|p| Some((p, p.tile()?))) else {
+    let Some((problem, tile)) = problem.and_then(|p| Some((p, p.tile(false)?))) else {
         return false;
     };
     with_scratch(winograd::weight_len(problem, tile), |weights| {

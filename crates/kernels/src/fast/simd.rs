@@ -98,7 +98,7 @@ pub(crate) trait Simd: Copy {
 }
 
 /// The instruction sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Isa {
     /// Plain Rust.

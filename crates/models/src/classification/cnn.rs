@@ -212,10 +212,9 @@ impl Cnn {
     /// `[N, C, H, W]` to `[N, width, H/2, W/2]`.
     fn block(&self, block: &ConvBlock, mut x: Tensor<4>) -> Tensor<4> {
         for (i, layer) in block.convs.iter().enumerate() {
-            x = kernels::conv2d(layer, x);
             x = match block.norms.get(i) {
-                Some(norm) => kernels::batch_norm_act(norm, x, Activation::Relu),
-                None => kernels::activation(Activation::Relu, x),
+                Some(norm) => kernels::conv2d_norm_act(layer, norm, x, Activation::Relu),
+                None => kernels::activation(Activation::Relu, kernels::conv2d(layer, x)),
             };
         }
         kernels::max_pool2d(&self.pool, x)

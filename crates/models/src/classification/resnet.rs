@@ -243,8 +243,7 @@ impl ResNet {
 
     /// `[N, C, H, W]` to `[N, 64, H/4, W/4]`, or `[N, 64, H, W]` with the stem for CIFAR.
     fn stem(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = kernels::conv2d(&self.conv1, x);
-        let x = kernels::batch_norm_act(&self.bn1, x, Activation::Relu);
+        let x = kernels::conv2d_norm_act(&self.conv1, &self.bn1, x, Activation::Relu);
         match &self.maxpool {
             Some(pool) => kernels::max_pool2d(pool, x),
             None => x,
@@ -351,18 +350,19 @@ impl Block {
     /// `[N, C, H, W]` to `[N, C', H / stride, W / stride]`.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some((conv, norm)) => kernels::batch_norm(norm, kernels::conv2d(conv, x.clone())),
+            Some((conv, norm)) => {
+                kernels::conv2d_norm_act(conv, norm, x.clone(), Activation::Identity)
+            }
             None => x.clone(),
         };
-        let x = kernels::conv2d(&self.conv1, x);
-        let x = kernels::batch_norm_act(&self.bn1, x, Activation::Relu);
-        let mut x = kernels::conv2d(&self.conv2, x);
-        let mut last = &self.bn2;
-        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            x = kernels::batch_norm_act(&self.bn2, x, Activation::Relu);
-            x = kernels::conv2d(conv3, x);
-            last = bn3;
-        }
+        let x = kernels::conv2d_norm_act(&self.conv1, &self.bn1, x, Activation::Relu);
+        let (x, last) = match (&self.conv3, &self.bn3) {
+            (Some(conv3), Some(bn3)) => {
+                let x = kernels::conv2d_norm_act(&self.conv2, &self.bn2, x, Activation::Relu);
+                (kernels::conv2d(conv3, x), bn3)
+            }
+            _ => (kernels::conv2d(&self.conv2, x), &self.bn2),
+        };
         if self.drop.prob == 0.0 {
             return kernels::batch_norm_add_act(last, x, shortcut, Activation::Relu);
         }

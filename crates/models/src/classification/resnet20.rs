@@ -165,8 +165,7 @@ fn conv3x3(input: usize, output: usize, stride: usize, device: &Device) -> Conv2
 
 impl CifarResNet {
     fn stages(&self, x: Tensor<4>) -> [Tensor<4>; 3] {
-        let x = kernels::conv2d(&self.conv1, x);
-        let x = kernels::batch_norm_act(&self.bn1, x, Activation::Relu);
+        let x = kernels::conv2d_norm_act(&self.conv1, &self.bn1, x, Activation::Relu);
         let first = run(&self.layer1, x);
         let second = run(&self.layer2, first.clone());
         let third = run(&self.layer3, second.clone());
@@ -203,8 +202,7 @@ impl CifarBlock {
                 Tensor::cat(vec![zeros.clone(), kept, zeros], 1) // [N, 2C, H/2, W/2]
             }
         };
-        let x = kernels::conv2d(&self.conv1, x);
-        let x = kernels::batch_norm_act(&self.bn1, x, Activation::Relu);
+        let x = kernels::conv2d_norm_act(&self.conv1, &self.bn1, x, Activation::Relu);
         let x = kernels::conv2d(&self.conv2, x);
         kernels::batch_norm_add_act(&self.bn2, x, shortcut, Activation::Relu)
     }

@@ -15,7 +15,7 @@ pub(super) fn build(
     device: &Device,
 ) -> Result<Classifier, ModelError> {
     // The size only matters to heads, and they are taken off.
-    let side = config.minimum().max(256);
+    let side = minimum(config).max(256);
     let input = InputSpec {
         channels,
         height: side,
@@ -28,6 +28,15 @@ pub(super) fn build(
         message: "cannot be parted from its head; take a ResNet, a MobileNet, a VGG or `cnn`"
             .to_string(),
     })
+}
+
+/// The smallest side in pixels of an image that leaves every map at least one pixel.
+pub(super) fn minimum(config: &ClassifierConfig) -> usize {
+    match config {
+        // Every block halves the image.
+        ClassifierConfig::Cnn(cnn) => 1 << cnn.channels.len().min(16),
+        config => config.minimum(),
+    }
 }
 
 /// What is wrong with a backbone's options, under the key `backbone`.

@@ -162,9 +162,9 @@ macro_rules! each {
 pub struct Entry {
     /// What a recipe writes.
     pub name: &'static str,
-    /// The published number of parameters at 21 classes, the auxiliary head counted; our own number for the
-    /// networks that were published for other classes or never.
-    pub parameters: usize,
+    /// The published number of parameters at 21 classes, the auxiliary head counted; none for what was never
+    /// published in this form.
+    pub parameters: Option<usize>,
     /// The model with its default options.
     pub config: SegmenterConfig,
 }
@@ -178,20 +178,23 @@ pub fn registry() -> Vec<Entry> {
         config,
     };
     vec![
-        entry(136_017_381, C::Fcn32s(Default::default())),
-        entry(134_815_918, C::Fcn16s(Default::default())),
-        entry(134_489_759, C::Fcn8s(Default::default())),
-        entry(0, C::FcnSkip(Default::default())),
-        entry(0, C::Fcn(Default::default())),
-        entry(35_322_218, C::FcnResnet50(Default::default())),
-        entry(54_314_346, C::FcnResnet101(Default::default())),
-        entry(0, C::Deeplabv3(Default::default())),
-        entry(42_004_074, C::Deeplabv3Resnet50(Default::default())),
-        entry(60_996_202, C::Deeplabv3Resnet101(Default::default())),
-        entry(11_029_328, C::Deeplabv3MobilenetV3Large(Default::default())),
-        entry(0, C::Lraspp(Default::default())),
-        entry(3_221_538, C::LrasppMobilenetV3Large),
-        entry(0, C::Unet(Default::default())),
+        entry(Some(136_152_917), C::Fcn32s(Default::default())),
+        entry(Some(134_815_994), C::Fcn16s(Default::default())),
+        entry(Some(134_489_759), C::Fcn8s(Default::default())),
+        entry(None, C::FcnSkip(Default::default())),
+        entry(None, C::Fcn(Default::default())),
+        entry(Some(35_322_218), C::FcnResnet50(Default::default())),
+        entry(Some(54_314_346), C::FcnResnet101(Default::default())),
+        entry(None, C::Deeplabv3(Default::default())),
+        entry(Some(42_004_074), C::Deeplabv3Resnet50(Default::default())),
+        entry(Some(60_996_202), C::Deeplabv3Resnet101(Default::default())),
+        entry(
+            Some(11_029_328),
+            C::Deeplabv3MobilenetV3Large(Default::default()),
+        ),
+        entry(None, C::Lraspp(Default::default())),
+        entry(Some(3_221_538), C::LrasppMobilenetV3Large),
+        entry(None, C::Unet(Default::default())),
     ]
 }
 
@@ -254,10 +257,10 @@ impl SegmenterConfig {
     /// The smallest side in pixels of an input.
     pub fn minimum(&self) -> usize {
         match self {
-            Self::FcnSkip(config) => config.backbone.minimum(),
-            Self::Fcn(config) => config.backbone.minimum(),
-            Self::Deeplabv3(config) => config.backbone.minimum(),
-            Self::Lraspp(config) => config.backbone.minimum(),
+            Self::FcnSkip(config) => body::minimum(&config.backbone),
+            Self::Fcn(config) => body::minimum(&config.backbone),
+            Self::Deeplabv3(config) => body::minimum(&config.backbone),
+            Self::Lraspp(config) => body::minimum(&config.backbone),
             Self::Unet(config) => config.minimum(),
             _ => 1,
         }

@@ -76,7 +76,9 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
     let source = experiment.split(&args.split).map_err(usage)?;
-    let mut task = experiment.task(&device, None).map_err(usage)?;
+    let mut task = experiment
+        .task(&device, path.run.as_deref())
+        .map_err(usage)?;
     let checkpoint = engine::load(&path.checkpoint)?;
     let step = checkpoint.progress.step;
     Engine::restore(task.as_mut(), &path.checkpoint, checkpoint)?;

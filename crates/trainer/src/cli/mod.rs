@@ -5,6 +5,7 @@ mod devices;
 mod eval;
 mod eval_file;
 mod export;
+mod generate;
 mod lr_find;
 mod models;
 mod predict;
@@ -38,6 +39,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Classify images with a trained model
     Predict(predict::PredictArgs),
+    /// Make images with a trained generator
+    Generate(generate::GenerateArgs),
     /// Write a trained model's weights under PyTorch's names
     Export(export::ExportArgs),
     /// Check a recipe, and the data it names, without training
@@ -103,6 +106,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::LrFind(args) => lr_find::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Models(args) => models::run(args),

@@ -1,8 +1,10 @@
 //! `trainer models`: the zoo.
 
+use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::registry;
 use firesight_models::detection;
+use firesight_models::segmentation::Entry as Segmenter;
 use firesight_models::tags::{multiply_adds, tags};
 use serde::Serialize;
 
@@ -42,12 +44,13 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
         multiply_adds: multiply_adds(entry.name),
         tags: tags(entry.name).map(|tag| tag.tag).collect(),
     });
+    let device = crate::device::select(None)?;
     let segmenters = firesight_models::segmentation::registry();
     let segmenters = segmenters.into_iter().map(|entry| Row {
         name: entry.name,
         task: "segmentation",
         family: "",
-        parameters: entry.parameters,
+        parameters: segmenter_parameters(&entry, &device.device),
         minimum_size: entry.config.minimum(),
         multiply_adds: None,
         tags: Vec::new(),
@@ -81,4 +84,12 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
         );
     }
     Ok(End::Done)
+}
+
+/// The parameters of a segmenter for three channels and 21 classes, counted; none of them is initialised by that.
+fn segmenter_parameters(entry: &Segmenter, device: &Device) -> usize {
+    let model = entry.config.init(3, 21, device);
+    model.map_or(0, |model| {
+        firesight_models::weights::parameter_count(&model)
+    })
 }

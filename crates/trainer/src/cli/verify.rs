@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use clap::Args;
 use firesight_models::classification::{ClassifierConfig, InputSpec};
 use firesight_models::detection::DetectorConfig;
+use firesight_models::generation::dcgan::DcganNetwork;
 use firesight_models::segmentation::SegmenterConfig;
 use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
 use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, apply, read};
@@ -17,7 +18,7 @@ use crate::device;
 /// Arguments of `trainer verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// The model's name in the zoo
+    /// The model's name in the zoo, or `dcgan` for either of its networks
     #[arg(long)]
     model: String,
     /// Its weights: .pth, .pt or .safetensors with PyTorch's names
@@ -62,42 +63,10 @@ struct Row {
 pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let reference = read(&args.reference).map_err(usage)?;
-    let input = reference
-        .get("input")
-        .map(|data| data.shape().to_vec())
-        .unwrap_or_default();
-    let [_, channels, height, width] = input[..] else {
-        let path = args.reference.display();
-        return Err(Usage(format!(
-            "{path}: there is no tensor `input` of shape [N, C, H, W]"
-        ))
-        .into());
-    };
-    let device = &device.device;
     let weights = read(&args.weights).map_err(usage)?;
-    let input = InputSpec {
-        channels,
-        height,
-        width,
-    };
-    let (report, verdict) = if let Ok(config) = SegmenterConfig::named(&args.model) {
-        // Published weights come with and without the auxiliary head.
-        let config = config.with_aux(weights.keys().any(|key| key.starts_with("aux_classifier.")));
-        let model = config.init(channels, args.classes.unwrap_or(21), device);
-        compare(model.map_err(usage)?, &weights, &reference, device)?
-    } else if let Ok(config) = DetectorConfig::named(&args.model) {
-        let model = config.init(input, args.classes.unwrap_or(COCO_CLASSES), device);
-        compare(model.map_err(usage)?, &weights, &reference, device)?
-    } else {
-        let config = ClassifierConfig::named(&args.model).map_err(usage)?;
-        let entries = firesight_models::classification::registry();
-        let published = entries.iter().find(|entry| entry.name == args.model);
-        let classes = args
-            .classes
-            .or(published.map(|entry| entry.classes))
-            .unwrap_or(1000);
-        let model = config.init(input, classes, device).map_err(usage)?;
-        compare(model, &weights, &reference, device)?
+    let (verdict, report) = match args.model.starts_with("dcgan") {
+        true => dcgan(&args, &weights, &reference, &device.device)?,
+        false => of_images(&args, &weights, &reference, &device.device)?,
     };
     let rows = verdict.outputs.iter().map(|output| Row {
         name: output.name.clone(),
@@ -135,6 +104,85 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
 
 /// Classes of torchvision's detectors, as it counts them.
 const COCO_CLASSES: usize = 91;
+/// Classes of torchvision's segmenters, the background among them.
+const VOC_CLASSES: usize = 21;
+
+/// What a network's outputs were found to be, and what was loaded into it.
+type Outcome = anyhow::Result<(Verdict, LoadReport)>;
+
+/// A network that takes images: a segmenter, a detector or a classifier, by its name.
+fn of_images(
+    args: &VerifyArgs,
+    weights: &StateDict,
+    reference: &StateDict,
+    device: &Device,
+) -> Outcome {
+    let input = reference
+        .get("input")
+        .map(|data| data.shape().to_vec())
+        .unwrap_or_default();
+    let [_, channels, height, width] = input[..] else {
+        let path = args.reference.display();
+        return Err(Usage(format!(
+            "{path}: there is no tensor `input` of shape [N, C, H, W]"
+        ))
+        .into());
+    };
+    let input = InputSpec {
+        channels,
+        height,
+        width,
+    };
+    if let Ok(config) = SegmenterConfig::named(&args.model) {
+        // Published weights come with and without the auxiliary head.
+        let config = config.with_aux(weights.keys().any(|key| key.starts_with("aux_classifier.")));
+        let model = config.init(channels, args.classes.unwrap_or(VOC_CLASSES), device);
+        return compare(model.map_err(usage)?, weights, reference, device);
+    }
+    if let Ok(config) = DetectorConfig::named(&args.model) {
+        let model = config.init(input, args.classes.unwrap_or(COCO_CLASSES), device);
+        return compare(model.map_err(usage)?, weights, reference, device);
+    }
+    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
+    let entries = firesight_models::classification::registry();
+    let published = entries.iter().find(|entry| entry.name == args.model);
+    let classes = args
+        .classes
+        .or(published.map(|entry| entry.classes))
+        .unwrap_or(1000);
+    let model = config.init(input, classes, device).map_err(usage)?;
+    compare(model, weights, reference, device)
+}
+
+/// Layers and widths follow from the weights, and so does which of the two networks it is.
+fn dcgan(
+    args: &VerifyArgs,
+    weights: &StateDict,
+    reference: &StateDict,
+    device: &Device,
+) -> Outcome {
+    let path = args.weights.display();
+    let network = DcganNetwork::fitting(weights, device)
+        .map_err(|reason| usage(anyhow::anyhow!("{path}: {reason}")))?;
+    match (network, args.model.as_str()) {
+        (DcganNetwork::Generator(model), "dcgan" | "dcgan_generator") => {
+            compare(model, weights, reference, device)
+        }
+        (DcganNetwork::Discriminator(model), "dcgan" | "dcgan_discriminator") => {
+            compare(model, weights, reference, device)
+        }
+        (network, name) => {
+            let is = match network {
+                DcganNetwork::Generator(_) => "dcgan_generator",
+                DcganNetwork::Discriminator(_) => "dcgan_discriminator",
+            };
+            Err(Usage(format!(
+                "--model {name}: {path} holds a `{is}`; `dcgan` takes either"
+            ))
+            .into())
+        }
+    }
+}
 
 /// Loads the weights into a model and runs it on the reference.
 fn compare<M: TorchNames + NamedOutputs>(
@@ -142,12 +190,12 @@ fn compare<M: TorchNames + NamedOutputs>(
     weights: &StateDict,
     reference: &StateDict,
     device: &Device,
-) -> anyhow::Result<(LoadReport, Verdict)> {
+) -> Outcome {
     let options = LoadOptions {
         replace_head: false,
         ..LoadOptions::default()
     };
     let (model, report) = apply(model, weights, &options).map_err(usage)?;
     let verdict = verify(&model, reference, device).map_err(usage)?;
-    Ok((report, verdict))
+    Ok((verdict, report))
 }

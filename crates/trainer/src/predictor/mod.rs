@@ -13,6 +13,7 @@
 mod classification;
 mod detection;
 mod export;
+mod generation;
 mod segmentation;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_models::classification::Classifier;
 use firesight_models::detection::Detector;
+use firesight_models::generation::dcgan::Generator;
 use firesight_models::segmentation::Segmenter;
 use firesight_models::weights::{StateDict, TorchNames, load_state_dict, save_safetensors};
 
@@ -49,6 +51,8 @@ pub enum Model {
     Segmenter(Box<Segmenter>),
     /// Boxes around objects.
     Detector(Box<Detector>),
+    /// Images from latent vectors.
+    Generator(Box<Generator>),
 }
 
 impl Model {
@@ -58,6 +62,7 @@ impl Model {
             Self::Classifier(_) => "classifies images",
             Self::Segmenter(_) => "segments images",
             Self::Detector(_) => "finds objects",
+            Self::Generator(_) => "generates images (`trainer generate`)",
         }
     }
 
@@ -70,6 +75,7 @@ impl Model {
             Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
             Self::Segmenter(model) => save_safetensors(model.as_ref(), path, metadata)?,
             Self::Detector(model) => save_safetensors(model.as_ref(), path, metadata)?,
+            Self::Generator(model) => save_safetensors(model.as_ref(), path, metadata)?,
         }
         Ok(())
     }
@@ -300,7 +306,7 @@ impl Predictor {
 }
 
 /// Grey or RGB as asked for; grey is the luma of ITU-R BT.601, as Pillow's `convert("L")` has it.
-fn with_channels(image: Image, channels: usize) -> Image {
+pub(crate) fn with_channels(image: Image, channels: usize) -> Image {
     let pixels = match (image.channels, channels) {
         (3, 1) => image
             .pixels

@@ -19,9 +19,11 @@ use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::task::{ClassificationConfig, DetectionConfig, SegmentationConfig};
+pub use crate::task::{
+    ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
+};
 pub use checks::{check, check_data};
-pub(crate) use checks::{regular_expression, share, some};
+pub(crate) use checks::{not_negative, positive, regular_expression, share, some};
 pub use optimizer::{
     AdagradConfig, AdamConfig, AdamwConfig, LionConfig, MuonConfig, OptimizerConfig,
     ParameterGroup, RmspropConfig, SgdConfig,
@@ -152,6 +154,8 @@ pub enum TaskConfig {
     Segmentation(SegmentationConfig),
     /// Boxes around objects.
     Detection(DetectionConfig),
+    /// New images like those of the dataset.
+    Generation(GenerationConfig),
 }
 
 /// Weights to start from.

@@ -27,8 +27,9 @@ pub fn metrics_line(metrics: &std::collections::BTreeMap<String, f64>) -> String
 
 /// A metric's value: shares from 0 to 1 as percent.
 pub fn metric(name: &str, value: f64) -> String {
-    let plain = name == "loss" || name.starts_with("fid") || name.starts_with("kid");
-    match plain {
+    // Losses and distances are no shares, whatever they are of: `generator_loss`, `pixel_fid_500`.
+    let plain = |word: &str| ["loss", "fid", "kid", "nearest"].contains(&word);
+    match name.split('_').any(plain) {
         true => format!("{value:.4}"),
         false => format!("{:.2} %", value * 100.0),
     }

@@ -3,9 +3,11 @@
 
 mod classification;
 mod detection;
+mod generation;
 mod segmentation;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -19,6 +21,8 @@ pub(crate) use classification::best;
 pub use classification::{ClassificationConfig, ClassificationTask};
 pub(crate) use detection::{Back, metrics as detection_metrics};
 pub use detection::{DetectionConfig, DetectionTask};
+pub use generation::{GenerationConfig, GenerationTask};
+pub(crate) use generation::{latent, pictures};
 pub(crate) use segmentation::classes_of;
 pub use segmentation::{
     ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, PredictConfig,
@@ -80,6 +84,7 @@ impl TaskConfig {
             Self::Classification(config) => config,
             Self::Segmentation(config) => config,
             Self::Detection(config) => config,
+            Self::Generation(config) => config,
         }
     }
 }
@@ -90,10 +95,10 @@ pub struct Setup<'a> {
     pub recipe: &'a Recipe,
     /// What the data tells the model.
     pub card: &'a ModelCard,
-    /// The training split, for what is counted over all of it.
-    pub train: &'a dyn Source,
     /// The device, with autodiff.
     pub device: &'a Device,
+    /// The training split: what is counted over all of it, what a generator's images are compared with.
+    pub train: &'a Arc<dyn Source>,
     /// The run folder, for pictures of the training's course; none where nothing is trained.
     pub run: Option<&'a Path>,
 }

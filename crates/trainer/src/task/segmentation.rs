@@ -28,7 +28,7 @@ use crate::engine::{
 };
 use crate::experiment::normalize;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, regular_expression, share, some};
+use crate::recipe::{Goal, InitConfig, regular_expression, some};
 
 pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
 use loss::{IGNORE, targets};
@@ -267,7 +267,7 @@ impl SegmentationTask {
             // Only training needs them.
             ClassWeights::MedianFrequency if setup.run.is_none() => None,
             ClassWeights::MedianFrequency => {
-                let pixels = class_pixels(setup.train, setup.recipe.data.max_bad)?;
+                let pixels = class_pixels(setup.train.as_ref(), setup.recipe.data.max_bad)?;
                 Some(median_frequency_weights(&pixels))
             }
         };

@@ -71,11 +71,18 @@ impl WeightLayout<'_> {
                 }
             },
         );
+        self.packed(data)
+    }
+
+    /// The view of a buffer that `pack` filled, for this layout.
+    pub(crate) fn packed<'a>(&self, data: &'a [f32]) -> PackedWeights<'a> {
+        let taps = self.taps.len();
+        assert_eq!(data.len(), self.rows * self.channels * taps);
         PackedWeights {
             data,
             rows: self.rows,
             taps,
-            blocks,
+            blocks: channel_blocks(self.channels, taps),
         }
     }
 }

@@ -20,8 +20,8 @@ const BLOCK: usize = 150 * 1024;
 const GATHERED: usize = 8;
 
 /// The tile of outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tile {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tile {
     /// 2x2 outputs from 4x4 inputs.
     Two,
     /// 4x4 outputs from 6x6 inputs.
@@ -36,7 +36,7 @@ impl Tile {
         }
     }
 
-    fn frequencies(self) -> usize {
+    pub(super) fn frequencies(self) -> usize {
         (self.outputs() + 2).pow(2)
     }
 }
@@ -59,19 +59,26 @@ pub(super) struct Problem {
 
 impl Problem {
     /// The tile that is worth it, if one is: a count of vector operations per way, fitted to
-    /// measurements (`BENCHMARKS.md`). It depends on the shape alone.
-    pub(super) fn tile(&self) -> Option<Tile> {
+    /// measurements (`BENCHMARKS.md`). It depends on the shape alone, and on whether the weights are
+    /// `prepared` once for many calls; then they only have to be read, which is what few images wait for.
+    pub(super) fn tile(&self, prepared: bool) -> Option<Tile> {
         let [images, channels, rows] = [self.images, self.channels, self.rows].map(|n| n as f64);
         let pairs = channels * rows;
         let outputs = images * (self.out[0] * self.out[1]) as f64;
-        let direct = pairs * outputs * 9.0 / 16.0;
+        let per_weight = if prepared { 0.6 } else { 1.5 };
+        let reading = if prepared {
+            pairs * 9.0 * per_weight
+        } else {
+            0.0
+        };
+        let direct = pairs * outputs * 9.0 / 16.0 + reading;
         let cost = |tile: Tile| {
             let m = tile.outputs();
             let tiles = images * (self.out[0].div_ceil(m) * self.out[1].div_ceil(m)) as f64;
             let frequencies = tile.frequencies() as f64;
             let products = pairs * tiles * frequencies / 16.0 * 1.1;
             let transforms = (channels + rows) * tiles / 16.0 * frequencies * 9.0;
-            let weights = pairs * frequencies * 1.5;
+            let weights = pairs * frequencies * per_weight;
             products + transforms + weights
         };
         let (two, four) = (cost(Tile::Two), cost(Tile::Four));

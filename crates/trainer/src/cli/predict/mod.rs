@@ -114,6 +114,11 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
         Model::Segmenter(_) => Box::new(segmentation::Masks::new(&predictor, &args)?),
         Model::Detector(_) => Box::new(detection::Boxes::new(&predictor, &args)?),
+        Model::Generator(_) => {
+            let run = args.run.display();
+            let message = format!("{run}: a generator makes images: trainer generate {run}");
+            return Err(Usage(message).into());
+        }
     };
     let files = find_images(&args.images)?;
     if !args.json && !args.csv {
