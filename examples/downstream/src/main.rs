@@ -10,25 +10,37 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use firesight_data::datasets::digits::DigitsConfig;
 use firesight_data::sample::Label;
-use firesight_data::source::Source;
 use trainer::device;
 use trainer::predictor::Predictor;
 
 fn main() -> anyhow::Result<()> {
-    let run = std::env::args_os().nth(1).context("usage: downstream RUN")?;
+    let run = std::env::args_os()
+        .nth(1)
+        .context("usage: downstream RUN")?;
     let predictor = Predictor::load(&PathBuf::from(run), &device::select(None)?)?;
-    println!("{}: {} classes", predictor.origin(), predictor.classes().len());
+    println!(
+        "{}: {} classes",
+        predictor.origin(),
+        predictor.classes().len()
+    );
 
-    let images = Digits::open(Split::Test)?;
-    let samples = (0..images.len()).map(|index| images.read(index)).collect::<Result<Vec<_>, _>>()?;
+    let images = DigitsConfig::default().open()?.test;
+    let images = images.context("the digits have a test split")?;
+    let samples = (0..images.len())
+        .map(|index| images.read(index))
+        .collect::<Result<Vec<_>, _>>()?;
     let (mut right, count) = (0, samples.len());
     for batch in samples.chunks(64) {
-        let guesses = predictor.classify(batch.iter().map(|sample| sample.image.clone()).collect())?;
+        let guesses =
+            predictor.classify(batch.iter().map(|sample| sample.image.clone()).collect())?;
         for (sample, guesses) in batch.iter().zip(&guesses) {
             right += usize::from(sample.label == Label::Class(guesses[0].class));
         }
     }
     println!("{right} of {count} test images are right");
-    ensure!(2 * right > count, "a trained model knows more than half of the digits");
+    ensure!(
+        2 * right > count,
+        "a trained model knows more than half of the digits"
+    );
     Ok(())
 }

@@ -65,9 +65,15 @@ impl Batcher<usize, Batch> for Batches {
     fn batch(&self, items: Vec<usize>, device: &Device) -> Batch {
         let count = items.len();
         let pixels = items.iter().flat_map(|&item| stripes(item)).collect();
-        let labels = items.iter().map(|&item| (item % 2) as i32).collect::<Vec<_>>();
+        let labels = items
+            .iter()
+            .map(|&item| (item % 2) as i32)
+            .collect::<Vec<_>>();
         Batch {
-            images: Tensor::from_data(TensorData::new::<f32, _>(pixels, [count, 1, SIDE, SIDE]), device),
+            images: Tensor::from_data(
+                TensorData::new::<f32, _>(pixels, [count, 1, SIDE, SIDE]),
+                device,
+            ),
             labels: Tensor::from_data(TensorData::new(labels, [count]), device),
         }
     }
@@ -98,14 +104,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let training = device.clone().autodiff();
     let network = ClassifierConfig::named("lenet")?.init(InputSpec::grey(SIDE), 2, &training)?;
     let folder = tempfile::tempdir()?;
-    let learner = Learner::new(Stripes { network }, AdamConfig::new().init(), ConstantLr::new(1e-3));
-    let result = SupervisedTraining::new(folder.path(), loader(0..512, &training), loader(512..640, &device))
-        .metrics((AccuracyMetric::new(), LossMetric::new()))
-        .num_epochs(3)
-        .launch(learner);
+    let learner = Learner::new(
+        Stripes { network },
+        AdamConfig::new().init(),
+        ConstantLr::new(1e-3),
+    );
+    let result = SupervisedTraining::new(
+        folder.path(),
+        loader(0..512, &training),
+        loader(512..640, &device),
+    )
+    .metrics((AccuracyMetric::new(), LossMetric::new()))
+    .num_epochs(3)
+    .launch(learner);
 
     let unseen = Batches.batch((640..768).collect(), &device);
-    let guesses = result.model.network.forward(unseen.images).argmax(1).flatten::<1>(0, 1);
+    let guesses = result
+        .model
+        .network
+        .forward(unseen.images)
+        .argmax(1)
+        .flatten::<1>(0, 1);
     let right: i64 = guesses.equal(unseen.labels).int().sum().into_scalar();
     println!("{right} of 128 unseen images are right");
     assert!(right > 115, "stripes are easy to learn");
