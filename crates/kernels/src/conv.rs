@@ -157,10 +157,7 @@ mod fast {
         let relu = act == Activation::Relu;
         let y = conv::forward_prepared(&shape, slice(&x), slice(&weight), &prepared, None, relu);
         let [height, width] = shape.size_out;
-        let y = plain(tensor(
-            y,
-            [shape.images, shape.channels_out, height, width],
-        ));
+        let y = plain(tensor(y, [shape.images, shape.channels_out, height, width]));
         if relu { y } else { activation(act, y) }
     }
 

@@ -388,7 +388,8 @@ fn folded_convolution_is_burns() {
             let side = dice.roll(1, 30);
             let mut x = random([dice.roll(1, 2), channels[0], side, side]).inner();
             for change in 0..5 {
-                let what = format!("{isa:?} {channels:?} k{kernel} g{groups} side {side} change {change}");
+                let what =
+                    format!("{isa:?} {channels:?} k{kernel} g{groups} side {side} change {change}");
                 let vector = || random([channels[1]]).inner();
                 match change {
                     0 => {}
@@ -400,13 +401,21 @@ fn folded_convolution_is_burns() {
                 }
                 for _ in 0..2 {
                     compare(&what, 1e-3, || {
-                        vec![values(&conv2d_norm_act(&conv, &norm, x.clone(), act)), values(&conv2d(&conv, x.clone()))]
+                        vec![
+                            values(&conv2d_norm_act(&conv, &norm, x.clone(), act)),
+                            values(&conv2d(&conv, x.clone())),
+                        ]
                     });
                 }
             }
             x = x.slice_fill([0..1, 0..1, 0..1, 0..1], f32::NAN);
             compare("not a number", 1e-3, || {
-                vec![values(&conv2d_norm_act(&conv, &norm, x.clone(), Activation::Identity))]
+                vec![values(&conv2d_norm_act(
+                    &conv,
+                    &norm,
+                    x.clone(),
+                    Activation::Identity,
+                ))]
             });
         }
     });

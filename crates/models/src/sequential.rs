@@ -15,8 +15,7 @@ use burn::nn::{BatchNorm, Dropout, LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 use firesight_kernels::{
     Activation, activation, avg_pool2d, batch_norm, batch_norm_act, batch_norm_add_act, conv2d,
-    conv2d_norm_act,
-    linear, max_pool2d,
+    conv2d_norm_act, linear, max_pool2d,
 };
 
 use crate::backbone::FeatureMap;

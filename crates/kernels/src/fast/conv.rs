@@ -12,8 +12,8 @@ mod winograd;
 
 use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each, with_scratch};
-use product::{Target, WeightLayout, product};
 pub(crate) use prepared::{Fold, Prepared, Way};
+use product::{Target, WeightLayout, product};
 use window::Window;
 
 /// The numbers of a convolution.

@@ -6,8 +6,8 @@ use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfi
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor};
-use firesight_kernels::{Activation, activation, batch_norm_act, conv_transpose2d, conv2d};
 use firesight_kernels::optim::Adam;
+use firesight_kernels::{Activation, activation, batch_norm_act, conv_transpose2d, conv2d};
 
 use super::optimizer::{Optimizer, gradients_of};
 use super::{Work, random};

@@ -17,13 +17,13 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
 use burn::nn::pool::MaxPool2dConfig;
 use burn::nn::{BatchNormConfig, PaddingConfig2d};
+use burn::optim::DynOptimizer;
 use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use burn::optim::DynOptimizer;
+use firesight_kernels::optim::{Adam, Sgd};
 use firesight_kernels::{self as kernels, Activation, Mode};
 use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};
-use firesight_kernels::optim::{Adam, Sgd};
 use optimizer::{Optimizer, gradients_of};
 
 /// A piece of work, made once and run again and again.
@@ -134,7 +134,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn make(name: &str) -> Result<Work, String> {
     let case = CASES.iter().find(|case| case.name == name);
-    (case.ok_or_else(|| format!("no case is named `{name}`"))?.make)()
+    (case
+        .ok_or_else(|| format!("no case is named `{name}`"))?
+        .make)()
 }
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -173,12 +175,7 @@ fn inference(name: &str, batch: usize) -> Result<Work, String> {
 }
 
 /// Forward, cross-entropy, reading of the loss, backward, SGD with momentum.
-fn classifier(
-    name: &str,
-    options: &str,
-    input: InputSpec,
-    batch: usize,
-) -> Result<Work, String> {
+fn classifier(name: &str, options: &str, input: InputSpec, batch: usize) -> Result<Work, String> {
     const CLASSES: usize = 10;
     let device = Device::flex().autodiff();
     let mut model = model(name, options, input, CLASSES, &device)?;

@@ -48,7 +48,8 @@ impl ModuleMapper for Update<'_> {
         let (id, tensor, mapper) = param.consume();
         let state = self.optimizer.states.remove(&id);
         let (tensor, gradient) = (tensor.inner().into_bridge(), gradient.into_bridge());
-        let (updated, state) = (self.optimizer.rule).step_dyn(D, self.rate, tensor, gradient, state);
+        let (updated, state) =
+            (self.optimizer.rule).step_dyn(D, self.rate, tensor, gradient, state);
         if let Some(state) = state {
             self.optimizer.states.insert(id, state);
         }
