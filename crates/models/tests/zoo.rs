@@ -197,9 +197,10 @@ fn feature_maps_have_the_channels_and_strides_they_claim() {
         }
         for ((stride, channels), map) in claimed.into_iter().zip(&maps) {
             let [_, c, h, w] = map.tensor.dims();
-            // Unpadded layers make a map smaller than the stride says, by two pixels at most.
+            // Unpadded layers make a map smaller than the stride says, by four pixels at most: Inception v3's stem
+            // turns 299 pixels into 71 at stride 4, where padding would give 75.
             let full = reference.side.div_ceil(stride);
-            if map.stride != stride || c != channels || h != w || h > full || h + 3 < full {
+            if map.stride != stride || c != channels || h != w || h > full || h + 4 < full {
                 complaints.push(format!(
                     "{}: stride {stride}, {channels} channels: {c}x{h}x{w}",
                     entry.name
