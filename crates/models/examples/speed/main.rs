@@ -105,7 +105,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 drop(work.take());
                 match make(rest) {
                     Ok(mut made) => {
-                        (made(), made());
+                        made();
+                        made();
                         work = Some(made);
                         "ready".to_string()
                     }

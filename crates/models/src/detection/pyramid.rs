@@ -188,7 +188,7 @@ impl PyramidBackbone {
 pub(super) fn sequential(key: &str) -> String {
     let mut parts: Vec<&str> = key.split('.').collect();
     let block = |part: &&str| matches!(*part, "inner_blocks" | "layer_blocks");
-    if let Some(at) = parts.iter().position(|part| block(&part))
+    if let Some(at) = parts.iter().position(block)
         && parts.len() == at + 3
     {
         parts.insert(at + 2, "0");
