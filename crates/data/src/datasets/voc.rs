@@ -521,7 +521,11 @@ mod tests {
                 "<object><name>cell</name></object>",
                 "an object without `bndbox`",
             ),
-            ("<object><bndbox></bndbox></object>", "without `xmin`"),
+            (
+                "<object><name>cell</name><bndbox></bndbox></object>",
+                "without `xmin`",
+            ),
+            ("<object><bndbox></bndbox></object>", "without `name`"),
             (
                 &object("cell", ["one", "1", "2", "2"], ""),
                 "`xmin` is `one`",

@@ -147,8 +147,9 @@ mod tests {
         let error = config.open(Path::new("")).err().unwrap().to_string();
         assert!(error.contains("val.txt: not found"), "{error}");
         std::fs::write(root.join("ImageSets/Segmentation/val.txt"), "b\n").unwrap();
+        // The reader goes by the content, and there is no JPEG encoder here.
         image::RgbImage::new(2, 2)
-            .save(root.join("JPEGImages/b.jpg"))
+            .save_with_format(root.join("JPEGImages/b.jpg"), image::ImageFormat::Png)
             .unwrap();
         let mask = image::GrayImage::from_raw(2, 2, vec![0, 20, 255, 1]).unwrap();
         mask.save(root.join("SegmentationClass/b.png")).unwrap();

@@ -135,7 +135,10 @@ mod tests {
             let window = within(67, 53);
             let (width, height) = (1 + window.x * 2, 1 + window.y * 2);
             let part = within(width, height);
-            for filter in [Filter::Bilinear, Filter::Bicubic] {
+            // Where a part begins moves the weights in their last bits, so a byte between the passes may differ by 1.
+            // The triangle's second pass keeps that at 1; the weights of the cubic add up to 1.25 without their
+            // signs, and after rounding that is 2.
+            for (filter, bound) in [(Filter::Bilinear, 1), (Filter::Bicubic, 2)] {
                 let all = Window::whole(width, height);
                 let whole = resize(&image, window, width, height, all, filter);
                 let found = resize(&image, window, width, height, part, filter);
@@ -143,7 +146,7 @@ mod tests {
                 let pixels = found.pixels.iter().zip(&expected.pixels);
                 let apart = pixels.map(|(a, b)| a.abs_diff(*b)).max();
                 assert!(
-                    apart <= Some(1),
+                    apart <= Some(bound),
                     "{filter:?} {window:?} to {width}x{height}, {part:?}: {apart:?}"
                 );
             }

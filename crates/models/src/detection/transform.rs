@@ -38,15 +38,14 @@ pub struct ImageBatch {
 }
 
 impl BatchTransform {
-    /// `[height, width]` after resizing. Both sides are scaled by the same factor, in `f32`, and rounded down, as
+    /// `[height, width]` after resizing. Both sides are scaled by the same factor and rounded down, as
     /// `interpolate(scale_factor=.., recompute_scale_factor=True)` does.
     pub fn size(&self, [height, width]: [usize; 2]) -> [usize; 2] {
         let (short, long) = (
             height.min(width).max(1) as f64,
             height.max(width).max(1) as f64,
         );
-        let scale =
-            f64::from((self.shorter as f32 / short as f32).min(self.longest as f32 / long as f32));
+        let scale = (self.shorter as f64 / short).min(self.longest as f64 / long);
         [height, width].map(|side| ((side as f64 * scale) as usize).max(1))
     }
 
