@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A recipe that learns background from digits within seconds.
 const SCENES: &str = r#"
 seed = 3
-epochs = 2
+epochs = 6
 
 [data]
 source = { scenes = { train = 48, validation = 8, test = 8 } }
