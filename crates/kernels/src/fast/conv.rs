@@ -9,6 +9,7 @@ mod product;
 mod weight;
 mod window;
 mod winograd;
+mod winograd_weight;
 
 use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each, with_scratch};
@@ -459,10 +460,17 @@ pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffer {
     }
     let window = shape.window();
     let group_weights = weight_count / shape.groups;
+    let problem = shape.forward_problem();
     let mut dw = Buffer::zeros(weight_count);
     for (group, dw) in dw.chunks_exact_mut(group_weights).enumerate() {
         let x = &x[group * shape.group_in() * shape.plane_in()..];
         let dy = &dy[group * shape.group_out() * shape.plane_out()..];
+        if let Some(problem) = &problem
+            && let Some(tile) = winograd_weight::tile(problem)
+            && winograd_weight::weight_gradient(problem, tile, x, dy, dw)
+        {
+            continue;
+        }
         weight::weight_gradient(&window, x, dy, shape.group_out(), shape.plane_out(), dw);
     }
     dw

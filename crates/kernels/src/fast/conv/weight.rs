@@ -129,7 +129,7 @@ simd_dispatch! {
     ///
     /// # Safety
     /// The rows lie in their slices and `sums` has room for `rows` rows of `depth`, unshared.
-    fn dots(
+    pub(super) fn dots(
         dy: &[f32],
         dy_pitch: usize,
         rows: usize,

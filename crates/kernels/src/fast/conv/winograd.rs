@@ -17,7 +17,7 @@ use super::window::{Block, Window, tile_rows};
 /// Elements of transformed input a block may hold, to stay in the second-level cache.
 const BLOCK: usize = 150 * 1024;
 /// Channels that are gathered at a time.
-const GATHERED: usize = 8;
+pub(super) const GATHERED: usize = 8;
 
 /// The tile of outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +29,7 @@ pub(crate) enum Tile {
 }
 
 impl Tile {
-    fn outputs(self) -> usize {
+    pub(super) fn outputs(self) -> usize {
         match self {
             Tile::Two => 2,
             Tile::Four => 4,
@@ -92,7 +92,7 @@ impl Problem {
     }
 
     /// One column per tile, one tap per input of the tile.
-    fn window(&self, tile: Tile) -> Window {
+    pub(super) fn window(&self, tile: Tile) -> Window {
         let m = tile.outputs();
         let side = (m + 2) as isize;
         let taps = (0..side * side)
@@ -265,8 +265,18 @@ pub(super) unsafe fn run(
             while c < channels {
                 let until = channels.min(c + GATHERED);
                 block.pack(&window, x, c..until, |v| (v * lanes, pitch), rest);
+                let to = input[c * pitch..].as_mut_ptr();
                 // SAFETY: the gathered channels are in `rest`, and `input` has room for all.
-                unsafe { transform_input(tile, &*rest, until - c, vectors, c, channels, input) };
+                unsafe {
+                    transform_input(
+                        tile,
+                        &*rest,
+                        until - c,
+                        vectors,
+                        to,
+                        [channels * pitch, pitch],
+                    );
+                }
                 c = until;
             }
             for row_tile in row_tiles {
@@ -297,18 +307,18 @@ pub(super) unsafe fn run(
 }
 
 simd_dispatch! {
-    /// Transforms gathered tiles, `[channel][input of the tile][vectors]`, to `[frequency][channel][vectors]`.
+    /// Transforms gathered tiles, `[channel][input of the tile][vectors]`; frequency and channel of the result
+    /// are `steps` apart.
     ///
     /// # Safety
-    /// `gathered` holds `count` channels, and `out` has room for all `channels`.
-    fn transform_input(
+    /// `gathered` holds `count` channels, and `to` has room for each frequency's vectors of each channel.
+    pub(super) fn transform_input(
         tile: Tile,
         gathered: &[f32],
         count: usize,
         vectors: usize,
-        first: usize,
-        channels: usize,
-        out: &mut [f32],
+        to: *mut f32,
+        steps: [usize; 2],
     ) = transform_input_with
 }
 
@@ -318,22 +328,20 @@ unsafe fn transform_input_with<S: Simd>(
     gathered: &[f32],
     count: usize,
     vectors: usize,
-    first: usize,
-    channels: usize,
-    out: &mut [f32],
+    to: *mut f32,
+    steps: [usize; 2],
 ) {
     let pitch = vectors * S::LANES;
     let frequencies = tile.frequencies();
     assert!(count * frequencies * pitch <= gathered.len());
-    assert!(frequencies * channels * pitch <= out.len() && first + count <= channels);
     for c in 0..count {
         for v in 0..vectors {
-            // SAFETY: the assertions above.
+            // SAFETY: the assertion above and this function's contract.
             unsafe {
                 let from = gathered
                     .as_ptr()
                     .add(c * frequencies * pitch + v * S::LANES);
-                let to = out.as_mut_ptr().add((first + c) * pitch + v * S::LANES);
+                let to = to.add(c * steps[1] + v * S::LANES);
                 match tile {
                     Tile::Two => {
                         let mut half = [[S::splat(0.0); 4]; 4];
@@ -346,7 +354,7 @@ unsafe fn transform_input_with<S: Simd>(
                             let line =
                                 input_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
                             for (x, v) in line.into_iter().enumerate() {
-                                S::store(to.add((y * 4 + x) * channels * pitch), v);
+                                S::store(to.add((y * 4 + x) * steps[0]), v);
                             }
                         }
                     }
@@ -360,7 +368,7 @@ unsafe fn transform_input_with<S: Simd>(
                         for y in 0..6 {
                             let line = input_four::<S>([0, 1, 2, 3, 4, 5].map(|x| half[x][y]));
                             for (x, v) in line.into_iter().enumerate() {
-                                S::store(to.add((y * 6 + x) * channels * pitch), v);
+                                S::store(to.add((y * 6 + x) * steps[0]), v);
                             }
                         }
                     }

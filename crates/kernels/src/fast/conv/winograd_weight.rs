@@ -1,0 +1,522 @@
+//! The gradient of the weights by Winograd's way: where the forward pass is `A^T [(G g G^T) . (B^T d B)] A`,
+//! the gradient of `g` is `G^T [sum over tiles of (A dy A^T) . (B^T d B)] G`, so that a tile of 4x4 outputs
+//! costs 36 products for each pair of channels instead of 144.
+//!
+//! Tiles are taken in chunks: all channels of a chunk are transformed, then each frequency is one product of
+//! matrices, summed over the chunk's tiles. Each sum belongs to one task and the chunks follow one another, so
+//! the bits are the same for any number of threads. The result differs from the direct sum by rounding (about
+//! 1e-5 of the largest); where it is not finite the direct way repeats the work.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::super::parallel::{Shared, for_each, threads, with_scratch};
+use super::super::simd::{MAX_LANES, Simd, isa, simd_dispatch};
+use super::weight::dots;
+use super::window::{Block, Window};
+use super::winograd::{GATHERED, Problem, Tile, transform_input};
+
+/// Elements that the transformed inputs and gradients of a chunk may hold, to stay in the third-level cache.
+const CHUNK: usize = 2 * 1024 * 1024;
+/// Tiles of a chunk at most, and unless there are fewer in all, at least: multiples of three vectors of any
+/// set, and no power of two, so that the rows of a chunk do not fall on the same sets of the cache.
+const TILES: [usize; 2] = [240, 480];
+/// Vectors that one task transforms at a time.
+const WIDTH: usize = 3;
+/// Rows of a product that one task computes at a time.
+const ROWS: usize = 64;
+
+/// The tile that is worth it, if one is: as [`Problem::tile`], a count of vector operations per way that
+/// depends on the shape alone.
+pub(super) fn tile(problem: &Problem) -> Option<Tile> {
+    let [images, channels, rows] =
+        [problem.images, problem.channels, problem.rows].map(|n| n as f64);
+    let pairs = channels * rows;
+    let outputs = images * (problem.out[0] * problem.out[1]) as f64;
+    let direct = pairs * outputs * 9.0 / 16.0 * 1.25;
+    let cost = |tile: Tile| {
+        let m = tile.outputs();
+        let tiles = images * (problem.out[0].div_ceil(m) * problem.out[1].div_ceil(m)) as f64;
+        let frequencies = tile.frequencies() as f64;
+        let products = pairs * tiles * frequencies / 16.0 * 1.4;
+        let transforms = (channels + rows) * tiles / 16.0 * frequencies * 14.0;
+        let back = pairs * frequencies * 2.0;
+        products + transforms + back
+    };
+    let (two, four) = (cost(Tile::Two), cost(Tile::Four));
+    if two.min(four) > 0.85 * direct {
+        None
+    } else if two < four {
+        Some(Tile::Two)
+    } else {
+        Some(Tile::Four)
+    }
+}
+
+/// The gradient of one group's weights, `dw` of `[rows, channels, 3, 3]`; `x` and `dy` begin at the group's
+/// first channel. `false` where a result was not finite; then the content of `dw` is unspecified.
+pub(super) fn weight_gradient(
+    problem: &Problem,
+    tile: Tile,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+) -> bool {
+    let (channels, rows) = (problem.channels, problem.rows);
+    assert_eq!(dw.len(), rows * channels * 9);
+    let lanes = isa().lanes();
+    let frequencies = tile.frequencies();
+    let inputs = problem.window(tile);
+    let gradients = gradient_window(problem, tile);
+    let tiles = inputs.columns();
+    let fits = CHUNK / (frequencies * (channels + rows)) / TILES[0] * TILES[0];
+    let chunk = fits.clamp(TILES[0], TILES[1]);
+    let pitch = chunk.min(tiles).next_multiple_of(lanes);
+
+    let sums_len = frequencies * rows * channels;
+    let total = sums_len + frequencies * (channels + rows) * pitch;
+    with_scratch(total, |scratch| {
+        let (sums, rest) = scratch.split_at_mut(sums_len);
+        let (input, gradient) = rest.split_at_mut(frequencies * channels * pitch);
+        let mut from = 0;
+        while from < tiles {
+            let to = tiles.min(from + chunk);
+            transform(tile, &inputs, x, from, to, Side::Input, input);
+            transform(tile, &gradients, dy, from, to, Side::Gradient, gradient);
+            let len = (to - from).next_multiple_of(lanes);
+            multiply(
+                frequencies,
+                rows,
+                channels,
+                len,
+                gradient,
+                input,
+                sums,
+                from == 0,
+            );
+            from = to;
+        }
+        transform_back(tile, rows, channels, sums, dw)
+    })
+}
+
+/// One column per tile, one tap per output of the tile.
+fn gradient_window(problem: &Problem, tile: Tile) -> Window {
+    let m = tile.outputs();
+    let taps = (0..m * m).map(|t| [(t / m) as isize, (t % m) as isize]);
+    Window {
+        images: problem.images,
+        channels: problem.rows,
+        size: problem.out,
+        image_stride: problem.out_image_stride,
+        out: problem.out.map(|n| n.div_ceil(m)),
+        stride: [m, m],
+        taps: taps.collect(),
+        // Nothing is written by this window.
+        out_image_stride: 0,
+        out_row_stride: 0,
+        out_col_stride: 0,
+    }
+}
+
+/// Which of the two factors is transformed.
+#[derive(Clone, Copy)]
+enum Side {
+    /// `B^T d B`.
+    Input,
+    /// `A dy A^T`.
+    Gradient,
+}
+
+/// Transforms the tiles `from..to` of all channels of a window: `[frequency][channel][tiles]`, the tiles filled
+/// up to whole vectors with zeros.
+fn transform(
+    tile: Tile,
+    window: &Window,
+    x: &[f32],
+    from: usize,
+    to: usize,
+    side: Side,
+    out: &mut [f32],
+) {
+    let lanes = isa().lanes();
+    let pitch = (to - from).next_multiple_of(lanes);
+    let taps = window.taps.len();
+    let channels = window.channels;
+    assert!(tile.frequencies() * channels * pitch <= out.len());
+    let shared = Shared::from(&mut *out);
+    let blocks = (to - from).div_ceil(WIDTH * lanes);
+    let parts = channels.div_ceil(GATHERED);
+    for_each(blocks * parts, channels * pitch * taps * 8, |task| {
+        let (index, part) = (task / parts, task % parts);
+        let first = from + index * WIDTH * lanes;
+        let block = Block::new(window, first, to.min(first + WIDTH * lanes));
+        let wanted = part * GATHERED..channels.min((part + 1) * GATHERED);
+        let vectors = block.vectors();
+        let gathered = vectors * lanes;
+        with_scratch(wanted.len() * taps * gathered, |scratch| {
+            block.pack(
+                window,
+                x,
+                wanted.clone(),
+                |v| (v * lanes, gathered),
+                scratch,
+            );
+            let to = shared.at(wanted.start * pitch + index * WIDTH * lanes);
+            // SAFETY: the block's vectors of these channels are this task's, in every frequency inside of
+            // `out` by the assertion above; `scratch` holds the gathered channels.
+            unsafe {
+                let steps = [channels * pitch, pitch];
+                match side {
+                    Side::Input => {
+                        transform_input(tile, scratch, wanted.len(), vectors, to, steps);
+                    }
+                    Side::Gradient => {
+                        transform_gradient(tile, scratch, wanted.len(), vectors, to, steps);
+                    }
+                }
+            }
+        });
+    });
+}
+
+simd_dispatch! {
+    /// Transforms gathered tiles of gradients, `[channel][output of the tile][vectors]`; frequency and channel
+    /// of the result are `steps` apart.
+    ///
+    /// # Safety
+    /// `gathered` holds `count` channels, and `to` has room for each frequency's vectors of each channel.
+    fn transform_gradient(
+        tile: Tile,
+        gathered: &[f32],
+        count: usize,
+        vectors: usize,
+        to: *mut f32,
+        steps: [usize; 2],
+    ) = transform_gradient_with
+}
+
+#[inline(always)]
+unsafe fn transform_gradient_with<S: Simd>(
+    tile: Tile,
+    gathered: &[f32],
+    count: usize,
+    vectors: usize,
+    to: *mut f32,
+    steps: [usize; 2],
+) {
+    let pitch = vectors * S::LANES;
+    let m = tile.outputs();
+    assert!(count * m * m * pitch <= gathered.len());
+    for c in 0..count {
+        for v in 0..vectors {
+            // SAFETY: the assertion above and this function's contract.
+            unsafe {
+                let from = gathered.as_ptr().add(c * m * m * pitch + v * S::LANES);
+                let to = to.add(c * steps[1] + v * S::LANES);
+                match tile {
+                    Tile::Two => {
+                        let mut half = [[S::splat(0.0); 4]; 2];
+                        for (x, half) in half.iter_mut().enumerate() {
+                            *half = gradient_two::<S>(
+                                [0, 1].map(|y| S::load(from.add((y * 2 + x) * pitch))),
+                            );
+                        }
+                        for y in 0..4 {
+                            let line = gradient_two::<S>([half[0][y], half[1][y]]);
+                            for (x, v) in line.into_iter().enumerate() {
+                                S::store(to.add((y * 4 + x) * steps[0]), v);
+                            }
+                        }
+                    }
+                    Tile::Four => {
+                        let mut half = [[S::splat(0.0); 6]; 4];
+                        for (x, half) in half.iter_mut().enumerate() {
+                            *half = gradient_four::<S>(
+                                [0, 1, 2, 3].map(|y| S::load(from.add((y * 4 + x) * pitch))),
+                            );
+                        }
+                        for y in 0..6 {
+                            let line = gradient_four::<S>([0, 1, 2, 3].map(|x| half[x][y]));
+                            for (x, v) in line.into_iter().enumerate() {
+                                S::store(to.add((y * 6 + x) * steps[0]), v);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `A y` for two gradients.
+#[inline(always)]
+unsafe fn gradient_two<S: Simd>([a, b]: [S::V; 2]) -> [S::V; 4] {
+    // SAFETY: arithmetic alone.
+    unsafe { [a, S::add(a, b), S::sub(a, b), S::sub(S::splat(0.0), b)] }
+}
+
+/// `A y` for four gradients, at the points 0, 1, -1, 2, -2 and infinity.
+#[inline(always)]
+unsafe fn gradient_four<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 6] {
+    // SAFETY: arithmetic alone.
+    unsafe {
+        let [two, four, eight] = [2.0, 4.0, 8.0].map(|v| S::splat(v));
+        let (even, odd) = (S::add(a, c), S::add(b, d));
+        let far_even = S::fma(four, c, a);
+        let far_odd = S::fma(eight, d, S::mul(two, b));
+        [
+            a,
+            S::add(even, odd),
+            S::sub(even, odd),
+            S::add(far_even, far_odd),
+            S::sub(far_even, far_odd),
+            d,
+        ]
+    }
+}
+
+/// `sums[f][row][channel] (+)= dot(gradient[f][row], input[f][channel])` over `len` tiles.
+#[allow(clippy::too_many_arguments)]
+fn multiply(
+    frequencies: usize,
+    rows: usize,
+    channels: usize,
+    len: usize,
+    gradient: &[f32],
+    input: &[f32],
+    sums: &mut [f32],
+    first: bool,
+) {
+    assert!(frequencies * rows * len <= gradient.len());
+    assert!(frequencies * channels * len <= input.len());
+    assert_eq!(sums.len(), frequencies * rows * channels);
+    let shared = Shared::from(&mut *sums);
+    // A row's sums do not depend on which rows go with it.
+    let least = (4 * threads()).div_ceil(frequencies);
+    let parts = rows.div_ceil(ROWS).max(least).min(rows.div_ceil(12));
+    for_each(
+        frequencies * parts,
+        frequencies * rows * channels * len,
+        |task| {
+            let (f, part) = (task / parts, task % parts);
+            let part = part * rows / parts..(part + 1) * rows / parts;
+            let gradient = &gradient[(f * rows + part.start) * len..][..part.len() * len];
+            let input = &input[f * channels * len..][..channels * len];
+            let sums = shared.at((f * rows + part.start) * channels);
+            // SAFETY: the slices are cut to what is read; these rows' sums are this task's.
+            unsafe {
+                dots(
+                    gradient,
+                    len,
+                    part.len(),
+                    input,
+                    channels,
+                    len,
+                    sums,
+                    channels,
+                    first,
+                )
+            };
+        },
+    );
+}
+
+/// `G^T u G` for every pair of channels; `false` where a result is not finite.
+fn transform_back(tile: Tile, rows: usize, channels: usize, sums: &[f32], dw: &mut [f32]) -> bool {
+    let shared = Shared::from(&mut *dw);
+    let finite = AtomicBool::new(true);
+    for_each(rows, sums.len() * 4, |row| {
+        // SAFETY: each task has the weights of its row.
+        let out =
+            unsafe { std::slice::from_raw_parts_mut(shared.at(row * channels * 9), channels * 9) };
+        // SAFETY: no pointers are passed.
+        if !unsafe { transform_row(tile, rows, channels, row, sums, out) } {
+            finite.store(false, Ordering::Relaxed);
+        }
+    });
+    finite.into_inner()
+}
+
+simd_dispatch! {
+    /// # Safety
+    /// None beyond the instruction set.
+    fn transform_row(
+        tile: Tile,
+        rows: usize,
+        channels: usize,
+        row: usize,
+        sums: &[f32],
+        out: &mut [f32],
+    ) -> bool = transform_row_with
+}
+
+/// A channel per lane; the compiler turns the loops over lanes into vectors of the set.
+#[inline(always)]
+unsafe fn transform_row_with<S: Simd>(
+    tile: Tile,
+    rows: usize,
+    channels: usize,
+    row: usize,
+    sums: &[f32],
+    out: &mut [f32],
+) -> bool {
+    type Lanes = [f32; MAX_LANES];
+    let side = tile.outputs() + 2;
+    let mut finite = true;
+    let mut c = 0;
+    while c < channels {
+        let count = MAX_LANES.min(channels - c);
+        // Along columns, then along rows.
+        let mut half = [[[0.0; MAX_LANES]; 3]; 6];
+        for (x, half) in half[..side].iter_mut().enumerate() {
+            let mut line: [Lanes; 6] = [[0.0; MAX_LANES]; 6];
+            for (y, line) in line[..side].iter_mut().enumerate() {
+                let from = ((y * side + x) * rows + row) * channels + c;
+                line[..count].copy_from_slice(&sums[from..from + count]);
+            }
+            *half = weight_line(tile, &line);
+        }
+        for ky in 0..3 {
+            let mut line: [Lanes; 6] = [[0.0; MAX_LANES]; 6];
+            for (line, half) in line[..side].iter_mut().zip(&half) {
+                *line = half[ky];
+            }
+            for (kx, values) in weight_line(tile, &line).iter().enumerate() {
+                for (lane, value) in values[..count].iter().enumerate() {
+                    finite &= value.is_finite();
+                    out[(c + lane) * 9 + ky * 3 + kx] = *value;
+                }
+            }
+        }
+        c += count;
+    }
+    finite
+}
+
+/// `G^T u` in every lane.
+#[inline(always)]
+fn weight_line(tile: Tile, u: &[[f32; MAX_LANES]; 6]) -> [[f32; MAX_LANES]; 3] {
+    let mut out = [[0.0; MAX_LANES]; 3];
+    for lane in 0..MAX_LANES {
+        let [u0, u1, u2, u3, u4, u5] = u.map(|u| u[lane]);
+        let (sum, difference) = (u1 + u2, u1 - u2);
+        [out[0][lane], out[1][lane], out[2][lane]] = match tile {
+            Tile::Two => [u0 + 0.5 * sum, 0.5 * difference, 0.5 * sum + u3],
+            Tile::Four => {
+                let (far_sum, far_difference) = (u3 + u4, u3 - u4);
+                [
+                    0.25 * u0 - (1.0 / 6.0) * sum + (1.0 / 24.0) * far_sum,
+                    (1.0 / 12.0) * far_difference - (1.0 / 6.0) * difference,
+                    (1.0 / 6.0) * (far_sum - sum) + u5,
+                ]
+            }
+        };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ConvShape;
+    use super::*;
+
+    /// Numbers between -1 and 1 that look random (a linear congruential generator).
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            ((state >> 40) as f32) / (1 << 23) as f32 - 1.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    fn shape(images: usize, channels: [usize; 2], size: [usize; 2], padding: usize) -> ConvShape {
+        let padding = [(padding, padding); 2];
+        ConvShape {
+            images,
+            channels_in: channels[0],
+            channels_out: channels[1],
+            size_in: size,
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding,
+            dilation: [1, 1],
+            groups: 1,
+            size_out: ConvShape::output_size(size, [3, 3], [1, 1], padding, [1, 1]).unwrap(),
+        }
+    }
+
+    /// The definition, in double precision.
+    fn expected(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Vec<f64> {
+        let ([h, w], [oh, ow]) = (shape.size_in, shape.size_out);
+        let mut dw = vec![0.0; shape.channels_out * shape.channels_in * 9];
+        for n in 0..shape.images {
+            for (i, dw) in dw.iter_mut().enumerate() {
+                let (r, c, t) = (i / 9 / shape.channels_in, i / 9 % shape.channels_in, i % 9);
+                for oy in 0..oh {
+                    for ox in 0..ow {
+                        let y = (oy + t / 3).wrapping_sub(shape.padding[0].0);
+                        let x_at = (ox + t % 3).wrapping_sub(shape.padding[1].0);
+                        if y < h && x_at < w {
+                            let from = ((n * shape.channels_in + c) * h + y) * w + x_at;
+                            let to = ((n * shape.channels_out + r) * oh + oy) * ow + ox;
+                            *dw += f64::from(x[from]) * f64::from(dy[to]);
+                        }
+                    }
+                }
+            }
+        }
+        dw
+    }
+
+    #[test]
+    fn equals_the_definition_for_both_tiles() {
+        let shapes = [
+            shape(1, [1, 1], [3, 3], 0),
+            shape(2, [3, 5], [1, 1], 1),
+            shape(3, [9, 17], [7, 13], 1),
+            shape(2, [20, 6], [12, 30], 2),
+            shape(5, [4, 4], [33, 31], 0),
+            // Several chunks.
+            shape(40, [3, 13], [16, 16], 1),
+        ];
+        for shape in shapes {
+            let [inputs, weights, outputs] = shape.lengths();
+            let (x, dy) = (numbers(inputs, 1), numbers(outputs, 2));
+            let expected = expected(&shape, &x, &dy);
+            let largest = expected.iter().fold(0.0f64, |max, v| max.max(v.abs()));
+            for tile in [Tile::Two, Tile::Four] {
+                let mut dw = vec![f32::NAN; weights];
+                let problem = shape.forward_problem().unwrap();
+                assert!(weight_gradient(&problem, tile, &x, &dy, &mut dw));
+                for (found, expected) in dw.iter().zip(&expected) {
+                    let error = (f64::from(*found) - expected).abs();
+                    assert!(
+                        error <= 1e-4 * largest,
+                        "{shape:?} {tile:?}: {found} for {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_reported() {
+        let shape = shape(2, [3, 4], [8, 8], 1);
+        let [inputs, weights, outputs] = shape.lengths();
+        let (mut x, dy) = (numbers(inputs, 1), numbers(outputs, 2));
+        x[17] = f32::INFINITY;
+        let problem = shape.forward_problem().unwrap();
+        let mut dw = vec![0.0; weights];
+        assert!(!weight_gradient(&problem, Tile::Four, &x, &dy, &mut dw));
+    }
+
+    #[test]
+    fn it_is_taken_where_it_saves_work() {
+        let taken = |shape: ConvShape| tile(&shape.forward_problem().unwrap());
+        assert_eq!(taken(shape(64, [64, 64], [32, 32], 1)), Some(Tile::Four));
+        assert_eq!(taken(shape(64, [3, 64], [32, 32], 1)), None);
+    }
+}
