@@ -356,7 +356,7 @@ def main():
         ONNX_RUNTIME = options.onnxruntime
         return worker(options.threads)
 
-    ours = [str(options.binary or speed_binary()), *(["--burn"] if options.burn else [])]
+    ours = [str(options.binary.resolve() if options.binary else speed_binary()), *(["--burn"] if options.burn else [])]
     theirs = [sys.executable, str(Path(__file__).resolve()), "--worker", "--threads", str(options.threads)]
     if options.onnxruntime:
         theirs.append("--onnxruntime")
