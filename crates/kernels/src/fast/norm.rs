@@ -6,7 +6,7 @@
 
 use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each};
-use super::simd::{Simd, simd_dispatch};
+use super::simd::{Simd, simd_dispatch, splat_each};
 
 /// The activations that are fused: all can be undone from their output alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,7 +323,7 @@ unsafe fn affine_with<S: Simd>(
 ) {
     // SAFETY: every access stays within the channel's planes.
     unsafe {
-        let [mean, scale, shift] = numbers.map(|n| S::splat(n));
+        let [mean, scale, shift] = splat_each::<S, _>(numbers);
         let six = S::splat(6.0);
         for n in 0..planes.images {
             let start = planes.start(n, c);
@@ -475,7 +475,7 @@ unsafe fn backward_input_with<S: Simd>(
 ) {
     // SAFETY: every access stays within the channel's planes.
     unsafe {
-        let [mean, scale, offset, slope] = numbers.map(|n| S::splat(n));
+        let [mean, scale, offset, slope] = splat_each::<S, _>(numbers);
         for n in 0..planes.images {
             let start = planes.start(n, c);
             let (px, pdy, pdx) = (x.as_ptr().add(start), dy.as_ptr().add(start), dx.at(start));

@@ -64,6 +64,39 @@ pub(crate) trait Simd: Copy {
         // SAFETY: the trait's contract.
         v.map(|v| unsafe { Self::sum(v) })
     }
+    /// The elements at even and at odd places of two vectors, one after the other.
+    #[inline(always)]
+    unsafe fn deinterleave2(v: [Self::V; 2]) -> [Self::V; 2] {
+        let mut lanes = [0.0f32; 2 * MAX_LANES];
+        let mut parts = [[0.0f32; MAX_LANES]; 2];
+        // SAFETY: the trait's contract: the arrays have room for the vectors.
+        unsafe {
+            Self::store(lanes.as_mut_ptr(), v[0]);
+            Self::store(lanes.as_mut_ptr().add(Self::LANES), v[1]);
+            for i in 0..Self::LANES {
+                parts[0][i] = lanes[2 * i];
+                parts[1][i] = lanes[2 * i + 1];
+            }
+            parts.map(|part| Self::load(part.as_ptr()))
+        }
+    }
+    /// The elements of four vectors, one after the other, by their place modulo four.
+    #[inline(always)]
+    unsafe fn deinterleave4([a, b, c, d]: [Self::V; 4]) -> [Self::V; 4] {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let [even_low, odd_low] = Self::deinterleave2([a, b]);
+            let [even_high, odd_high] = Self::deinterleave2([c, d]);
+            let [first, third] = Self::deinterleave2([even_low, even_high]);
+            let [second, fourth] = Self::deinterleave2([odd_low, odd_high]);
+            [first, second, third, fourth]
+        }
+    }
+    /// Tells the processor that an element will be read soon; any address will do.
+    #[inline(always)]
+    fn prefetch(p: *const f32) {
+        let _ = p;
+    }
     /// Writes `a0 b0 a1 b1 ..`, two vectors.
     #[inline(always)]
     unsafe fn interleave2(v: [Self::V; 2], to: *mut f32) {
@@ -94,6 +127,57 @@ pub(crate) trait Simd: Copy {
                 }
             }
         }
+    }
+}
+
+// The helpers below are loops and not closures given to `array::map`: a closure is compiled without the
+// instruction set of the function it stands in, so that each of its vectors would go through memory.
+
+/// `N` vectors that stand `step` elements apart.
+///
+/// # Safety
+/// The instruction set's, and that all vectors are readable.
+#[inline(always)]
+pub(crate) unsafe fn load_each<S: Simd, const N: usize>(
+    from: *const f32,
+    step: usize,
+) -> [S::V; N] {
+    // SAFETY: this function's contract.
+    unsafe {
+        let mut vectors = [S::splat(0.0); N];
+        for (i, vector) in vectors.iter_mut().enumerate() {
+            *vector = S::load(from.add(i * step));
+        }
+        vectors
+    }
+}
+
+/// The elements at place `at` of each row.
+#[inline(always)]
+pub(crate) fn across<V: Copy, const N: usize, const M: usize>(
+    rows: &[[V; M]; N],
+    at: usize,
+) -> [V; N] {
+    let mut column = [rows[0][at]; N];
+    for (value, row) in column.iter_mut().zip(rows) {
+        *value = row[at];
+    }
+    column
+}
+
+/// A vector of each number in all its lanes.
+///
+/// # Safety
+/// The instruction set's.
+#[inline(always)]
+pub(crate) unsafe fn splat_each<S: Simd, const N: usize>(numbers: [f32; N]) -> [S::V; N] {
+    // SAFETY: this function's contract.
+    unsafe {
+        let mut vectors = [S::splat(0.0); N];
+        for (vector, number) in vectors.iter_mut().zip(numbers) {
+            *vector = S::splat(number);
+        }
+        vectors
     }
 }
 

@@ -6,7 +6,7 @@ use super::Sgd;
 use super::adam::AdamStep;
 use crate::fast::norm::vectors;
 use crate::fast::parallel::{Output, Shared, for_each};
-use crate::fast::simd::{Simd, simd_dispatch};
+use crate::fast::simd::{Simd, simd_dispatch, splat_each};
 use crate::fast::tensor::{
     self as bridge, FlexTensor, contiguous, dims, inner, plain, slice, tensor,
 };
@@ -255,8 +255,9 @@ unsafe fn adam_chunk_with<S: Simd>(
 ) {
     // SAFETY: accesses stay within the gradient's length.
     unsafe {
-        let [beta_1, beta_2] = [step.beta_1, step.beta_2].map(|b| S::splat(b as f32));
-        let [rest_1, rest_2] = [step.beta_1, step.beta_2].map(|b| S::splat((1.0 - b) as f32));
+        let [beta_1, beta_2] = splat_each::<S, 2>([step.beta_1 as f32, step.beta_2 as f32]);
+        let [rest_1, rest_2] =
+            splat_each::<S, 2>([(1.0 - step.beta_1) as f32, (1.0 - step.beta_2) as f32]);
         let (penalty, keep) = (S::splat(step.penalty as f32), S::splat(step.keep as f32));
         let (size, epsilon) = (S::splat(step.size as f32), S::splat(step.epsilon as f32));
         let correction = S::splat(step.correction as f32);

@@ -356,25 +356,239 @@ impl Block {
 impl Strip {
     /// Copies the rows of `channels` channels, zero where they leave the image.
     fn fill(&self, window: &Window, x: &[f32], channels: usize, strip: &mut [f32]) {
-        let [height, width] = window.size;
-        let [stride_y, stride_x] = window.stride;
-        let mut at = 0;
-        for c in 0..channels {
-            for &(n, oy, _) in &self.images {
-                let plane = &x[n * window.image_stride + c * height * width..][..height * width];
-                for &(phase_y, reach_y) in &self.rows.phases {
-                    for j in 0..self.most + reach_y {
-                        let iy = self.rows.first + (phase_y + (oy + j) * stride_y) as isize;
-                        let row = usize::try_from(iy).ok().filter(|y| *y < height);
-                        let row = row.map(|y| &plane[y * width..(y + 1) * width]);
-                        for &(phase_x, reach_x) in &self.cols.phases {
-                            let target = &mut strip[at..at + window.out[1] + reach_x];
-                            let first = self.cols.first + phase_x as isize;
-                            fill_row(row, first, stride_x, target);
-                            at += target.len();
+        let runs = self.cols.phases.iter().map(|&(phase, reach)| {
+            let first = self.cols.first + phase as isize;
+            Run::new(
+                window.size[1],
+                first,
+                window.stride[1],
+                window.out[1] + reach,
+            )
+        });
+        let runs: Vec<Run> = runs.collect();
+        // SAFETY: no pointers are passed.
+        unsafe { copy_rows(self, window, x, channels, &runs, strip) };
+    }
+}
+
+/// Which elements of a row a phase of a strip holds.
+#[derive(Clone, Copy)]
+struct Run {
+    /// Elements, zeros included.
+    len: usize,
+    /// Those inside of the row.
+    lo: usize,
+    hi: usize,
+    /// The column of element `lo`.
+    start: usize,
+}
+
+impl Run {
+    /// Elements `first + u * stride` of a row of `width`, for `u` below `len`.
+    fn new(width: usize, first: isize, stride: usize, len: usize) -> Self {
+        let lo = if first < 0 {
+            first.unsigned_abs().div_ceil(stride).min(len)
+        } else {
+            0
+        };
+        let room = width as isize - first;
+        let hi = if room <= 0 {
+            lo
+        } else {
+            (room as usize).div_ceil(stride).min(len).max(lo)
+        };
+        let start = if lo == hi {
+            0
+        } else {
+            (first + (lo * stride) as isize) as usize
+        };
+        Run { len, lo, hi, start }
+    }
+}
+
+simd_dispatch! {
+    /// # Safety
+    /// None beyond the instruction set.
+    fn copy_rows(
+        strip: &Strip,
+        window: &Window,
+        x: &[f32],
+        channels: usize,
+        runs: &[Run],
+        to: &mut [f32],
+    ) = copy_rows_with
+}
+
+/// Compiled for each usual stride.
+#[inline(always)]
+unsafe fn copy_rows_with<S: Simd>(
+    strip: &Strip,
+    window: &Window,
+    x: &[f32],
+    channels: usize,
+    runs: &[Run],
+    to: &mut [f32],
+) {
+    // SAFETY: the contract of a set's functions.
+    unsafe {
+        match window.stride[1] {
+            1 => copy_rows_by::<S, 1>(strip, window, x, channels, runs, to),
+            2 => copy_rows_by::<S, 2>(strip, window, x, channels, runs, to),
+            4 => copy_rows_by::<S, 4>(strip, window, x, channels, runs, to),
+            _ => copy_rows_by::<S, 0>(strip, window, x, channels, runs, to),
+        }
+    }
+}
+
+/// `STEP` is the stride along columns, 0 where it is the window's own.
+#[inline(always)]
+unsafe fn copy_rows_by<S: Simd, const STEP: usize>(
+    strip: &Strip,
+    window: &Window,
+    x: &[f32],
+    channels: usize,
+    runs: &[Run],
+    to: &mut [f32],
+) {
+    let [height, width] = window.size;
+    let stride_y = window.stride[0];
+    let step = if STEP == 0 { window.stride[1] } else { STEP };
+    // Every phase in its order: a row is split into all of them at once.
+    let phases = strip.cols.phases.iter().map(|phase| phase.0);
+    let whole = STEP > 1 && S::LANES > 4 && phases.eq(0..STEP);
+    // SAFETY: the contract of a set's functions.
+    let masks = whole.then(|| unsafe { Masks::<S, STEP>::of(width, strip.cols.first, runs) });
+    let mut lines = to.chunks_exact_mut(strip.pitch);
+    for c in 0..channels {
+        for &(n, oy, _) in &strip.images {
+            let plane = &x[n * window.image_stride + c * height * width..][..height * width];
+            // The next channel's part lies on another page, where the processor's own guess ends.
+            let next = plane
+                .as_ptr()
+                .wrapping_add(height * width + oy * stride_y * width);
+            for line in 0..(strip.most * stride_y * width).div_ceil(16) {
+                S::prefetch(next.wrapping_add(line * 16));
+            }
+            for &(phase_y, reach_y) in &strip.rows.phases {
+                for j in 0..strip.most + reach_y {
+                    let line = lines.next().expect("a strip holds its rows");
+                    let iy = strip.rows.first + (phase_y + (oy + j) * stride_y) as isize;
+                    let Some(y) = usize::try_from(iy).ok().filter(|y| *y < height) else {
+                        line.fill(0.0);
+                        continue;
+                    };
+                    let row = &plane[y * width..(y + 1) * width];
+                    if let Some(masks) = &masks {
+                        // SAFETY: the line holds the runs one after the other, and the row `width` elements.
+                        unsafe { split_row(row.as_ptr(), masks, line.as_mut_ptr()) };
+                        continue;
+                    }
+                    let mut rest = line;
+                    for run in runs {
+                        let (target, later) = rest.split_at_mut(run.len);
+                        rest = later;
+                        target[..run.lo].fill(0.0);
+                        target[run.hi..].fill(0.0);
+                        let inside = &mut target[run.lo..run.hi];
+                        let source = &row[run.start..];
+                        if step == 1 {
+                            inside.copy_from_slice(&source[..inside.len()]);
+                            continue;
+                        }
+                        // All but the last are followed by a whole step.
+                        let (mut at, last) = (source.chunks_exact(step), inside.len());
+                        let mut filled = 0;
+                        for (target, from) in inside.iter_mut().zip(&mut at) {
+                            *target = from[0];
+                            filled += 1;
+                        }
+                        if filled < last {
+                            inside[filled] = at.remainder()[0];
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Which lanes of a row are read, and which of its parts are written, for a vector of each part.
+#[derive(Clone, Copy)]
+struct Masks<S: Simd, const STEP: usize> {
+    /// The first column read, before the row where negative.
+    first: isize,
+    read: [S::M; STEP],
+    /// Where each part begins in the line.
+    to: [usize; STEP],
+    write: [S::M; STEP],
+}
+
+impl<S: Simd, const STEP: usize> Masks<S, STEP> {
+    /// All vectors of a row of `width` elements whose part `p` holds the columns `first + p + u * STEP`.
+    ///
+    /// # Safety
+    /// The instruction set's alone.
+    #[inline(always)]
+    unsafe fn of(width: usize, first: isize, runs: &[Run]) -> Vec<Self> {
+        let lanes = S::LANES as isize;
+        let longest = runs.iter().map(|run| run.len).max().unwrap_or(0);
+        let block = |done: usize| {
+            let first = first + (done * STEP) as isize;
+            let read = std::array::from_fn(|j| {
+                let at = first + j as isize * lanes;
+                let lo = (-at).clamp(0, lanes);
+                let hi = (width as isize - at).clamp(lo, lanes);
+                // SAFETY: this function's contract.
+                unsafe { S::mask(lo as usize, hi as usize) }
+            });
+            let before = |p: usize| runs[..p].iter().map(|run| run.len).sum::<usize>();
+            let write = std::array::from_fn(|p| {
+                let count = runs[p].len.saturating_sub(done).min(S::LANES);
+                // SAFETY: as above.
+                unsafe { S::mask(0, count) }
+            });
+            Self {
+                first,
+                read,
+                to: std::array::from_fn(|p| before(p) + done),
+                write,
+            }
+        };
+        (0..longest).step_by(S::LANES).map(block).collect()
+    }
+}
+
+/// Splits the elements of a row by their place modulo `STEP`, 2 or 4, zero outside of the row.
+///
+/// # Safety
+/// The masks are those of the row's width and of the line's runs.
+#[inline(always)]
+unsafe fn split_row<S: Simd, const STEP: usize>(
+    row: *const f32,
+    masks: &[Masks<S, STEP>],
+    line: *mut f32,
+) {
+    for m in masks {
+        // SAFETY: the masks keep reads inside of the row and writes inside of the runs; pointers beyond are
+        // formed by wrapping arithmetic alone.
+        unsafe {
+            let load = |j: usize| {
+                let at = m.first + (j * S::LANES) as isize;
+                S::load_mask(row.wrapping_offset(at), m.read[j])
+            };
+            let store = |p: usize, v: S::V| {
+                S::store_mask(line.wrapping_add(m.to[p]), v, m.write[p]);
+            };
+            if STEP == 2 {
+                let [a, b] = S::deinterleave2([load(0), load(1)]);
+                store(0, a);
+                store(1, b);
+            } else {
+                let [a, b, c, d] = S::deinterleave4([load(0), load(1), load(2), load(3)]);
+                store(0, a);
+                store(1, b);
+                store(2, c);
+                store(3, d);
             }
         }
     }

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::parallel::{Shared, for_each, threads, with_scratch};
-use super::super::simd::{MAX_LANES, Simd, isa, simd_dispatch};
+use super::super::simd::{MAX_LANES, Simd, across, isa, load_each, simd_dispatch, splat_each};
 use super::product::{End, Target, WeightLayout, tile_any};
 use super::window::{Block, Window, tile_rows};
 
@@ -192,7 +192,7 @@ unsafe fn transform_weight_rows_with<S: Simd>(
 fn weight_line(tile: Tile, g: [[f32; 8]; 3]) -> [[f32; 8]; 6] {
     let mut line = [[0.0; 8]; 6];
     for r in 0..8 {
-        let [a, b, c] = g.map(|g| g[r]);
+        let [a, b, c] = [g[0][r], g[1][r], g[2][r]];
         match tile {
             Tile::Two => {
                 line[0][r] = a;
@@ -346,13 +346,11 @@ unsafe fn transform_input_with<S: Simd>(
                     Tile::Two => {
                         let mut half = [[S::splat(0.0); 4]; 4];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = input_two::<S>(
-                                [0, 1, 2, 3].map(|y| S::load(from.add((y * 4 + x) * pitch))),
-                            );
+                            *half =
+                                input_two::<S>(load_each::<S, 4>(from.add(x * pitch), 4 * pitch));
                         }
                         for y in 0..4 {
-                            let line =
-                                input_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
+                            let line = input_two::<S>(across(&half, y));
                             for (x, v) in line.into_iter().enumerate() {
                                 S::store(to.add((y * 4 + x) * steps[0]), v);
                             }
@@ -361,12 +359,11 @@ unsafe fn transform_input_with<S: Simd>(
                     Tile::Four => {
                         let mut half = [[S::splat(0.0); 6]; 6];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = input_four::<S>(
-                                [0, 1, 2, 3, 4, 5].map(|y| S::load(from.add((y * 6 + x) * pitch))),
-                            );
+                            *half =
+                                input_four::<S>(load_each::<S, 6>(from.add(x * pitch), 6 * pitch));
                         }
                         for y in 0..6 {
-                            let line = input_four::<S>([0, 1, 2, 3, 4, 5].map(|x| half[x][y]));
+                            let line = input_four::<S>(across(&half, y));
                             for (x, v) in line.into_iter().enumerate() {
                                 S::store(to.add((y * 6 + x) * steps[0]), v);
                             }
@@ -390,7 +387,7 @@ unsafe fn input_two<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 4] {
 unsafe fn input_four<S: Simd>([d0, d1, d2, d3, d4, d5]: [S::V; 6]) -> [S::V; 6] {
     // SAFETY: arithmetic alone.
     unsafe {
-        let [two, four, minus_four, minus_five] = [2.0, 4.0, -4.0, -5.0].map(|v| S::splat(v));
+        let [two, four, minus_four, minus_five] = splat_each::<S, 4>([2.0, 4.0, -4.0, -5.0]);
         let even = S::fma(minus_four, d2, d4);
         let odd = S::fma(minus_four, d1, d3);
         let near = S::sub(d4, d2);
@@ -511,26 +508,26 @@ unsafe fn transform_output_with<S: Simd>(
                     Tile::Two => {
                         let mut half = [[zero; 2]; 4];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = output_two::<S>(
-                                [0, 1, 2, 3].map(|y| S::load(from_product.add((y * 4 + x) * step))),
-                            );
+                            *half = output_two::<S>(load_each::<S, 4>(
+                                from_product.add(x * step),
+                                4 * step,
+                            ));
                         }
                         for y in 0..2 {
-                            let two =
-                                output_two::<S>([half[0][y], half[1][y], half[2][y], half[3][y]]);
+                            let two = output_two::<S>(across(&half, y));
                             out[y][..2].copy_from_slice(&two);
                         }
                     }
                     Tile::Four => {
                         let mut half = [[zero; 4]; 6];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = output_four::<S>(
-                                [0, 1, 2, 3, 4, 5]
-                                    .map(|y| S::load(from_product.add((y * 6 + x) * step))),
-                            );
+                            *half = output_four::<S>(load_each::<S, 6>(
+                                from_product.add(x * step),
+                                6 * step,
+                            ));
                         }
                         for y in 0..4 {
-                            out[y] = output_four::<S>([0, 1, 2, 3, 4, 5].map(|x| half[x][y]));
+                            out[y] = output_four::<S>(across(&half, y));
                         }
                     }
                 }
@@ -579,7 +576,7 @@ unsafe fn output_two<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 2] {
 unsafe fn output_four<S: Simd>([a, b, c, d, e, f]: [S::V; 6]) -> [S::V; 4] {
     // SAFETY: arithmetic alone.
     unsafe {
-        let [two, four, eight] = [2.0, 4.0, 8.0].map(|v| S::splat(v));
+        let [two, four, eight] = splat_each::<S, 3>([2.0, 4.0, 8.0]);
         let (sum, difference) = (S::add(b, c), S::sub(b, c));
         let (far_sum, far_difference) = (S::add(d, e), S::sub(d, e));
         [

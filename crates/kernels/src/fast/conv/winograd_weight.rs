@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::parallel::{Shared, for_each, threads, with_scratch};
-use super::super::simd::{MAX_LANES, Simd, isa, simd_dispatch};
+use super::super::simd::{MAX_LANES, Simd, across, isa, load_each, simd_dispatch, splat_each};
 use super::weight::dots;
 use super::window::{Block, Window};
 use super::winograd::{GATHERED, Problem, Tile, transform_input};
@@ -217,12 +217,13 @@ unsafe fn transform_gradient_with<S: Simd>(
                     Tile::Two => {
                         let mut half = [[S::splat(0.0); 4]; 2];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = gradient_two::<S>(
-                                [0, 1].map(|y| S::load(from.add((y * 2 + x) * pitch))),
-                            );
+                            *half = gradient_two::<S>(load_each::<S, 2>(
+                                from.add(x * pitch),
+                                2 * pitch,
+                            ));
                         }
                         for y in 0..4 {
-                            let line = gradient_two::<S>([half[0][y], half[1][y]]);
+                            let line = gradient_two::<S>(across(&half, y));
                             for (x, v) in line.into_iter().enumerate() {
                                 S::store(to.add((y * 4 + x) * steps[0]), v);
                             }
@@ -231,12 +232,13 @@ unsafe fn transform_gradient_with<S: Simd>(
                     Tile::Four => {
                         let mut half = [[S::splat(0.0); 6]; 4];
                         for (x, half) in half.iter_mut().enumerate() {
-                            *half = gradient_four::<S>(
-                                [0, 1, 2, 3].map(|y| S::load(from.add((y * 4 + x) * pitch))),
-                            );
+                            *half = gradient_four::<S>(load_each::<S, 4>(
+                                from.add(x * pitch),
+                                4 * pitch,
+                            ));
                         }
                         for y in 0..6 {
-                            let line = gradient_four::<S>([0, 1, 2, 3].map(|x| half[x][y]));
+                            let line = gradient_four::<S>(across(&half, y));
                             for (x, v) in line.into_iter().enumerate() {
                                 S::store(to.add((y * 6 + x) * steps[0]), v);
                             }
@@ -260,7 +262,7 @@ unsafe fn gradient_two<S: Simd>([a, b]: [S::V; 2]) -> [S::V; 4] {
 unsafe fn gradient_four<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 6] {
     // SAFETY: arithmetic alone.
     unsafe {
-        let [two, four, eight] = [2.0, 4.0, 8.0].map(|v| S::splat(v));
+        let [two, four, eight] = splat_each::<S, 3>([2.0, 4.0, 8.0]);
         let (even, odd) = (S::add(a, c), S::add(b, d));
         let far_even = S::fma(four, c, a);
         let far_odd = S::fma(eight, d, S::mul(two, b));
@@ -398,7 +400,7 @@ unsafe fn transform_row_with<S: Simd>(
 fn weight_line(tile: Tile, u: &[[f32; MAX_LANES]; 6]) -> [[f32; MAX_LANES]; 3] {
     let mut out = [[0.0; MAX_LANES]; 3];
     for lane in 0..MAX_LANES {
-        let [u0, u1, u2, u3, u4, u5] = u.map(|u| u[lane]);
+        let [u0, u1, u2, u3, u4, u5] = across(u, lane);
         let (sum, difference) = (u1 + u2, u1 - u2);
         [out[0][lane], out[1][lane], out[2][lane]] = match tile {
             Tile::Two => [u0 + 0.5 * sum, 0.5 * difference, 0.5 * sum + u3],

@@ -112,6 +112,24 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn deinterleave2([a, b]: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: the trait's contract.
+        unsafe {
+            // Within the halves first, then the quarters in order.
+            let even = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+            let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
+            [
+                _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(even)),
+                _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(odd)),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn prefetch(p: *const f32) {
+        // SAFETY: a hint, which never faults; SSE is part of every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn sum4([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
         // SAFETY: the trait's contract; the store fills the array.
         unsafe {
@@ -212,6 +230,23 @@ impl Simd for Avx512 {
     unsafe fn sum(v: __m512) -> f32 {
         // SAFETY: the trait's contract.
         unsafe { _mm512_reduce_add_ps(v) }
+    }
+    #[inline(always)]
+    unsafe fn deinterleave2([a, b]: [__m512; 2]) -> [__m512; 2] {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            [
+                _mm512_permutex2var_ps(a, even, b),
+                _mm512_permutex2var_ps(a, odd, b),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn prefetch(p: *const f32) {
+        // SAFETY: a hint, which never faults; SSE is part of every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn interleave2([a, b]: [__m512; 2], to: *mut f32) {
