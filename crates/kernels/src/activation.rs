@@ -32,8 +32,14 @@ pub enum Activation {
 /// Applies an activation element by element; the shape stays.
 pub fn activation<const D: usize>(activation: Activation, x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
-    if activation == Activation::Relu && crate::fast::tensor::takes(&x) {
-        return fast::relu(x);
+    if crate::fast::tensor::takes(&x) {
+        match activation {
+            Activation::Relu => return fast::relu(x, None),
+            Activation::LeakyRelu(slope) if slope > 0.0 && slope < 1.0 => {
+                return fast::relu(x, Some(slope));
+            }
+            _ => {}
+        }
     }
     match activation {
         Activation::Identity => x,
@@ -60,11 +66,19 @@ mod fast {
     use crate::fast::pointwise;
     use crate::fast::tensor::{FlexTensor, Gradient, apply, contiguous, dims, open, slice, tensor};
 
-    pub(super) fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    /// ReLU, or the leaky one with a slope between 0 and 1.
+    pub(super) fn relu<const D: usize>(x: Tensor<D>, slope: Option<f32>) -> Tensor<D> {
         apply::<1, D, _>([open(x)], |[x], tracked| {
             let x = contiguous(x);
-            let y = tensor(pointwise::relu(slice(&x)), dims::<D>(&x));
-            let state = tracked.then(|| Relu { y: y.clone() });
+            let y = match slope {
+                None => pointwise::relu(slice(&x)),
+                Some(slope) => pointwise::leaky_relu(slice(&x), slope),
+            };
+            let y = tensor(y, dims::<D>(&x));
+            let state = tracked.then(|| Relu {
+                y: y.clone(),
+                slope,
+            });
             (y, state)
         })
     }
@@ -73,11 +87,16 @@ mod fast {
     #[derive(Clone, Debug)]
     struct Relu {
         y: FlexTensor,
+        slope: Option<f32>,
     }
 
     impl Gradient<1> for Relu {
         fn gradients(self, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
-            let dx = pointwise::relu_gradient(slice(&self.y), slice(&contiguous(dy)));
+            let dy = contiguous(dy);
+            let dx = match self.slope {
+                None => pointwise::relu_gradient(slice(&self.y), slice(&dy)),
+                Some(slope) => pointwise::leaky_relu_gradient(slice(&self.y), slice(&dy), slope),
+            };
             [Some(tensor(dx, self.y.shape()))]
         }
     }

@@ -305,9 +305,11 @@ fn relu_is_burns() {
         for len in [1, 3, 15, 16, 17, 1000, 40_000] {
             let x = random([1, 1, 1, len]).require_grad();
             let weights = random([1, 1, 1, len]);
-            compare(&format!("{isa:?} {len}"), 0.0, || {
-                gradients(activation(Activation::Relu, x.clone()), &weights, [&x], &[])
-            });
+            for act in [Activation::Relu, Activation::LeakyRelu(0.2)] {
+                compare(&format!("{isa:?} {len} {act:?}"), 0.0, || {
+                    gradients(activation(act, x.clone()), &weights, [&x], &[])
+                });
+            }
         }
     });
 }
@@ -331,6 +333,7 @@ fn non_finite_values_propagate() {
                     values(&batch_norm_act(&copy(&norm), x.clone(), Activation::Relu)),
                     values(&max_pool2d(&pool, x.clone())),
                     values(&activation(Activation::Relu, x.clone())),
+                    values(&activation(Activation::LeakyRelu(0.2), x.clone())),
                 ]
             });
         }
