@@ -2,7 +2,8 @@
 
 use super::buffer::Buffer;
 use super::norm::Planes;
-use super::parallel::{Output, Shared, for_each};
+use super::parallel::{Output, Shared, for_each, with_scratch};
+use super::simd::{MAX_LANES, Simd, simd_dispatch};
 
 /// The numbers of a pooling.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,28 @@ impl PoolShape {
     }
 }
 
+impl PoolShape {
+    /// Columns of a padded row that blocks of windows may read.
+    fn padded_width(&self) -> usize {
+        let windows = self.out[1].next_multiple_of(MAX_LANES);
+        let reach = (self.kernel[1] - 1) * self.dilation[1];
+        let read = (windows - 1) * self.stride[1] + reach + 1;
+        read.max(self.padding[1] + self.size[1])
+    }
+
+    /// The place of a window whose values are all minus infinity: its first. None where it lies in the padding.
+    fn lowest(&self, oy: usize, ox: usize) -> u32 {
+        let (ky, kx) = (self.inside(0, oy), self.inside(1, ox));
+        if ky.is_empty() || kx.is_empty() {
+            return u32::MAX;
+        }
+        let iy = oy * self.stride[0] + ky.start * self.dilation[0] - self.padding[0];
+        let ix = ox * self.stride[1] + kx.start * self.dilation[1] - self.padding[1];
+        let place = iy * self.size[1] + ix;
+        place as u32
+    }
+}
+
 /// The maximum of each window and, if `with_places`, its place in the plane: the first of equal ones,
 /// the last NaN where there is any, as in Burn.
 pub(crate) fn max_forward(shape: &PoolShape, x: &[f32], with_places: bool) -> (Buffer, Vec<u32>) {
@@ -55,41 +78,114 @@ pub(crate) fn max_forward(shape: &PoolShape, x: &[f32], with_places: bool) -> (B
     ];
     let y = output.shared();
     let place_out = SharedPlaces(places.as_mut_ptr());
-    let columns: Vec<_> = (0..shape.out[1]).map(|ox| shape.inside(1, ox)).collect();
     let work = shape.planes * plane_out * shape.kernel[0] * shape.kernel[1];
+    let pitch = shape.padded_width();
     for_each(shape.planes, work, |p| {
         let x = &x[p * plane_in..(p + 1) * plane_in];
         // SAFETY: a task takes one plane of the output, and of the places if there are any.
-        let (y, mut places) = unsafe {
+        let (y, places) = unsafe {
             let y = std::slice::from_raw_parts_mut(y.at(p * plane_out), plane_out);
             (
                 y,
                 with_places.then(|| place_out.plane(p * plane_out, plane_out)),
             )
         };
-        for oy in 0..shape.out[0] {
-            let rows = shape.inside(0, oy);
-            for (ox, columns) in columns.iter().enumerate() {
-                let (mut best, mut place) = (f32::NEG_INFINITY, usize::MAX);
-                for ky in rows.clone() {
-                    let iy = oy * shape.stride[0] + ky * shape.dilation[0] - shape.padding[0];
-                    for kx in columns.clone() {
-                        let ix = ox * shape.stride[1] + kx * shape.dilation[1] - shape.padding[1];
-                        let value = x[iy * shape.size[1] + ix];
-                        if value > best || value.is_nan() || place == usize::MAX {
-                            (best, place) = (value, iy * shape.size[1] + ix);
-                        }
-                    }
-                }
-                y[oy * shape.out[1] + ox] = best;
-                if let Some(places) = &mut places {
-                    places[oy * shape.out[1] + ox] = place as u32;
-                }
+        with_scratch(shape.size[0] * pitch, |padded| {
+            let left = shape.padding[1];
+            for (row, padded) in x
+                .chunks_exact(shape.size[1])
+                .zip(padded.chunks_exact_mut(pitch))
+            {
+                let (before, rest) = padded.split_at_mut(left);
+                let (inside, after) = rest.split_at_mut(row.len());
+                before.fill(f32::NEG_INFINITY);
+                inside.copy_from_slice(row);
+                after.fill(f32::NEG_INFINITY);
             }
-        }
+            // SAFETY: no pointers are passed.
+            unsafe { max_plane(shape, padded, pitch, y, places) };
+        });
     });
     // SAFETY: every plane was written.
     (unsafe { output.finish() }, places)
+}
+
+simd_dispatch! {
+    /// # Safety
+    /// None beyond the instruction set.
+    fn max_plane(
+        shape: &PoolShape,
+        padded: &[f32],
+        pitch: usize,
+        y: &mut [f32],
+        places: Option<&mut [u32]>,
+    ) = max_plane_with
+}
+
+/// Compiled for the usual strides, so that the compiler turns steps into shuffles.
+#[inline(always)]
+unsafe fn max_plane_with<S: Simd>(
+    shape: &PoolShape,
+    padded: &[f32],
+    pitch: usize,
+    y: &mut [f32],
+    places: Option<&mut [u32]>,
+) {
+    match shape.stride[1] {
+        1 => max_plane_by::<1>(shape, padded, pitch, y, places),
+        2 => max_plane_by::<2>(shape, padded, pitch, y, places),
+        _ => max_plane_by::<0>(shape, padded, pitch, y, places),
+    }
+}
+
+/// Sixteen windows at a time, one tap after the other. `STEP` is the stride along columns, 0 where it is the
+/// shape's own.
+#[inline(always)]
+fn max_plane_by<const STEP: usize>(
+    shape: &PoolShape,
+    padded: &[f32],
+    pitch: usize,
+    y: &mut [f32],
+    mut places: Option<&mut [u32]>,
+) {
+    const BLOCK: usize = MAX_LANES;
+    let step = if STEP == 0 { shape.stride[1] } else { STEP };
+    let width = shape.out[1];
+    for oy in 0..shape.out[0] {
+        let rows = shape.inside(0, oy);
+        let mut ox = 0;
+        while ox < width {
+            let (mut best, mut place) = ([f32::NEG_INFINITY; BLOCK], [u32::MAX; BLOCK]);
+            for ky in rows.clone() {
+                let iy = oy * shape.stride[0] + ky * shape.dilation[0] - shape.padding[0];
+                for kx in 0..shape.kernel[1] {
+                    let column = ox * step + kx * shape.dilation[1];
+                    let values = &padded[iy * pitch + column..][..(BLOCK - 1) * step + 1];
+                    // Wraps for the padding's, which never win.
+                    let first = (iy * shape.size[1] + column).wrapping_sub(shape.padding[1]) as u32;
+                    for lane in 0..BLOCK {
+                        let value = values[lane * step];
+                        let wins = (value > best[lane]) | value.is_nan();
+                        best[lane] = if wins { value } else { best[lane] };
+                        let number = first.wrapping_add((lane * step) as u32);
+                        place[lane] = if wins { number } else { place[lane] };
+                    }
+                }
+            }
+            let count = BLOCK.min(width - ox);
+            let at = oy * width + ox;
+            y[at..at + count].copy_from_slice(&best[..count]);
+            if let Some(places) = &mut places {
+                places[at..at + count].copy_from_slice(&place[..count]);
+                for (lane, place) in places[at..at + count].iter_mut().enumerate() {
+                    if *place == u32::MAX {
+                        *place = shape.lowest(oy, ox + lane);
+                    }
+                }
+            }
+            ox += count;
+        }
+    }
 }
 
 /// The gradient of [`max_forward`]'s input.
