@@ -168,15 +168,34 @@ impl Metric {
             ("map", _) => return share(format!("mAP{suffix}"), ""),
             ("miou", "") => return share("Mean IoU".into(), ""),
             ("iou", "") => return share("IoU".into(), ""),
+            ("fw", "iou") => return share("Frequency-weighted IoU".into(), ""),
+            ("boundary", "f1") => return share("Boundary F1".into(), ""),
+            ("voc", "ap") => return share("VOC AP".into(), "VOC average precision"),
+            ("voc", "ap_11") => {
+                return share("VOC AP, 11 points".into(), "VOC average precision");
+            }
             ("f1", "") => return share("F1".into(), ""),
             _ => {}
+        }
+        if let Some(class) = name.strip_prefix("class_iou.") {
+            return share(format!("IoU, {class}"), "IoU by class");
         }
         let mut label = name.replace('_', " ");
         if let Some(first) = label.get(..1) {
             label = first.to_uppercase() + &label[1..];
         }
         let last = name.rsplit('_').next().unwrap_or(name);
-        if ["accuracy", "precision", "recall", "iou", "dice", "f1"].contains(&last) {
+        if [
+            "accuracy",
+            "precision",
+            "recall",
+            "iou",
+            "dice",
+            "f1",
+            "confidence",
+        ]
+        .contains(&last)
+        {
             return share(label.replace(" iou", " IoU"), "");
         }
         plain(
@@ -266,6 +285,9 @@ mod tests {
         assert_eq!(label("ar100"), "AR100");
         assert_eq!(label("fid_5000"), "FID (5000 samples)");
         assert_eq!(label("mean_accuracy"), "Mean accuracy");
+        assert_eq!(label("voc_ap_11"), "VOC AP, 11 points");
+        assert_eq!(label("class_iou.white cell"), "IoU, white cell");
+        assert!(Metric::of("fw_iou").share && Metric::of("boundary_f1").share);
         assert_eq!(label("ünknown"), "ünknown", "no slicing inside a character");
         assert_eq!(label(""), "");
         assert!(Metric::of("fid_5000").lower_is_better && Metric::of("loss").lower_is_better);
