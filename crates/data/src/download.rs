@@ -26,10 +26,10 @@ use crate::error::DataError;
 pub struct Remote {
     /// Its address; the last part of the path is the name it gets.
     pub url: String,
-    /// Its SHA-256 in lower-case hexadecimal.
+    /// Its SHA-256 in lower-case hexadecimal, or as many of its first digits as are published.
     pub sha256: String,
-    /// Its size in bytes.
-    pub bytes: u64,
+    /// Its size in bytes; where none is known, what the server announces counts.
+    pub bytes: Option<u64>,
     /// What is done with it once it is here.
     pub kind: Kind,
 }
@@ -52,8 +52,8 @@ pub struct Progress<'a> {
     pub url: &'a str,
     /// Bytes that have arrived.
     pub done: u64,
-    /// Bytes that are expected.
-    pub total: u64,
+    /// Bytes that are expected, where that is known.
+    pub total: Option<u64>,
 }
 
 /// A published dataset.
@@ -214,7 +214,7 @@ impl Published {
             .map(|&(base, name, sha256, bytes, kind)| Remote {
                 url: format!("{base}{name}"),
                 sha256: sha256.into(),
-                bytes,
+                bytes: Some(bytes),
                 kind,
             })
             .collect()
@@ -342,7 +342,7 @@ mod tests {
             .zip(Published::Mnist.landmarks())
         {
             let bytes = std::fs::read(folder.join(file)).unwrap();
-            assert_eq!(bytes.len() as u64, remote.bytes);
+            assert_eq!(Some(bytes.len() as u64), remote.bytes);
             assert_eq!(crate::source::hex(&Sha256::digest(&bytes)), remote.sha256);
         }
     }

@@ -1,4 +1,16 @@
 //! Boxes with their names drawn into a picture, legible at any size.
+//!
+//! ```
+//! use firesight_data::Image;
+//! use firesight_data::draw::{BoxColour, DrawnBox, draw_boxes};
+//!
+//! let image = Image { width: 100, height: 50, channels: 1, pixels: vec![7; 5000] };
+//! let xyxy = [20.0, 30.0, 60.0, 45.0];
+//! let found = DrawnBox { xyxy, text: "cat 93%".into(), colour: BoxColour::Right };
+//! let (picture, factor) = draw_boxes(&image, &[found]);
+//! assert_eq!((picture.width, picture.height, factor), (400, 200, 4));
+//! assert_eq!(picture.pixels[(120 * 400 + 80) * 3..][..3], [60, 220, 90]); // the upper left corner
+//! ```
 
 use crate::mosaic::glyphs::{GLYPH_HEIGHT, GLYPH_WIDTH, draw_text};
 use crate::mosaic::{colour, enlarge};

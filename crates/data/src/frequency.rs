@@ -1,4 +1,17 @@
 //! How often the classes of masks occur, and the weights that balance them.
+//!
+//! ```
+//! use firesight_data::datasets::scenes::ScenesConfig;
+//! use firesight_data::frequency::{ClassPixels, class_pixels, median_frequency_weights};
+//!
+//! let scenes = ScenesConfig { train: 3, ..Default::default() }.open(".".as_ref())?.train;
+//! let counted = class_pixels(&*scenes, 0)?;
+//! assert_eq!(counted.iter().map(|class| class.pixels).sum::<u64>(), 3 * 128 * 128);
+//! // Frequencies of 0.8 and 0.2: the median is 0.5.
+//! let class = |pixels| ClassPixels { pixels, image_pixels: 100 };
+//! assert_eq!(median_frequency_weights(&[class(80), class(20)]), [0.625, 2.5]);
+//! # Ok::<(), firesight_data::DataError>(())
+//! ```
 
 use rayon::prelude::*;
 

@@ -244,6 +244,51 @@ mod tests {
         }
     }
 
+    /// hotcoco's evaluator follows mmsegmentation. Small maps of many classes, so that some are absent and some
+    /// only predicted.
+    #[test]
+    fn equals_hotcocos_semantic_evaluator_on_random_maps() {
+        let mut state = 31_u64;
+        let mut draw = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for case in 0..60 {
+            let classes = 2 + case % 9;
+            let pixels = 1 + draw(40) as usize;
+            let truth: Vec<i64> = (0..pixels)
+                .map(|_| match draw(5) {
+                    0 => 255,
+                    _ => draw(classes) as i64,
+                })
+                .collect();
+            let predicted: Vec<i64> = (0..pixels).map(|_| draw(classes) as i64).collect();
+            let mut ours = ConfusionMatrix::new(classes as usize);
+            ours.add(&truth, &predicted, Some(255)).unwrap();
+            let mut theirs = hotcoco::metrics::semantic::PixelConfusion::new(classes as usize);
+            theirs.update(&truth, &predicted, Some(255)).unwrap();
+            let scores = theirs.scores();
+            if ours.total() == 0 {
+                assert_eq!(ours.mean_iou(), None);
+                continue;
+            }
+            for (what, got, want) in [
+                ("mean IoU", ours.mean_iou(), scores.miou),
+                ("weighted IoU", ours.frequency_weighted_iou(), scores.fwiou),
+                ("mean accuracy", ours.mean_accuracy(), scores.macc),
+                ("accuracy", ours.accuracy(), scores.aacc),
+            ] {
+                let got = got.unwrap();
+                assert!(
+                    (got - want).abs() < 1e-12,
+                    "case {case}, {what}: {got}, hotcoco has {want}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn an_empty_matrix_has_no_scores() {
         let matrix = ConfusionMatrix::new(3);

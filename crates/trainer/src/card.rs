@@ -1,4 +1,21 @@
 //! `model.json`: what a model must know beside its weights and its recipe.
+//!
+//! ```
+//! use trainer::card::ModelCard;
+//!
+//! let card = ModelCard {
+//!     task: "classification".into(),
+//!     model: "resnet20".into(),
+//!     classes: vec!["cat".into(), "dog".into()],
+//!     channels: 3,
+//!     height: 32,
+//!     width: 48,
+//! };
+//! let checkpoint = tempfile::tempdir()?;
+//! std::fs::write(checkpoint.path().join(ModelCard::FILE), card.to_bytes())?;
+//! assert_eq!(ModelCard::read(checkpoint.path())?, card);
+//! # anyhow::Ok(())
+//! ```
 
 use std::path::Path;
 

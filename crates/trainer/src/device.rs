@@ -2,6 +2,16 @@
 //!
 //! Which backends exist is decided by Cargo features; Burn's own `Device::default()` follows whatever
 //! feature unification compiled in, so a device is always constructed here, explicitly.
+//!
+//! ```
+//! use trainer::device;
+//!
+//! let cpu = device::select(Some("cpu"))?;
+//! assert!(cpu.is_cpu());
+//! let unknown = device::select(Some("gpu")).unwrap_err();
+//! assert!(unknown.to_string().contains("there is no backend of that name; known are cpu, cuda"));
+//! # anyhow::Ok(())
+//! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

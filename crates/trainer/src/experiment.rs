@@ -1,5 +1,24 @@
 //! A recipe brought to life: its data opened, its model built. What `train`, `eval`, `check` and
 //! `lr-find` have in common.
+//!
+//! ```
+//! use trainer::device;
+//! use trainer::experiment::Experiment;
+//!
+//! let recipe = "
+//!     epochs = 1
+//!     data = { source = { digits = {} }, batch-size = 64, workers = 0 }
+//!     task = { classification = { model = { cnn = { channels = [4] } } } }
+//!     optimizer = { sgd = {} }
+//! ";
+//! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
+//! let experiment = Experiment::open(recipe, ".".as_ref())?;
+//! assert_eq!(experiment.sizes(), [("train", 1293), ("validation", 144), ("test", 360)]);
+//! assert_eq!((experiment.card.width, experiment.card.classes.len()), (8, 10));
+//! let task = experiment.task(&device::select(Some("cpu"))?, None)?;
+//! assert_eq!(task.networks()[0].name(), "model");
+//! # anyhow::Ok(())
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +33,7 @@ use firesight_data::source::{Source, Splits, fingerprint};
 
 use crate::card::ModelCard;
 use crate::device::NamedDevice;
+use crate::download;
 use crate::engine::Task;
 use crate::recipe::Recipe;
 use crate::task::Setup;
@@ -37,6 +57,7 @@ impl Experiment {
     /// # Errors
     /// Whatever the dataset reports, and an empty training split.
     pub fn open(recipe: Recipe, data_root: &Path) -> anyhow::Result<Self> {
+        download::shown(|progress| recipe.data.source.prepare(data_root, progress))?;
         let mut splits = recipe
             .data
             .source

@@ -1,11 +1,30 @@
 //! Weights to start from.
+//!
+//! ```
+//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//! use firesight_models::weights::save_safetensors;
+//! use trainer::recipe::InitConfig;
+//! use trainer::{device, init};
+//!
+//! let device = device::select(Some("cpu"))?.device;
+//! let lenet = ClassifierConfig::named("lenet")?;
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("ten-classes.safetensors");
+//! save_safetensors(&lenet.init(InputSpec::grey(28), 10, &device)?, &path, &Default::default())?;
+//! let model = lenet.init(InputSpec::grey(28), 3, &device)?;
+//! let weights = InitConfig::Weights(path.display().to_string());
+//! let (_model, report) = init::apply(model, "lenet", &weights, "task.classification.init")?;
+//! assert!(init::describe(&report).contains("left random: fc3.")); // the head
+//! # anyhow::Ok(())
+//! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use firesight_models::tags;
 use firesight_models::weights::{LoadOptions, LoadReport, TorchNames, load};
 
+use crate::download;
 use crate::recipe::InitConfig;
 
 /// Loads the weights of a recipe's `init`, which stands at `key`, into a freshly built model of that name.
@@ -31,7 +50,7 @@ pub fn apply<M: TorchNames>(
     load(module, &path, &LoadOptions::default()).context(key)
 }
 
-/// The file of a published tag, checked against the published digits of its SHA-256.
+/// The file of a published tag, fetched if it is not there, checked against the published digits of its SHA-256.
 fn published(model: &str, name: &str, key: &str) -> anyhow::Result<PathBuf> {
     let Some(tag) = tags::tag(model, name) else {
         let known: Vec<&str> = tags::tags(model).map(|tag| tag.tag).collect();
@@ -43,10 +62,8 @@ fn published(model: &str, name: &str, key: &str) -> anyhow::Result<PathBuf> {
             ),
         }
     };
-    let folder = std::env::var_os("FIRESIGHT_WEIGHTS").unwrap_or_else(|| "weights".into());
-    let path = Path::new(&folder).join(tag.file);
-    let content = std::fs::read(&path)
-        .with_context(|| format!("{key}: {} (fetch it from {})", path.display(), tag.url()))?;
+    let path = download::weights(tag).context(key.to_owned())?;
+    let content = std::fs::read(&path).with_context(|| format!("{key}: {}", path.display()))?;
     if !tag.matches(&content) {
         let prefix = tag.sha256_prefix;
         bail!(

@@ -7,12 +7,25 @@
 //! - [`task`]: one file per kind of training.
 //! - [`predictor`]: a trained model in use.
 //! - [`preprocessing`]: how images are prepared for published weights.
+//! - [`download`]: datasets and weights by name, fetched where the person can see it.
 //! - [`device`]: the only file that names Burn backends.
 //! - [`cli`]: the commands of the binary.
+//!
+//! A recipe by itself, as `trainer check --recipe-only` reads it:
+//!
+//! ```
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("digits.toml");
+//! std::fs::write(&path, "epoch = 2")?;
+//! let wrong = trainer::recipe::read(&path, &[]).unwrap_err().to_string();
+//! assert!(wrong.contains("did you mean `epochs`?"), "{wrong}");
+//! # anyhow::Ok(())
+//! ```
 
 pub mod card;
 pub mod cli;
 pub mod device;
+pub mod download;
 pub mod engine;
 pub mod experiment;
 pub mod init;

@@ -1,4 +1,24 @@
 //! What a run reached, written for the report: numbers, confusion, worst and best examples, previews.
+//!
+//! ```
+//! use trainer::experiment::Experiment;
+//! use trainer::{device, results};
+//!
+//! let recipe = "
+//!     epochs = 1
+//!     data = { source = { digits = {} }, batch-size = 64, workers = 0 }
+//!     task = { classification = { model = { cnn = { channels = [4] } } } }
+//!     optimizer = { sgd = {} }
+//! ";
+//! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
+//! let experiment = Experiment::open(recipe, ".".as_ref())?;
+//! let task = experiment.task(&device::select(Some("cpu"))?, None)?;
+//! let test = experiment.split("test")?;
+//! let (evaluation, details) = results::evaluate(&experiment, &*task, test, &mut |_| true)?;
+//! assert_eq!((evaluation.samples, details.samples.len()), (360, 360));
+//! assert_eq!(details.confusion.unwrap().concat().iter().sum::<u64>(), 360);
+//! # anyhow::Ok(())
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

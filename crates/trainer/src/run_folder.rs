@@ -1,4 +1,18 @@
 //! The folder of a run: where it is, and which checkpoint of it is meant.
+//!
+//! ```
+//! use trainer::run_folder::{ModelPath, RECIPE_FILE, RunFolder};
+//!
+//! let runs = tempfile::tempdir()?;
+//! let out = runs.path().join("digits-1");
+//! let run = RunFolder::create(Some(&out), "digits.toml".as_ref())?;
+//! assert_eq!(run.name(), "digits-1");
+//! assert!(ModelPath::find(&out).is_err()); // no checkpoint yet
+//! std::fs::write(out.join(RECIPE_FILE), "epochs = 1")?;
+//! assert!(RunFolder::create(Some(&out), "digits.toml".as_ref()).is_err()); // never overwritten
+//! assert!(RunFolder::find(Some(&out), "digits.toml".as_ref()).is_ok());
+//! # anyhow::Ok(())
+//! ```
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -69,42 +69,63 @@ fn assert_same(whole: &Path, resumed: &Path) {
     assert_eq!(metrics(whole), metrics(resumed));
 }
 
+/// Kills a run after ever longer spans, from `first` on, and resumes it, until a span is enough for the rest;
+/// compares the end with that of a run that was never stopped.
+fn kill_and_compare(what: &str, text: &str, first: Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    recipe(folder, text);
+    succeed(folder, &["train", "recipe.toml", "--out", "whole"]);
+    let mut stops = 0;
+    let mut resume = false;
+    for attempt in 0..40u32 {
+        let arguments = ["train", "recipe.toml", "--out", "killed", "--resume"];
+        let count = if resume { 5 } else { 4 };
+        let mut child = trainer(folder, &arguments[..count])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        sleep(first + first / 4 * attempt + Duration::from_millis(u64::from(attempt * 173 % 700)));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "attempt {attempt}: {status}");
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        stops += 1;
+        // A run that was killed before its first checkpoint begins anew.
+        resume = folder.join("killed/checkpoints/last").exists();
+        if !resume {
+            let _ = std::fs::remove_dir_all(folder.join("killed"));
+        }
+    }
+    eprintln!("{what}: killed {stops} times, no bit differs");
+    assert!(stops > 0, "the run ended before it could be killed");
+    assert_same(&folder.join("whole"), &folder.join("killed"));
+}
+
 #[test]
 fn killed_at_any_step_the_run_ends_in_the_same_bits() {
     for workers in [0, 1, 4] {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        recipe(folder, &full(workers));
-        succeed(folder, &["train", "recipe.toml", "--out", "whole"]);
-        let mut stops = 0;
-        let mut resume = false;
-        // Killed after ever longer spans, until one is enough for the rest of the run.
-        for attempt in 0..40u64 {
-            let arguments = ["train", "recipe.toml", "--out", "killed", "--resume"];
-            let count = if resume { 5 } else { 4 };
-            let mut child = trainer(folder, &arguments[..count])
-                .stderr(std::process::Stdio::null())
-                .spawn()
-                .unwrap();
-            sleep(Duration::from_millis(
-                400 + attempt * 173 % 700 + attempt * 60,
-            ));
-            if let Some(status) = child.try_wait().unwrap() {
-                assert!(status.success(), "attempt {attempt}: {status}");
-                break;
-            }
-            child.kill().unwrap();
-            child.wait().unwrap();
-            stops += 1;
-            // A run that was killed before its first checkpoint begins anew.
-            resume = folder.join("killed/checkpoints/last").exists();
-            if !resume {
-                let _ = std::fs::remove_dir_all(folder.join("killed"));
-            }
-        }
-        eprintln!("{workers} workers: killed {stops} times");
-        assert_same(&folder.join("whole"), &folder.join("killed"));
+        kill_and_compare(
+            &format!("{workers} workers"),
+            &full(workers),
+            Duration::from_millis(400),
+        );
     }
+}
+
+/// The large parameter crosses every threshold above which work is split over threads.
+#[test]
+fn so_does_one_with_a_parameter_of_five_mi_elements() {
+    let text = full(1)
+        .replace("hidden = [32]", "hidden = [2048, 2560]")
+        .replace("epochs = 4", "epochs = 2");
+    kill_and_compare(
+        "a parameter of 5 Mi elements",
+        &text,
+        Duration::from_secs(2),
+    );
 }
 
 #[cfg(unix)]

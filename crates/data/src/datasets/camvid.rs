@@ -1,5 +1,22 @@
 //! CamVid as SegNet's authors prepared it: `train/` with `trainannot/`, `val/` with `valannot/`, `test/` with
 //! `testannot/`, masks of class numbers with 11 for pixels that do not count.
+//!
+//! ```
+//! use firesight_data::datasets::camvid::CamvidConfig;
+//! use firesight_data::mosaic::write_png;
+//! use firesight_data::{Image, Label};
+//!
+//! let folder = tempfile::tempdir()?;
+//! for (name, pixels) in [("train", vec![90; 3]), ("trainannot", vec![0, 11, 10])] {
+//!     std::fs::create_dir(folder.path().join(name))?;
+//!     let image = Image { width: 3, height: 1, channels: 1, pixels };
+//!     write_png(&image, &folder.path().join(name).join("7.png"))?;
+//! }
+//! let train = CamvidConfig::default().open(folder.path())?.train;
+//! let Label::Mask(mask) = train.read(0)?.label else { unreachable!() };
+//! assert_eq!(mask.classes, [0, 255, 10]); // sky, a pixel that does not count, bicyclist
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,6 +2,24 @@
 //!
 //! Class indices follow the category ids in order. Annotations with `iscrowd` are kept and marked; images without
 //! annotations are valid.
+//!
+//! ```
+//! use firesight_data::datasets::coco::CocoConfig;
+//! use firesight_data::mosaic::write_png;
+//! use firesight_data::{Image, Label};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let image = Image { width: 8, height: 6, channels: 1, pixels: vec![0; 48] };
+//! write_png(&image, &folder.path().join("a.png"))?;
+//! let truth = r#"{"images": [{"id": 9, "file_name": "a.png"}], "categories": [{"id": 7, "name": "dog"}],
+//!     "annotations": [{"image_id": 9, "category_id": 7, "bbox": [1, 2, 3, 4]}]}"#;
+//! std::fs::write(folder.path().join("truth.json"), truth)?;
+//! let config = r#"{"path": "", "train": {"annotations": "truth.json", "images": ""}}"#;
+//! let train = serde_json::from_str::<CocoConfig>(config)?.open(folder.path())?.train;
+//! let Label::Boxes(boxes) = train.read(0)?.label else { unreachable!() };
+//! assert_eq!((boxes[0].xyxy, boxes[0].class), ([1.0, 2.0, 4.0, 6.0], 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -4,6 +4,26 @@
 //! that two objects cover, and those of crowds, do not count, as in torchvision's segmentation reference. A polygon
 //! covers the pixels whose centres lie inside it (even-odd), which differs from COCO's own tool by pixels along the
 //! edge.
+//!
+//! ```
+//! use firesight_data::datasets::coco_masks::{CocoMasksConfig, CocoMasksPart};
+//! use firesight_data::mosaic::write_png;
+//! use firesight_data::{Image, Label};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let image = Image { width: 4, height: 2, channels: 1, pixels: vec![0; 8] };
+//! write_png(&image, &folder.path().join("a.png"))?;
+//! let truth = r#"{"images": [{"id": 7, "file_name": "a.png", "width": 4, "height": 2}],
+//!     "categories": [{"id": 2, "name": "cat"}],
+//!     "annotations": [{"image_id": 7, "category_id": 2, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]}]}"#;
+//! std::fs::write(folder.path().join("truth.json"), truth)?;
+//! let train = CocoMasksPart { images: "".into(), annotations: "truth.json".into() };
+//! let train = CocoMasksConfig { train, ..Default::default() }.open(folder.path())?.train;
+//! assert_eq!(train.classes(), ["background", "cat"]);
+//! let Label::Mask(mask) = train.read(0)?.label else { unreachable!() };
+//! assert_eq!(mask.classes, [1, 1, 0, 0, 1, 1, 0, 0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

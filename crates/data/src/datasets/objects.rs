@@ -1,4 +1,14 @@
 //! What the readers of annotated objects share: boxes that cannot be true, and what to do about them.
+//!
+//! ```
+//! use firesight_data::datasets::objects::FaultyBoxes;
+//! use firesight_data::datasets::voc::VocConfig;
+//!
+//! let config: VocConfig = serde_json::from_str(r#"{"path": "voc", "faulty-boxes": "repair"}"#)?;
+//! assert_eq!(config.faulty_boxes, FaultyBoxes::Repair);
+//! assert_eq!(VocConfig::default().faulty_boxes, FaultyBoxes::Refuse);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

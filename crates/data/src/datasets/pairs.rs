@@ -3,6 +3,23 @@
 //! A mask belongs to the image whose name without its ending it has, followed by `mask-suffix`. Pairs are numbered
 //! by name, numbers in names by their value (`2` before `10`), and the parts of the dataset are given as ranges of
 //! those numbers, or held out by the recipe's split where none is given.
+//!
+//! ```
+//! use firesight_data::datasets::pairs::PairsConfig;
+//!
+//! let folder = tempfile::tempdir()?;
+//! for part in ["images", "masks"] {
+//!     std::fs::create_dir(folder.path().join(part))?;
+//!     for number in [2, 9, 10] {
+//!         std::fs::write(folder.path().join(format!("{part}/{number}.png")), "")?;
+//!     }
+//! }
+//! let config = r#"{"images": "images", "masks": "masks", "validation": {"first": 2, "last": 2}}"#;
+//! let splits = serde_json::from_str::<PairsConfig>(config)?.open(folder.path())?; // no image is opened yet
+//! assert_eq!(splits.train.len(), 2);
+//! assert_eq!(splits.validation.unwrap().origin(0), "images/10.png");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

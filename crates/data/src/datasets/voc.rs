@@ -4,6 +4,28 @@
 //! here that becomes `x1 = 0, x2 = 1`. A box whose two sides are written with the same number is nevertheless taken
 //! for a slip of the annotator and not for an object of one pixel: it is faulty. An id without an annotation file is a
 //! valid image without objects.
+//!
+//! ```
+//! use firesight_data::datasets::voc::VocConfig;
+//! use firesight_data::mosaic::write_png;
+//! use firesight_data::{Image, Label};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let root = folder.path();
+//! for part in ["Annotations", "JPEGImages", "ImageSets/Main"] {
+//!     std::fs::create_dir_all(root.join(part))?;
+//! }
+//! let annotation = "<annotation><object><name>car</name><bndbox><xmin>1</xmin><ymin>2</ymin>
+//!     <xmax>8</xmax><ymax>6</ymax></bndbox></object></annotation>";
+//! std::fs::write(root.join("Annotations/000007.xml"), annotation)?;
+//! std::fs::write(root.join("ImageSets/Main/train.txt"), "000007\n")?;
+//! let image = Image { width: 8, height: 6, channels: 1, pixels: vec![0; 48] };
+//! write_png(&image, &root.join("JPEGImages/000007.png"))?;
+//! let train = VocConfig::default().open(root)?.train;
+//! let Label::Boxes(boxes) = train.read(0)?.label else { unreachable!() };
+//! assert_eq!((boxes[0].xyxy, train.classes()[0].as_str()), ([0.0, 1.0, 8.0, 6.0], "car"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,19 @@
 //! Pascal VOC's segmentation layout: `JPEGImages/<id>.jpg`, `SegmentationClass/<id>.png` (palette masks, 255 between
 //! objects is ignored), and the parts listed in `ImageSets/Segmentation/<part>.txt`.
+//!
+//! ```
+//! use firesight_data::datasets::voc_masks::VocMasksConfig;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let lists = folder.path().join("ImageSets/Segmentation");
+//! std::fs::create_dir_all(&lists)?;
+//! std::fs::write(lists.join("train.txt"), "2007_000032\n2007_000039\n")?;
+//! let config = VocMasksConfig { validation: "".into(), ..Default::default() };
+//! let train = config.open(folder.path())?.train; // no image is opened yet
+//! assert_eq!((train.len(), train.classes()[15].as_str()), (2, "person"));
+//! assert_eq!(train.origin(1), "JPEGImages/2007_000039.jpg");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,19 @@
 //! Class masks: PNG files whose stored numbers are read as they are, before any palette is looked up, and pictures
 //! whose colours stand for classes.
+//!
+//! ```
+//! use firesight_data::Mask;
+//! use firesight_data::decode::DecodeLimits;
+//! use firesight_data::decode::mask::{Encoding, decode_mask};
+//! use firesight_data::mosaic::overlay::write_mask;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("mask.png");
+//! write_mask(&Mask { width: 3, height: 1, classes: vec![0, 11, 3] }, &path)?;
+//! let mask = decode_mask(&path, &Encoding::Index { void: Some(11) }, &DecodeLimits::default())?;
+//! assert_eq!(mask.classes, [0, Mask::IGNORE, 3]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::HashMap;
 use std::io::Cursor;

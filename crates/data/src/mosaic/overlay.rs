@@ -1,4 +1,15 @@
 //! Class masks over their images, with contours and a legend, and as palette PNG files.
+//!
+//! ```
+//! use firesight_data::mosaic::overlay::{mask_colour, overlay};
+//! use firesight_data::{Image, Mask};
+//!
+//! let image = Image { width: 3, height: 1, channels: 1, pixels: vec![100; 3] };
+//! let mask = Mask { width: 3, height: 1, classes: vec![0, 2, 2] };
+//! let laid = overlay(&image, &mask);
+//! assert_eq!(laid.pixels[..3], [100; 3]); // the first class stays clear
+//! assert_eq!(laid.pixels[3..6], mask_colour(2)); // a contour
+//! ```
 
 use std::fs::File;
 use std::io::BufWriter;

@@ -1,5 +1,18 @@
 //! FCOS, "Fully Convolutional One-Stage Object Detection" (Tian et al. 2019, arXiv:1904.01355), with torchvision's
 //! numbers and keys.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::InputSpec;
+//! use firesight_models::detection::DetectorConfig;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = DetectorConfig::named("fcos_resnet50_fpn")?;
+//! let model = config.init(InputSpec::rgb(64), 91, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 32_322_720);
+//! assert_eq!(model.postprocess().iou_threshold, 0.6);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

@@ -1,6 +1,27 @@
 //! The heads of one-stage detectors: two towers of convolutions that every level of a pyramid shares, one
 //! for the classes, one for the boxes. `head(features) -> class scores and box regressions`, usable on any
 //! backbone whose levels have the same number of channels.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::detection::{DenseHead, HeadSpec};
+//!
+//! let spec = HeadSpec {
+//!     channels: 8,
+//!     depth: 1,
+//!     group_norm: false,
+//!     bias: true,
+//!     tower_std: None,
+//!     anchors: 2,
+//!     classes: 3,
+//!     centredness: false,
+//! };
+//! let device = Device::default();
+//! let levels = [4, 2].map(|side| Tensor::<4>::zeros([1, 8, side, side], &device));
+//! let output = DenseHead::new(&spec, &device).forward(&levels);
+//! assert_eq!(output.cls_logits.dims(), [1, 2 * (4 * 4 + 2 * 2), 3]);
+//! assert_eq!(output.levels, [[4, 4], [2, 2]]);
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

@@ -1,4 +1,25 @@
 //! The losses of one-stage detectors, as torchvision's heads compute them.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::detection::HeadOutput;
+//! use firesight_models::detection::loss::{BoxLoss, Objects, retinanet_loss};
+//!
+//! let device = Device::default();
+//! let output = HeadOutput {
+//!     cls_logits: Tensor::zeros([1, 2, 1], &device),
+//!     bbox_regression: Tensor::zeros([1, 2, 4], &device),
+//!     bbox_ctrness: None,
+//!     levels: vec![[1, 2]],
+//! };
+//! let anchors = [[0.0, 0.0, 8.0, 8.0], [8.0, 0.0, 16.0, 8.0]];
+//! let objects = Objects { boxes: vec![anchors[1]], classes: vec![0] };
+//! let loss = retinanet_loss(&output, &anchors, &[objects], BoxLoss::L1);
+//! assert_eq!(loss.bbox_regression.into_scalar::<f32>(), 0.0); // the second anchor is the object's box
+//! // Focal loss at a probability of a half, weighted by 0.25 for that anchor and by 0.75 for the other.
+//! let expected = (0.25 + 0.75) * 0.5f32.powi(2) * 2f32.ln();
+//! assert!((loss.classification.into_scalar::<f32>() - expected).abs() < 1e-6);
+//! ```
 
 use burn::tensor::{Int, Tensor, TensorData};
 use firesight_ops::iou::{IouKind, box_iou, iou_loss};

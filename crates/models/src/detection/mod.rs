@@ -3,6 +3,22 @@
 //!
 //! A detector is a backbone, a head and what stands beside them: anchors, loss, and the choice of detections.
 //! [`BatchTransform`] makes a batch of images of any sizes and takes boxes back.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::classification::InputSpec;
+//! use firesight_models::detection::DetectorConfig;
+//!
+//! let config = r#"{"fcos": {"backbone": {"resnet20": {}}, "channels": 32, "levels": 3, "head-depth": 1}}"#;
+//! let config: DetectorConfig = serde_json::from_str(config).unwrap();
+//! let device = Device::default();
+//! let model = config.init(InputSpec::rgb(32), 5, &device)?;
+//! let output = model.forward(Tensor::zeros([2, 3, 32, 32], &device));
+//! assert_eq!(output.cls_logits.dims(), [2, 32 * 32 + 16 * 16 + 8 * 8, 5]);
+//! let found = model.detections(&output, [32, 32], model.postprocess()).unwrap();
+//! assert!(found.len() == 2 && found[0].is_empty()); // untrained, it is sure of nothing
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 mod agreement;
 pub mod fcos;

@@ -1,5 +1,21 @@
 //! RetinaNet, "Focal Loss for Dense Object Detection" (Lin et al. 2017, arXiv:1708.02002), with torchvision's numbers
 //! and keys; version 2 as torchvision has it: normalised heads, P6 from the body, generalised IoU loss.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//! use firesight_models::detection::{DetectorConfig, RetinaNetConfig};
+//!
+//! let backbone = ClassifierConfig::named("resnet20")?;
+//! let config = RetinaNetConfig { backbone, channels: 32, levels: 4, ..Default::default() };
+//! let device = Device::default();
+//! let model = DetectorConfig::Retinanet(config).init(InputSpec::rgb(16), 5, &device)?;
+//! let output = model.forward(Tensor::zeros([1, 3, 16, 16], &device));
+//! assert_eq!(output.levels, [[16, 16], [8, 8], [4, 4], [2, 2]]);
+//! let positions = 16 * 16 + 8 * 8 + 4 * 4 + 2 * 2;
+//! assert_eq!(output.bbox_regression.dims(), [1, 9 * positions, 4]); // nine anchors at each
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

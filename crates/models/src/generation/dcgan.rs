@@ -7,6 +7,20 @@
 //! network makes images of 64 pixels; here the number of doublings follows from the images. Where a network is told
 //! the class, the class enters as further input channels, one for each class (Mirza and Osindero 2014,
 //! arXiv:1411.1784), so that no key changes.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::classification::InputSpec;
+//! use firesight_models::generation::dcgan::DcganConfig;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let (config, device) = (DcganConfig::default(), Device::default());
+//! let generator = config.generator(InputSpec::rgb(64), 0, &device)?;
+//! assert_eq!(parameter_count(&generator), 3_576_704);
+//! let error = config.generator(InputSpec::grey(28), 0, &device).unwrap_err();
+//! assert!(error.to_string().contains("28x28"));
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d, ConvTranspose2dConfig};

@@ -1,4 +1,19 @@
 //! Generators of images and their adversaries, one file per architecture.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::classification::InputSpec;
+//! use firesight_models::generation::GanConfig;
+//!
+//! let config = r#"{"dcgan": {"latent": 5, "generator-width": 4, "discriminator-width": 4}}"#;
+//! let config: GanConfig = serde_json::from_str(config).unwrap();
+//! let device = Device::default();
+//! let (generator, discriminator) = config.init(InputSpec::grey(8), 0, &device)?;
+//! let images = generator.forward(Tensor::zeros([2, config.latent()], &device), None);
+//! assert_eq!(images.dims(), [2, 1, 8, 8]);
+//! assert_eq!(discriminator.forward(images, None).dims(), [2]);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 pub mod dcgan;
 mod spectral;

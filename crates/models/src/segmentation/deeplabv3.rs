@@ -1,6 +1,17 @@
 //! DeepLabV3 (Chen et al., "Rethinking Atrous Convolution for Semantic Image Segmentation",
 //! <https://arxiv.org/abs/1706.05587>): convolutions of several dilations side by side on the last map, as
 //! torchvision has it.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::segmentation::SegmenterConfig;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = SegmenterConfig::named("deeplabv3_mobilenet_v3_large")?;
+//! let model = config.init(3, 21, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 11_029_328);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::Dropout;

@@ -2,6 +2,21 @@
 //! the last map, resized to the image. After "Fully Convolutional Networks for Semantic Segmentation" (Long,
 //! Shelhamer and Darrell 2015, <https://arxiv.org/abs/1411.4038>), without its skips; the auxiliary head is from
 //! PSPNet (Zhao et al. 2017).
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::segmentation::SegmenterArchitecture;
+//! use firesight_models::segmentation::fcn::{Fcn, FcnConfig};
+//!
+//! let (backbone, device) = (ClassifierConfig::named("resnet20")?, Device::default());
+//! let config = FcnConfig { backbone, aux: true, ..Default::default() };
+//! let model = Fcn::new(&config, 3, 4, &device)?;
+//! let output = model.forward_train(Tensor::zeros([1, 3, 16, 20], &device));
+//! assert_eq!(output.logits.dims(), [1, 4, 16, 20]);
+//! assert_eq!(output.aux.unwrap().dims(), [1, 4, 16, 20]);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::Dropout;

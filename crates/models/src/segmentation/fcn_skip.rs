@@ -5,6 +5,22 @@
 //!
 //! Unlike the published networks it has no fully connected layers turned into convolutions, maps are padded so that
 //! they need no crop, the skips are not scaled down, and the last upsampling is fixed bilinear interpolation.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::classification::ClassifierConfig;
+//! use firesight_models::segmentation::SegmenterArchitecture;
+//! use firesight_models::segmentation::fcn_skip::{FcnSkip, FcnSkipConfig};
+//!
+//! let (backbone, device) = (ClassifierConfig::named("resnet20")?, Device::default());
+//! let config = FcnSkipConfig { backbone, ..Default::default() };
+//! let model = FcnSkip::new(&config, 3, 4, &device)?;
+//! let logits = model.forward(Tensor::zeros([1, 3, 18, 21], &device));
+//! assert_eq!(logits.dims(), [1, 4, 18, 21]);
+//! let deeper = FcnSkipConfig { skips: 3, ..config };
+//! assert!(FcnSkip::new(&deeper, 3, 4, &device).is_err()); // there are three stages
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::Dropout;

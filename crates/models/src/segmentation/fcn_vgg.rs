@@ -6,6 +6,17 @@
 //! The image is padded by 100 zeros, poolings round up, and every fusion crops, as published, so any size of image
 //! works. The skips are scaled by 0.01 and 0.0001 ("at-once" training). Keys are torchvision's for the convolutions
 //! (`features.0.weight`) and the published layer names for the rest (`fc6`, `score_fr`, `upscore8`).
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::segmentation::SegmenterConfig;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = SegmenterConfig::named("fcn8s")?;
+//! let model = config.init(3, 21, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 134_489_759);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};

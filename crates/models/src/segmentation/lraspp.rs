@@ -1,5 +1,16 @@
 //! LR-ASPP (Howard et al., "Searching for MobileNetV3", <https://arxiv.org/abs/1905.02244>, section 6.4): the last
 //! map, gated by its mean, joined with a finer one; as torchvision's `lraspp_mobilenet_v3_large`.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use firesight_models::segmentation::SegmenterConfig;
+//! use firesight_models::weights::parameter_count;
+//!
+//! let config = SegmenterConfig::named("lraspp_mobilenet_v3_large")?;
+//! let model = config.init(3, 21, &Device::default())?;
+//! assert_eq!(parameter_count(&model), 3_221_538);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

@@ -1,5 +1,18 @@
 //! Segmenters, networks that give a class to every pixel, one file per architecture, behind one enum that a recipe
 //! names. State-dict keys are torchvision's where it has the network.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::segmentation::SegmenterConfig;
+//!
+//! let config = r#"{"unet": {"channels": [4, 8, 16]}}"#;
+//! let config: SegmenterConfig = serde_json::from_str(config).unwrap();
+//! let device = Device::default();
+//! let model = config.init(3, 5, &device)?; // RGB images, five classes
+//! let logits = model.forward(Tensor::zeros([1, 3, 37, 32], &device));
+//! assert_eq!(logits.dims(), [1, 5, 37, 32]);
+//! # Ok::<(), firesight_models::ModelError>(())
+//! ```
 
 mod body;
 pub mod deeplabv3;

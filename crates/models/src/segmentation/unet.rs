@@ -4,6 +4,19 @@
 //!
 //! Unlike the paper's, its convolutions are padded, so that the output has the image's size, and are followed by
 //! batch normalisation; widths and depth are the recipe's.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use firesight_models::segmentation::SegmenterArchitecture;
+//! use firesight_models::segmentation::unet::{Unet, UnetConfig};
+//!
+//! let config = UnetConfig { channels: vec![4, 8, 16], ..Default::default() };
+//! assert_eq!(config.minimum(), 4); // two halvings
+//! let device = Device::default();
+//! let model = Unet::new(&config, 1, 2, &device);
+//! let logits = model.forward(Tensor::zeros([1, 1, 30, 33], &device));
+//! assert_eq!(logits.dims(), [1, 2, 30, 33]);
+//! ```
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d, ConvTranspose2dConfig};

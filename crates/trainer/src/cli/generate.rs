@@ -69,7 +69,7 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
     set_kernels(predictor.recipe());
     let generator = predictor.generator().map_err(usage)?;
     let conditions = conditions(&args, generator)?;
-    let (z, columns) = vectors(&args, generator.latent());
+    let (z, columns) = vectors(&args, generator.latent(), conditions.len());
     let conditions: Vec<usize> = match args.interpolate {
         // The class stays the same on the whole way.
         Some(steps) => {
@@ -127,11 +127,11 @@ fn conditions(args: &GenerateArgs, generator: &Generator) -> anyhow::Result<Vec<
 }
 
 /// The latent vectors one behind the other, and the columns of a grid of their images.
-fn vectors(args: &GenerateArgs, latent: usize) -> (Vec<f32>, usize) {
+fn vectors(args: &GenerateArgs, latent: usize, classes: usize) -> (Vec<f32>, usize) {
     let count = args.count as usize;
     let draw = |count| latent::draw(args.seed, 0, count, latent, args.truncation);
     match args.interpolate {
-        None => (draw(count), (count as f64).sqrt().ceil() as usize),
+        None => (draw(count), pictures::columns(count, classes)),
         Some(steps) => {
             let steps = steps as usize;
             let ends = draw(2 * count);

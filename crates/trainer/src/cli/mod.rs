@@ -1,4 +1,15 @@
 //! The commands. Each is one file: its arguments, and a function that does it.
+//!
+//! ```
+//! use clap::Parser;
+//! use clap::error::ErrorKind;
+//! use trainer::cli::{Cli, Usage, usage};
+//!
+//! assert!(Cli::try_parse_from(["trainer", "train", "digits.toml", "--set", "epochs=3"]).is_ok());
+//! let unknown = Cli::try_parse_from(["trainer", "learn"]).unwrap_err();
+//! assert_eq!(unknown.kind(), ErrorKind::InvalidSubcommand);
+//! assert!(usage(std::io::Error::other("no such folder")).is::<Usage>()); // exit code 2
+//! ```
 
 mod check;
 mod devices;

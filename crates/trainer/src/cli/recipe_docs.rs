@@ -1,4 +1,9 @@
 //! `trainer recipe-docs`: the reference of all recipe keys, made from the types.
+//!
+//! ```
+//! let reference = trainer::cli::recipe_docs::text();
+//! assert!(reference.contains("| `batch-size` |"));
+//! ```
 
 use super::End;
 use crate::recipe::Recipe;

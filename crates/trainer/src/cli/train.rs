@@ -10,7 +10,9 @@ use firesight_report::environment::{Environment, Split, now};
 use super::{DeviceArgs, End, RecipeArgs, Usage, usage};
 use crate::card::ModelCard;
 use crate::device::{self, NamedDevice};
-use crate::engine::{Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task};
+use crate::engine::{
+    Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task, best_metric,
+};
 use crate::experiment::{Experiment, data_root};
 use crate::recipe::{self, KernelChoice, Recipe, Schedule};
 use crate::results;
@@ -160,12 +162,7 @@ impl Session {
             .into());
         }
         let total = (steps * recipe.epochs).min(recipe.max_steps.unwrap_or(u64::MAX));
-        let (main, goal) = task.main_metric();
-        let best = &recipe.checkpoint.best;
-        let goal = best
-            .goal
-            .or_else(|| task.goal(best.metric.as_deref().unwrap_or(main)))
-            .unwrap_or(goal);
+        let (_, goal) = best_metric(&recipe.checkpoint.best, task.as_ref());
         let mut engine = Engine {
             config: EngineConfig {
                 seed: recipe.seed,

@@ -3,6 +3,26 @@
 //! The loop owns epochs, the schedule, accumulation, evaluation, early stopping, checkpoints and the
 //! answer to signals. A [`Task`] owns networks and losses; it may step several networks in one
 //! training step. What happens is told as [`Event`]s, which sinks turn into progress bars and files.
+//!
+//! ```
+//! use trainer::device;
+//! use trainer::engine::Step;
+//! use trainer::experiment::Experiment;
+//!
+//! let recipe = "
+//!     epochs = 1
+//!     data = { source = { digits = {} }, batch-size = 64, workers = 0 }
+//!     task = { classification = { model = { cnn = { channels = [4] } } } }
+//!     optimizer = { sgd = {} }
+//! ";
+//! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
+//! let experiment = Experiment::open(recipe, ".".as_ref())?;
+//! let mut task = experiment.task(&device::select(Some("cpu"))?, None)?;
+//! let batch = experiment.train_loader()?.epoch(0, 0).next().unwrap()?;
+//! let report = task.train_batch(batch, &Step { rate: 0.1, update: true })?;
+//! assert!(report.samples == 64 && report.gradient_norm.is_some());
+//! # anyhow::Ok(())
+//! ```
 
 mod checkpoint;
 mod ema;
@@ -12,6 +32,7 @@ pub mod parameters;
 mod progress;
 mod run;
 mod signals;
+mod spent;
 
 use std::collections::BTreeMap;
 
@@ -26,8 +47,9 @@ pub use network::{
 };
 pub use optimizer::Optimizer;
 pub use progress::{BestScore, Finish, Progress};
-pub use run::{Engine, EngineConfig, EngineError, Outcome};
+pub use run::{Engine, EngineConfig, EngineError, Outcome, best_metric};
 pub use signals::{Signal, StopSignal};
+pub use spent::Spent;
 
 use crate::recipe::Goal;
 

@@ -2,6 +2,23 @@
 //!
 //! Burn's parameter ids are random per construction, so nothing that is written to a file is keyed by
 //! them: a parameter goes by its PyTorch name.
+//!
+//! ```
+//! use burn::nn::LinearConfig;
+//! use burn::optim::GradientsParams;
+//! use burn::tensor::Tensor;
+//! use trainer::engine::parameters::{GradientChange, gradient_norm, map_gradients};
+//!
+//! let device = trainer::device::select(Some("cpu"))?.device;
+//! let training = device.clone().autodiff();
+//! let linear = LinearConfig::new(2, 1).with_bias(false).init(&training);
+//! let loss = linear.forward(Tensor::<2>::from_floats([[3.0, 4.0]], &training)).sum();
+//! let gradients = GradientsParams::from_grads(loss.backward(), &linear); // the input: 3 and 4
+//! assert_eq!(gradient_norm(&linear, &gradients, &device), 5.0);
+//! let halved = map_gradients(&linear, gradients, GradientChange::Scale(0.5));
+//! assert_eq!(gradient_norm(&linear, &halved, &device), 2.5);
+//! # anyhow::Ok(())
+//! ```
 
 use std::collections::HashSet;
 

@@ -10,9 +10,9 @@ use firesight_data::loader::Loader;
 
 use super::{
     BestScore, Checkpoint, CheckpointError, CheckpointStore, Evaluation, Event, Finish,
-    NonFiniteGradient, Progress, Signal, Sink, Step, StopSignal, Task, Weights,
+    NonFiniteGradient, Progress, Signal, Sink, Spent, Step, StopSignal, Task, Weights,
 };
-use crate::recipe::{CheckpointConfig, EarlyStopping, EvaluateConfig, Goal, Schedule};
+use crate::recipe::{Best, CheckpointConfig, EarlyStopping, EvaluateConfig, Goal, Schedule};
 
 /// What the loop itself is told by the recipe.
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ pub struct Outcome {
     pub stopped: Option<Signal>,
     /// The last evaluation of this session.
     pub evaluation: Option<Evaluation>,
+    /// Where the time of this session went.
+    pub spent: Spent,
 }
 
 /// Why a run failed.
@@ -144,18 +146,11 @@ impl Engine<'_> {
         mut checkpoint: Checkpoint,
     ) -> Result<Progress, EngineError> {
         for network in task.networks_mut() {
-            let mismatch = |reason: String| EngineError::Mismatch {
-                path: path.to_owned(),
-                network: network.name().to_owned(),
-                reason,
-            };
-            let state = checkpoint
-                .networks
-                .remove(network.name())
-                .ok_or_else(|| mismatch("it is not in the checkpoint".into()))?;
             let name = network.name().to_owned();
-            network
-                .load_state(state)
+            let state = checkpoint.networks.remove(&name);
+            state
+                .ok_or_else(|| "it is not in the checkpoint".to_owned())
+                .and_then(|state| network.load_state(state))
                 .map_err(|reason| EngineError::Mismatch {
                     path: path.to_owned(),
                     network: name,
@@ -192,6 +187,7 @@ struct Session<'a, 'b> {
     goal: Goal,
     last_evaluation: Option<Evaluation>,
     saved_at: Option<(u64, u64, usize)>,
+    spent: Spent,
 }
 
 impl<'a, 'b> Session<'a, 'b> {
@@ -201,13 +197,7 @@ impl<'a, 'b> Session<'a, 'b> {
         progress: Progress,
         sink: &'b mut dyn Sink,
     ) -> Self {
-        let best = &engine.config.checkpoint.best;
-        let (main, main_goal) = task.main_metric();
-        let metric = best.metric.clone().unwrap_or_else(|| main.to_owned());
-        let goal = best
-            .goal
-            .or_else(|| task.goal(&metric))
-            .unwrap_or(main_goal);
+        let (metric, goal) = best_metric(&engine.config.checkpoint.best, task);
         if let Some(plateau) = &progress.plateau {
             engine.schedule.load_state(plateau.clone());
         }
@@ -223,6 +213,7 @@ impl<'a, 'b> Session<'a, 'b> {
             goal,
             last_evaluation: None,
             saved_at: None,
+            spent: Spent::default(),
         }
     }
 
@@ -261,13 +252,7 @@ impl<'a, 'b> Session<'a, 'b> {
             self.progress.finished = self.after_step(batches)?;
         }
         if self.progress.finished.is_some() {
-            self.save(false, true)?;
-            let (progress, evaluation) = (self.progress, self.last_evaluation);
-            return Ok(Outcome {
-                progress,
-                stopped: None,
-                evaluation,
-            });
+            return self.close(None);
         }
         while self.progress.epoch < epochs {
             if let Some(finish) = self.epoch(batches)? {
@@ -286,11 +271,19 @@ impl<'a, 'b> Session<'a, 'b> {
             None => self.stopped(),
             Some(_) => None,
         };
+        self.close(stopped)
+    }
+
+    /// Saves the end of the session and says where its time went.
+    fn close(mut self, stopped: Option<Signal>) -> Result<Outcome, EngineError> {
         self.save(false, true)?;
+        self.spent.total = self.started.elapsed().as_secs_f64();
+        self.emit(&Event::Note(format!("time: {}", self.spent)))?;
         Ok(Outcome {
             progress: self.progress,
             stopped,
             evaluation: self.last_evaluation,
+            spent: self.spent,
         })
     }
 
@@ -307,9 +300,9 @@ impl<'a, 'b> Session<'a, 'b> {
         let mut stream = loader
             .epoch(self.progress.epoch, self.progress.batch)
             .peekable();
-        while let Some(batch) = stream.next() {
+        while let Some(batch) = Spent::timed(&mut self.spent.data, || stream.next()) {
             let batch = batch?;
-            let last = stream.peek().is_none();
+            let last = Spent::timed(&mut self.spent.data, || stream.peek().is_none());
             let number = self.progress.batch;
             let update = (number + 1).is_multiple_of(accumulate) || last;
             rate = self.rate();
@@ -373,12 +366,13 @@ impl<'a, 'b> Session<'a, 'b> {
         // resumed run draws what an unstopped one does.
         let place = (self.progress.epoch << 32) | self.progress.batch as u64;
         self.engine.device.seed(mix(self.engine.config.seed, place));
-        let report = self.task.train_batch(batch, &step).map_err(|source| {
-            EngineError::NonFiniteGradient {
-                step: number,
-                rate: step.rate,
-                source,
-            }
+        let report = Spent::timed(&mut self.spent.steps, || {
+            self.task.train_batch(batch, &step)
+        });
+        let report = report.map_err(|source| EngineError::NonFiniteGradient {
+            step: number,
+            rate: step.rate,
+            source,
         })?;
         let parts = report.parts.iter().map(|(name, value)| (*name, *value));
         let bad = parts
@@ -486,9 +480,10 @@ impl<'a, 'b> Session<'a, 'b> {
             }
             failed.is_none() && stop.received().is_none()
         };
-        let evaluation = self
-            .task
-            .evaluate(weights, &mut loader.epoch(0, 0), &mut watch, None)?;
+        let evaluation = Spent::timed(&mut self.spent.evaluation, || {
+            let mut batches = loader.epoch(0, 0);
+            self.task.evaluate(weights, &mut batches, &mut watch, None)
+        })?;
         if let Some(error) = failed {
             return Err(EngineError::Sink(error));
         }
@@ -563,22 +558,32 @@ impl<'a, 'b> Session<'a, 'b> {
         }
         self.progress.seconds = self.seconds();
         self.progress.plateau = Some(self.engine.schedule.state());
-        let networks = self.task.networks();
-        let networks = networks
-            .into_iter()
-            .map(|network| (network.name().to_owned(), network.state()));
-        let checkpoint = Checkpoint {
-            progress: self.progress.clone(),
-            networks: networks.collect(),
-        };
-        let path = self
-            .engine
-            .checkpoints
-            .save(&checkpoint, &self.engine.config.files, best)?;
+        let path = Spent::timed(&mut self.spent.saving, || {
+            let networks = self.task.networks().into_iter();
+            let checkpoint = Checkpoint {
+                progress: self.progress.clone(),
+                networks: networks
+                    .map(|network| (network.name().to_owned(), network.state()))
+                    .collect(),
+            };
+            let engine = &*self.engine;
+            engine
+                .checkpoints
+                .save(&checkpoint, &engine.config.files, best)
+        })?;
         self.saved_at = Some(position);
         let step = self.progress.step;
         self.emit(&Event::Saved { path: &path, step })
     }
+}
+
+/// The metric that names the best checkpoint, and its goal: what the recipe says goes before what the task
+/// knows.
+pub fn best_metric(best: &Best, task: &dyn Task) -> (String, Goal) {
+    let (main, main_goal) = task.main_metric();
+    let metric = best.metric.clone().unwrap_or_else(|| main.to_owned());
+    let goal = best.goal.or_else(|| task.goal(&metric));
+    (metric, goal.unwrap_or(main_goal))
 }
 
 /// Optimizer steps between two logged ones: about twenty an epoch, and no rarer than every hundred.

@@ -1,12 +1,27 @@
 //! A trained model in use: weights, preprocessing and class names in one thing.
 //!
-//! ```no_run
+//! ```
+//! # use clap::Parser;
 //! use trainer::{device, predictor::Predictor};
 //!
-//! let predictor = Predictor::load("runs/digits-1".as_ref(), &device::select(None)?)?;
-//! let image = predictor.read("five.png".as_ref())?;
+//! # let folder = tempfile::tempdir()?;
+//! # let (recipe, run) = (folder.path().join("digits.toml"), folder.path().join("run"));
+//! # std::fs::write(&recipe, "
+//! #     epochs = 1
+//! #     max-steps = 2
+//! #     data = { source = { digits = {} }, batch-size = 64 }
+//! #     task = { classification = { model = { cnn = { channels = [4] } } } }
+//! #     optimizer = { sgd = { learning-rate = 0.1 } }
+//! # ")?;
+//! # let (recipe, out) = (recipe.display().to_string(), run.display().to_string());
+//! # trainer::cli::run(trainer::cli::Cli::parse_from(["trainer", "train", &recipe, "--out", &out]));
+//! // `run` is a run folder: `trainer train` made it.
+//! let predictor = Predictor::load(&run, &device::select(None)?)?;
+//! # let five = std::fs::read_dir(run.join("preview"))?.next().unwrap()?.path();
+//! let image = predictor.read(&five)?;
 //! let prediction = &predictor.classify(vec![image])?[0];
 //! println!("{} ({:.1} %)", prediction[0].name, 100.0 * prediction[0].probability);
+//! # assert_eq!(prediction.len(), 10);
 //! # anyhow::Ok(())
 //! ```
 

@@ -2,6 +2,24 @@
 //!
 //! Types that belong to another crate's subject (datasets, augmentations, models) live there; the
 //! settings of training live here. Defaults stand once, in each type's `Default`.
+//!
+//! ```
+//! use trainer::recipe;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("digits.toml");
+//! std::fs::write(&path, "
+//!     epochs = 2
+//!     data = { source = { digits = {} }, batch-size = 64 }
+//!     task = { classification = { model = { cnn = {} } } }
+//!     optimizer = { sgd = { learning-rate = 0.1 } }
+//! ")?;
+//! let recipe = recipe::read(&path, &["epochs=5".to_string()])?.value;
+//! assert_eq!((recipe.epochs, recipe.accumulate, recipe.optimizer.name()), (5, 1, "sgd"));
+//! let wrong = recipe::read(&path, &["data.batch-size=0".to_string()]).unwrap_err();
+//! assert!(wrong.to_string().contains("a batch of 0 images"));
+//! # anyhow::Ok(())
+//! ```
 
 mod checks;
 mod optimizer;
@@ -164,8 +182,9 @@ pub enum TaskConfig {
 pub enum InitConfig {
     /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
     Weights(String),
-    /// A published set of weights, for example `IMAGENET1K_V1`, from a file that was fetched before: the
-    /// folder `weights/` or the one that `FIRESIGHT_WEIGHTS` names is looked into for the published name.
+    /// A published set of weights, for example `IMAGENET1K_V1`: the file lies in the folder `weights/`, or in
+    /// the one that the environment variable `FIRESIGHT_WEIGHTS` names, and is fetched and verified if it
+    /// does not.
     Tag(String),
 }
 

@@ -1,4 +1,18 @@
 //! What happens in a run, shown on a terminal and written to the run folder.
+//!
+//! ```
+//! use trainer::engine::{Event, Sink};
+//! use trainer::sinks::{Files, Sinks, duration, metric};
+//!
+//! let run = tempfile::tempdir()?;
+//! let files = Files::create(run.path(), "epochs = 1", false)?;
+//! Sinks(vec![Box::new(files)]).event(&Event::Note("best checkpoint: step 300".into()))?;
+//! assert!(std::fs::read_to_string(run.path().join("log.txt"))?.contains("step 300"));
+//! assert_eq!(metric("top1", 0.9956), "99.56 %");
+//! assert_eq!(metric("loss", 0.25), "0.2500");
+//! assert_eq!(duration(7865.0), "2 h 11 min");
+//! # anyhow::Ok(())
+//! ```
 
 mod console;
 mod files;

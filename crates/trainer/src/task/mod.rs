@@ -1,5 +1,16 @@
 //! One file per kind of training: its table of the recipe, a [`TaskRecipe`], and its training, a
 //! [`crate::engine::Task`].
+//!
+//! ```
+//! use firesight_data::Label;
+//! use trainer::recipe::TaskConfig;
+//!
+//! let config: TaskConfig = serde_json::from_str(r#"{"classification": {"model": {"cnn": {}}}}"#)?;
+//! let task = config.table();
+//! assert_eq!((task.name(), task.needs()), ("classification", "one class per image"));
+//! assert!(task.takes(&Label::Class(3)) && !task.takes(&Label::None));
+//! # anyhow::Ok(())
+//! ```
 
 mod classification;
 mod detection;

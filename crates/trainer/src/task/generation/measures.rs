@@ -227,7 +227,7 @@ impl Measures<'_> {
             text: Vec::new(),
             pictures: vec![
                 (
-                    pictures::grid(&fixed, 8),
+                    pictures::grid(&fixed, task.columns()),
                     "From the fixed latent vectors".to_owned(),
                 ),
                 (

@@ -281,6 +281,11 @@ impl GenerationTask {
         latent::generate(generator, &z, &self.conditions, &device)
     }
 
+    /// The columns of a grid of the fixed images.
+    fn columns(&self) -> usize {
+        pictures::columns(FIXED, self.classes)
+    }
+
     /// The weights that pictures are made with: the average where there is one.
     fn weights(&self) -> Weights {
         match self.generator.has_ema() {
@@ -395,7 +400,7 @@ impl Task for GenerationTask {
         if let (true, Some(run)) = (draws, &self.run) {
             let folder = run.join(FOLDER);
             std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
-            let picture = pictures::grid(&pictures::images(samples.clone()), 8);
+            let picture = pictures::grid(&pictures::images(samples.clone()), self.columns());
             write_png(&picture, &folder.join(format!("step-{step:07}.png")))?;
         }
         if !watches {

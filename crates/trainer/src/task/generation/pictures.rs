@@ -39,6 +39,15 @@ pub fn images(tensor: Tensor<4>) -> Vec<Image> {
     rows.collect()
 }
 
+/// The columns of a grid of `count` images that go through `classes` classes in turn: one for each class, as far as
+/// that is legible, else about as many as rows.
+pub fn columns(count: usize, classes: usize) -> usize {
+    match classes {
+        2..=20 => classes,
+        _ => (count as f64).sqrt().ceil() as usize,
+    }
+}
+
 /// Images of one size in rows of `columns`; without images, a single pixel.
 pub fn grid(images: &[Image], columns: usize) -> Image {
     let Some(first) = images.first() else {
@@ -147,6 +156,15 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
     use firesight_data::mosaic::write_png;
+
+    #[test]
+    fn each_class_has_its_column() {
+        assert_eq!(
+            (columns(64, 10), columns(64, 0), columns(10, 1)),
+            (10, 8, 4)
+        );
+        assert_eq!(columns(9, 1000), 3);
+    }
 
     #[test]
     fn values_become_pixels_and_pixels_a_grid() {

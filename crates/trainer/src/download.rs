@@ -1,0 +1,92 @@
+//! Datasets and weights that a recipe asks for by name, fetched where the person can see it.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use firesight_data::DataError;
+use firesight_data::download::{Kind, Progress, Remote, fetch};
+use firesight_models::tags::Tag;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// The environment variable that names the folder of published weights.
+const WEIGHTS: &str = "FIRESIGHT_WEIGHTS";
+
+/// Runs what fetches files, with a bar on a terminal and a line for each file elsewhere.
+///
+/// # Errors
+/// Those of `work`.
+///
+/// ```
+/// use firesight_data::download::Progress;
+///
+/// let fetched = trainer::download::shown(|progress| {
+///     let url = "https://example.org/data.bin";
+///     progress(Progress { url, done: 0, total: Some(10) });
+///     progress(Progress { url, done: 10, total: Some(10) });
+///     Ok(10)
+/// });
+/// assert_eq!(fetched.unwrap(), 10);
+/// ```
+pub fn shown<T>(
+    work: impl FnOnce(&mut dyn FnMut(Progress<'_>)) -> Result<T, DataError>,
+) -> Result<T, DataError> {
+    let terminal = std::io::stderr().is_terminal();
+    let style = ProgressStyle::with_template(
+        "{msg} {bar:28} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+    )
+    .expect("the template is a constant");
+    let mut bar: Option<(String, ProgressBar)> = None;
+    let result = work(&mut |progress| {
+        if bar.as_ref().is_none_or(|(url, _)| url != progress.url) {
+            if let Some((_, old)) = bar.take() {
+                old.finish_and_clear();
+            }
+            let size = match progress.total {
+                Some(total) => format!(" ({})", indicatif::HumanBytes(total)),
+                None => String::new(),
+            };
+            let new = match terminal {
+                true => ProgressBar::no_length().with_style(style.clone()),
+                false => ProgressBar::hidden(),
+            };
+            match terminal {
+                true => new.println(format!("fetching {}{size}", progress.url)),
+                false => eprintln!("fetching {}{size}", progress.url),
+            }
+            let name = progress.url.rsplit('/').next().unwrap_or(progress.url);
+            new.set_message(name.to_owned());
+            bar = Some((progress.url.to_owned(), new));
+        }
+        if let Some((_, bar)) = &bar {
+            if let Some(total) = progress.total {
+                bar.set_length(total);
+            }
+            bar.set_position(progress.done);
+        }
+    });
+    if let Some((_, bar)) = bar {
+        bar.finish_and_clear();
+    }
+    result
+}
+
+/// The file of published weights, fetched unless it is there: in the folder that the environment variable
+/// `FIRESIGHT_WEIGHTS` names, or in `weights` below the working directory.
+///
+/// # Errors
+/// A transfer that fails or brings another content than the published digits of the SHA-256 say.
+pub fn weights(tag: &Tag) -> Result<PathBuf, DataError> {
+    let folder = std::env::var_os(WEIGHTS).unwrap_or_else(|| "weights".into());
+    let folder = Path::new(&folder);
+    let path = folder.join(tag.file);
+    if !path.exists() {
+        let remote = Remote {
+            url: tag.url(),
+            sha256: tag.sha256_prefix.to_owned(),
+            bytes: None,
+            kind: Kind::File,
+        };
+        shown(|progress| fetch(&remote, folder, progress))?;
+    }
+    Ok(path)
+}
