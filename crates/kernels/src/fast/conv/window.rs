@@ -594,42 +594,6 @@ unsafe fn split_row<S: Simd, const STEP: usize>(
     }
 }
 
-/// `target[u] = row[first + u * stride]`, zero outside of the row.
-#[inline]
-pub(super) fn fill_row(row: Option<&[f32]>, first: isize, stride: usize, target: &mut [f32]) {
-    let Some(row) = row else {
-        return target.fill(0.0);
-    };
-    let count = target.len();
-    let lo = if first < 0 {
-        first.unsigned_abs().div_ceil(stride).min(count)
-    } else {
-        0
-    };
-    let room = row.len() as isize - first;
-    let hi = if room <= 0 {
-        lo
-    } else {
-        (room as usize).div_ceil(stride).min(count).max(lo)
-    };
-    target[..lo].fill(0.0);
-    target[hi..].fill(0.0);
-    if lo == hi {
-        return;
-    }
-    let start = (first + (lo * stride) as isize) as usize;
-    if stride == 1 {
-        target[lo..hi].copy_from_slice(&row[start..start + hi - lo]);
-    } else {
-        for (target, value) in target[lo..hi]
-            .iter_mut()
-            .zip(row[start..].iter().step_by(stride))
-        {
-            *target = *value;
-        }
-    }
-}
-
 simd_dispatch! {
     /// Packs one vector of columns for every channel and tap.
     ///
