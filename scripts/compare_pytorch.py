@@ -107,6 +107,28 @@ def mobilenet():
     return torchvision.models.mobilenet_v2(num_classes=10)
 
 
+def segmenter(batch):
+    """An FCN over a ResNet-18 on images of 256x256, the loss averaged over pixels."""
+    import torch, torchvision
+    from torchvision.models._utils import IntermediateLayerGetter
+    from torchvision.models.segmentation.fcn import FCN, FCNHead
+
+    body = IntermediateLayerGetter(torchvision.models.resnet18(), {"layer4": "out"})
+    model = FCN(body, FCNHead(512, 21)).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    x = torch.randn(batch, 3, 256, 256)
+    targets = (torch.arange(batch * 256 * 256) // 1000 % 21).view(batch, 256, 256)
+
+    def run():
+        optimizer.zero_grad(set_to_none=True)
+        loss = torch.nn.functional.cross_entropy(model(x)["out"], targets)
+        loss.item()
+        loss.backward()
+        optimizer.step()
+
+    return run
+
+
 def dcgan(batch):
     """The discriminator's step on real and generated images, then the generator's (as speed/dcgan.rs)."""
     import torch
@@ -205,6 +227,7 @@ CASES = {
     "train resnet18-cifar 64": lambda: classifier(resnet18_cifar, 3, 32, 64),
     "train resnet20 128": lambda: classifier(lambda: own("resnet20"), 3, 32, 128),
     "train mobilenet_v2 64": lambda: classifier(mobilenet, 3, 32, 64),
+    "train fcn-resnet18 2": lambda: segmenter(2),
     "train dcgan 32": lambda: dcgan(32),
     "optimizer sgd": lambda: optimizer(lambda o, p: o.SGD(p, lr=1e-4, momentum=0.9, weight_decay=5e-4)),
     "optimizer adam": lambda: optimizer(lambda o, p: o.Adam(p, lr=1e-4)),

@@ -363,6 +363,7 @@ mod tests {
             class: 1,
             crowd: false,
             difficult: false,
+            cover: 1.0,
         };
         let labels = vec![
             Label::None,

@@ -51,6 +51,9 @@ pub struct BoxLabel {
     pub crowd: bool,
     /// Marked as difficult (Pascal VOC), left out of the score.
     pub difficult: bool,
+    /// The share of the box that the object itself covers, 1 unless the dataset says otherwise (COCO's `area`). It
+    /// decides between small, medium and large objects in the score.
+    pub cover: f32,
 }
 
 /// What is known about an image.

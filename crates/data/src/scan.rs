@@ -582,6 +582,7 @@ mod tests {
             class: 1,
             crowd: false,
             difficult: false,
+            cover: 1.0,
         }])
     }
 

@@ -251,6 +251,7 @@ mod tests {
             class: 0,
             crowd: false,
             difficult: false,
+            cover: 1.0,
         };
         Sample {
             image: Image {

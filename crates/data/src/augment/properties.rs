@@ -120,6 +120,7 @@ fn case(rng: &mut ChaCha8Rng) -> Case {
         class: 7,
         crowd: false,
         difficult: true,
+        cover: 1.0,
     }];
     let image = Image {
         width,

@@ -126,6 +126,8 @@ struct AnnotationEntry {
     image_id: u64,
     category_id: u64,
     bbox: Vec<f64>,
+    /// Of the object's outline, in pixels.
+    area: Option<f64>,
     #[serde(default)]
     iscrowd: Flag,
 }
@@ -153,6 +155,7 @@ struct Object {
     class: usize,
     xyxy: [f64; 4],
     crowd: bool,
+    cover: f32,
 }
 
 /// One part of a dataset.
@@ -254,6 +257,7 @@ impl Coco {
                 class,
                 xyxy: [x, y, x + w, y + h],
                 crowd: matches!(annotation.iscrowd, Flag::Number(1..) | Flag::Bool(true)),
+                cover: cover(annotation.area, w * h),
             });
         }
         Ok(Self {
@@ -295,10 +299,21 @@ impl Coco {
                     class: object.class,
                     crowd: object.crowd,
                     difficult: false,
+                    cover: object.cover,
                 });
             }
         }
         Ok(boxes)
+    }
+}
+
+/// The share of a box of `of` pixels that an object of `area` pixels covers; all of it where that is not known.
+fn cover(area: Option<f64>, of: f64) -> f32 {
+    let share = area.map_or(1.0, |area| area / of);
+    if share.is_finite() && share >= 0.0 {
+        share as f32
+    } else {
+        1.0
     }
 }
 
@@ -394,7 +409,7 @@ mod tests {
 
     const GOOD: &str = r#"{"images": [{"id": 9, "file_name": "a.png"}, {"id": 4, "file_name": "b.png"}],
         "categories": [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}],
-        "annotations": [{"id": 1, "image_id": 9, "category_id": 7, "bbox": [1, 2, 3.5, 4], "iscrowd": 1, "area": 5},
+        "annotations": [{"id": 1, "image_id": 9, "category_id": 7, "bbox": [1, 2, 3.5, 4], "iscrowd": 1, "area": 3.5},
                         {"id": 2, "image_id": 9, "category_id": 3, "bbox": [0, 0, 20, 10]}]}"#;
 
     fn dataset(text: &str) -> (tempfile::TempDir, CocoConfig) {
@@ -436,6 +451,7 @@ mod tests {
             ([1.0, 2.0, 4.5, 6.0], 1, true)
         );
         assert_eq!((boxes[1].class, boxes[1].crowd), (0, false));
+        assert_eq!((boxes[0].cover, boxes[1].cover), (0.25, 1.0));
         assert_eq!(source.read(1).unwrap().label, Label::Boxes(vec![]));
         assert!(
             source.remarks()[0]

@@ -236,6 +236,7 @@ impl Scenes {
                 class: digit.label.into(),
                 crowd: false,
                 difficult: false,
+                cover: 1.0,
             });
         }
         let mask = Mask {

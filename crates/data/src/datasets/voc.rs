@@ -363,6 +363,7 @@ impl Voc {
                     class,
                     crowd: false,
                     difficult: object.difficult,
+                    cover: 1.0,
                 });
             }
         }

@@ -385,6 +385,7 @@ mod tests {
             class: 3,
             crowd: true,
             difficult: false,
+            cover: 1.0,
         }];
         let image = Image {
             width,
@@ -675,6 +676,7 @@ mod tests {
             class: 0,
             crowd: false,
             difficult: false,
+            cover: 1.0,
         };
         sample.label = Label::Boxes(vec![
             label([5.0, 5.0, 5.5, 5.5]),

@@ -18,7 +18,7 @@
 //!
 //! let image = Image { width: 3, height: 1, channels: 1, pixels: vec![10, 20, 30] };
 //! let xyxy = [0.0, 0.0, 1.0, 1.0];
-//! let boxes = Label::Boxes(vec![BoxLabel { xyxy, class: 0, crowd: false, difficult: false }]);
+//! let boxes = Label::Boxes(vec![BoxLabel { xyxy, class: 0, crowd: false, difficult: false, cover: 1.0 }]);
 //! let mut canvas = Canvas::new(Sample { image, label: boxes });
 //! canvas.push(&Geometry::FlipHorizontal);
 //! let Sample { image, label: Label::Boxes(boxes) } = canvas.finish() else { unreachable!() };

@@ -24,6 +24,8 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use firesight_kernels::optim::{Adam, Sgd};
 use firesight_kernels::{self as kernels, Activation, Mode};
 use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};
+use firesight_models::segmentation::SegmenterConfig;
+use firesight_models::segmentation::fcn::FcnConfig;
 use optimizer::{Optimizer, gradients_of};
 
 /// A piece of work, made once and run again and again.
@@ -54,6 +56,7 @@ const CASES: &[Case] = &[
     case("train mobilenet_v2 64", || {
         classifier("mobilenet_v2", "", InputSpec::rgb(32), 64)
     }),
+    case("train fcn-resnet18 2", || segmenter(2)),
     case("train dcgan 32", || dcgan::step(32)),
     case("optimizer sgd", || update(SGD)),
     case("optimizer adam", || update(Adam::default())),
@@ -186,6 +189,29 @@ fn classifier(name: &str, options: &str, input: InputSpec, batch: usize) -> Resu
     let targets = Tensor::<1, Int>::from_ints(classes.as_slice(), &device).unsqueeze_dim::<2>(1);
     Ok(Box::new(move || {
         let log_p = log_softmax(model.forward(x.clone()), 1);
+        let loss = log_p.gather(1, targets.clone()).mean().neg();
+        assert!(loss.clone().into_scalar::<f32>().is_finite());
+        let gradients = gradients_of(loss, &model);
+        model = optimizer.step(model.clone(), gradients, 0.01);
+    }))
+}
+
+/// The same for an FCN over a ResNet-18 on images of 256x256, the loss averaged over pixels.
+fn segmenter(batch: usize) -> Result<Work, String> {
+    const CLASSES: usize = 21;
+    const SIDE: usize = 256;
+    let device = Device::flex().autodiff();
+    let config = SegmenterConfig::Fcn(FcnConfig::default());
+    let model = config.init(3, CLASSES, &device);
+    let mut model = model.map_err(|e| e.to_string())?;
+    let mut optimizer = Optimizer::new(SGD);
+    let x = random([batch, 3, SIDE, SIDE], &device);
+    let classes = (0..batch * SIDE * SIDE).map(|i| (i / 1000 % CLASSES) as i32);
+    let classes: Vec<i32> = classes.collect();
+    let targets = Tensor::<1, Int>::from_ints(classes.as_slice(), &device);
+    let targets = targets.reshape([batch, 1, SIDE, SIDE]);
+    Ok(Box::new(move || {
+        let log_p = log_softmax(model.forward_train(x.clone()).logits, 1);
         let loss = log_p.gather(1, targets.clone()).mean().neg();
         assert!(loss.clone().into_scalar::<f32>().is_finite());
         let gradients = gradients_of(loss, &model);

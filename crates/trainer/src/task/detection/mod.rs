@@ -231,12 +231,15 @@ impl Back {
 
 /// What is there and what was found, in the original image.
 fn image_boxes(label: &Label, found: &[Detection], back: &Back) -> ImageBoxes {
-    let truth = boxes(label).iter().map(|b| TrueBox {
-        bbox: xywh(back.restore(b.xyxy)),
-        class: b.class,
-        area: None,
-        crowd: b.crowd,
-        difficult: b.difficult,
+    let truth = boxes(label).iter().map(|b| {
+        let bbox = xywh(back.restore(b.xyxy));
+        TrueBox {
+            bbox,
+            class: b.class,
+            area: Some(f64::from(b.cover) * bbox[2] * bbox[3]),
+            crowd: b.crowd,
+            difficult: b.difficult,
+        }
     });
     let detected = found.iter().map(|d| DetectedBox {
         bbox: xywh(back.restore(d.xyxy)),
@@ -421,6 +424,7 @@ mod tests {
                     class: 0,
                     crowd: false,
                     difficult: false,
+                    cover: 1.0,
                 }]),
             };
             let prepared = Pipeline::new(prepare.clone())
@@ -441,6 +445,7 @@ mod tests {
             class: 2,
             crowd,
             difficult,
+            cover: 1.0,
         };
         let found = objects(&Label::Boxes(vec![
             label([0.0, 0.0, 4.0, 4.0], true, false),
