@@ -35,6 +35,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
+    if let Some(folder) = &dump {
+        std::fs::create_dir_all(folder)?;
+    }
     let pillow = pillow(&root)?;
     let limits = DecodeLimits::default();
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();

@@ -14,7 +14,7 @@ use crate::engine::{
     Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task, best_metric,
 };
 use crate::experiment::{Experiment, data_root};
-use crate::recipe::{self, KernelChoice, Recipe, Schedule};
+use crate::recipe::{self, KernelChoice, Recipe, Schedule, TaskConfig};
 use crate::results;
 use crate::run_folder::{RECIPE_FILE, RunFolder};
 use crate::sinks::{Console, Files, Sinks, duration, metric};
@@ -254,10 +254,19 @@ impl Session {
         if let Some(report) = report {
             eprintln!("report: {}", report.display());
         }
-        eprintln!("evaluate it on the test split:  cargo run --release -p trainer -- eval {shown}");
-        eprintln!(
-            "predict with it:                cargo run --release -p trainer -- predict {shown} IMAGE"
-        );
+        let command = |name: &str| format!("cargo run --release -p trainer -- {name} {shown}");
+        if self.experiment.splits.test.is_some() {
+            eprintln!("evaluate it on the test split:  {}", command("eval"));
+        }
+        match self.experiment.recipe.task {
+            TaskConfig::Generation(_) => {
+                eprintln!("make images with it:            {}", command("generate"));
+            }
+            _ => eprintln!(
+                "predict with it:                {} IMAGE",
+                command("predict")
+            ),
+        }
         Ok(End::Done)
     }
 }

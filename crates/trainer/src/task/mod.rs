@@ -34,11 +34,11 @@ pub(crate) use detection::{Back, metrics as detection_metrics};
 pub use detection::{DetectionConfig, DetectionTask};
 pub use generation::{GenerationConfig, GenerationTask};
 pub(crate) use generation::{latent, pictures};
-pub(crate) use segmentation::classes_of;
 pub use segmentation::{
     ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, PredictConfig,
     SegmentationConfig, SegmentationTask,
 };
+pub(crate) use segmentation::{classes_of, views};
 
 use crate::card::ModelCard;
 use crate::engine::{NetworkConfig, Task};

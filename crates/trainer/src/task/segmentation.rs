@@ -6,6 +6,7 @@
 
 mod loss;
 mod score;
+pub(crate) mod views;
 
 use burn::tensor::{Device, Tensor};
 use firesight_data::batch::Batch;
@@ -82,7 +83,7 @@ pub enum ClassWeights {
     Values(Vec<f64>),
 }
 
-/// How a trained segmenter is used on images.
+/// How a trained segmenter sees images, when it predicts and when it is measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PredictConfig {
@@ -237,6 +238,8 @@ pub struct SegmentationTask {
     loss: Vec<LossTerm>,
     class_weights: Option<Vec<f32>>,
     aux_weight: f64,
+    predict: PredictConfig,
+    minimum: usize,
     classes: Vec<String>,
     normalize: Normalize,
     device: Device,
@@ -276,6 +279,8 @@ impl SegmentationTask {
             loss: config.loss.clone(),
             class_weights,
             aux_weight: config.aux_weight,
+            predict: config.predict.clone(),
+            minimum: config.model.minimum(),
             classes: card.classes.clone(),
             normalize: normalize(setup.recipe, card.channels),
             device: device.clone(),
@@ -378,7 +383,7 @@ impl Task for SegmentationTask {
             let labels = std::mem::take(&mut batch.labels);
             let masks = masks(&labels);
             let (shape, values) = (batch.shape, batch.images.clone());
-            let logits = model.forward(images(&mut batch, &device));
+            let logits = self.seen(&model, images(&mut batch, &device));
             let counted = masks.iter().flat_map(|mask| &mask.classes);
             let counted = counted.filter(|class| **class != Mask::IGNORE).count();
             let loss = cross_entropy_pixels(logits.clone(), targets(&masks, &device), &plain);
@@ -405,6 +410,23 @@ impl Task for SegmentationTask {
 }
 
 impl SegmentationTask {
+    /// Scores of every pixel before the softmax, by the views that the recipe's `predict` asks for.
+    fn seen(&self, model: &Segmenter, x: Tensor<4>) -> Tensor<4> {
+        let one = PredictConfig {
+            overlap: self.predict.overlap,
+            ..PredictConfig::default()
+        };
+        if self.predict == one {
+            return model.forward(x);
+        }
+        let [_, _, height, width] = x.dims();
+        let size = [height, width];
+        // The softmax of logarithms gives the probabilities again.
+        views::probabilities(model, x, size, &self.predict, self.minimum)
+            .clamp_min(f32::MIN_POSITIVE)
+            .log()
+    }
+
     /// An image of a batch as it looks.
     fn picture(
         &self,

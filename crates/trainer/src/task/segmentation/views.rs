@@ -1,0 +1,156 @@
+//! Several views of an image, averaged: scales, the mirrored image, windows that are blended.
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Tensor, TensorData};
+use firesight_models::segmentation::Segmenter;
+use firesight_ops::{Interpolation, resize};
+
+use super::PredictConfig;
+
+/// The probabilities of every pixel, the mean of the settings' views.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`, normalised; it is seen at the size `base` times each scale, no side below `least`
+/// - output: `[N, classes, H, W]`
+pub(crate) fn probabilities(
+    model: &Segmenter,
+    x: Tensor<4>,
+    base: [usize; 2],
+    settings: &PredictConfig,
+    least: usize,
+) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    let mut views = Vec::new();
+    for scale in &settings.scales {
+        let side = |side: usize| ((side as f64 * scale).round() as usize).max(least).max(1);
+        let seen = to_size(x.clone(), base.map(side));
+        for flip in [false, true] {
+            if flip && !settings.flip {
+                continue;
+            }
+            let mirror = |t: Tensor<4>| if flip { t.flip([3]) } else { t };
+            let view = windows(mirror(seen.clone()), settings, least, |x| {
+                softmax(model.forward(x), 1)
+            });
+            views.push(to_size(mirror(view), [height, width]));
+        }
+    }
+    let count = views.len() as f64;
+    let sum = views.into_iter().reduce(|sum, view| sum + view);
+    sum.expect("the settings are checked to hold a scale")
+        .div_scalar(count)
+}
+
+fn to_size(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    resize(x, size, Interpolation::Bilinear, false)
+}
+
+/// Where windows of `tile` begin along a side, so that neighbours share at least `overlap` of a window.
+fn starts(side: usize, tile: usize, overlap: f64) -> Vec<usize> {
+    if side <= tile {
+        return vec![0];
+    }
+    let step = ((tile as f64 * (1.0 - overlap)).floor() as usize).max(1);
+    let count = (side - tile).div_ceil(step);
+    // Spread evenly: the last one ends at the edge.
+    (0..=count).map(|i| i * (side - tile) / count).collect()
+}
+
+/// The weight of a window's pixels along a side: it rises from the edges to the middle.
+fn ramp(side: usize) -> Vec<f32> {
+    let rise = |i: usize| (i.min(side - 1 - i) + 1) as f32;
+    (0..side).map(rise).collect()
+}
+
+/// Runs `see` on windows of an image and blends what it gives; on the whole image where no window is asked for or
+/// the image is no larger than one.
+///
+/// # Shapes
+/// - `x`: `[N, C, H, W]`
+/// - `see`: `[N, C, h, w]` to `[N, K, h, w]`
+/// - output: `[N, K, H, W]`
+fn windows(
+    x: Tensor<4>,
+    settings: &PredictConfig,
+    least: usize,
+    see: impl Fn(Tensor<4>) -> Tensor<4>,
+) -> Tensor<4> {
+    let [images, channels, height, width] = x.dims();
+    let tile = settings.tile.map_or(usize::MAX, |tile| tile.max(least));
+    if height <= tile && width <= tile {
+        return see(x);
+    }
+    let (high, wide) = (tile.min(height), tile.min(width));
+    let (down, across) = (ramp(high), ramp(wide));
+    let mut total = vec![0.0f32; height * width];
+    let mut sums: Vec<f32> = Vec::new();
+    let mut classes = 0;
+    let rows = starts(height, tile, settings.overlap);
+    let columns = starts(width, tile, settings.overlap);
+    for &top in &rows {
+        for &left in &columns {
+            let part = [0..images, 0..channels, top..top + high, left..left + wide];
+            let seen = see(x.clone().slice(part));
+            classes = seen.dims()[1];
+            sums.resize(images * classes * height * width, 0.0);
+            let seen: Vec<f32> = seen.into_data().iter::<f32>().collect();
+            for y in 0..high {
+                for x in 0..wide {
+                    let weight = down[y] * across[x];
+                    let at = (top + y) * width + left + x;
+                    total[at] += weight;
+                    for plane in 0..images * classes {
+                        let value = seen[(plane * high + y) * wide + x];
+                        sums[plane * height * width + at] += weight * value;
+                    }
+                }
+            }
+        }
+    }
+    for plane in sums.chunks_exact_mut(height * width) {
+        plane
+            .iter_mut()
+            .zip(&total)
+            .for_each(|(sum, total)| *sum /= total);
+    }
+    let shape = [images, classes, height, width];
+    Tensor::from_data(TensorData::new(sums, shape), &x.device())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn windows_cover_every_pixel_and_overlap_as_asked() {
+        for (side, tile, overlap) in [(10, 4, 0.0), (11, 4, 0.25), (100, 32, 0.5), (5, 4, 0.9)] {
+            let starts = starts(side, tile, overlap);
+            assert_eq!((starts[0], starts[starts.len() - 1]), (0, side - tile));
+            let step = tile - (tile as f64 * overlap).ceil() as usize;
+            let wide = starts
+                .windows(2)
+                .find(|pair| pair[1] - pair[0] > step.max(1));
+            assert_eq!(wide, None, "{side} {tile} {overlap}: {starts:?}");
+        }
+        assert_eq!(starts(4, 8, 0.5), [0]);
+    }
+
+    /// What does not look at neighbours gives the same in windows as at once.
+    #[test]
+    fn blending_leaves_a_pixelwise_function_as_it_is() {
+        let device = Device::flex();
+        let values: Vec<f32> = (0..2 * 2 * 13 * 17)
+            .map(|i| (i as f32 * 0.37).sin())
+            .collect();
+        let x = Tensor::<4>::from_data(TensorData::new(values, [2, 2, 13, 17]), &device);
+        let settings = PredictConfig {
+            tile: Some(6),
+            overlap: 0.3,
+            ..Default::default()
+        };
+        let blended = windows(x.clone(), &settings, 1, |x| x.mul_scalar(2.0));
+        let error = (blended - x.mul_scalar(2.0)).abs().max();
+        assert!(error.into_scalar::<f32>() < 1e-6);
+    }
+}
