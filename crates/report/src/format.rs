@@ -180,11 +180,19 @@ impl Metric {
         if let Some(class) = name.strip_prefix("class_iou.") {
             return share(format!("IoU, {class}"), "IoU by class");
         }
-        let mut label = name.replace('_', " ");
+        // What was measured on a number of samples ends in it: `precision_5000`.
+        let (stem, samples) = match name.rsplit_once('_') {
+            Some((stem, count)) if count.parse::<u64>().is_ok() => {
+                (stem, format!(" ({count} samples)"))
+            }
+            _ => (name, String::new()),
+        };
+        let mut label = stem.replace('_', " ");
         if let Some(first) = label.get(..1) {
             label = first.to_uppercase() + &label[1..];
         }
-        let last = name.rsplit('_').next().unwrap_or(name);
+        label += &samples;
+        let last = stem.rsplit('_').next().unwrap_or(stem);
         if [
             "accuracy",
             "precision",
@@ -193,6 +201,7 @@ impl Metric {
             "dice",
             "f1",
             "confidence",
+            "share",
         ]
         .contains(&last)
         {
@@ -285,6 +294,8 @@ mod tests {
         assert_eq!(label("ar100"), "AR100");
         assert_eq!(label("fid_5000"), "FID (5000 samples)");
         assert_eq!(label("mean_accuracy"), "Mean accuracy");
+        assert_eq!(label("precision_5000"), "Precision (5000 samples)");
+        assert!(Metric::of("recall_1000").share && Metric::of("least_class_share_1000").share);
         assert_eq!(label("voc_ap_11"), "VOC AP, 11 points");
         assert_eq!(label("class_iou.white cell"), "IoU, white cell");
         assert!(Metric::of("fw_iou").share && Metric::of("boundary_f1").share);
