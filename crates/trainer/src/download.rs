@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, bail};
 use firesight_data::DataError;
 use firesight_data::download::{Kind, Progress, Remote, fetch};
 use firesight_models::tags::Tag;
@@ -71,22 +72,29 @@ pub fn shown<T>(
 }
 
 /// The file of published weights, fetched unless it is there: in the folder that the environment variable
-/// `FIRESIGHT_WEIGHTS` names, or in `weights` below the working directory.
+/// `FIRESIGHT_WEIGHTS` names, or in `weights` below the working directory. Either way its content is the published
+/// one, as far as the published digits of its SHA-256 tell.
 ///
 /// # Errors
-/// A transfer that fails or brings another content than the published digits of the SHA-256 say.
-pub fn weights(tag: &Tag) -> Result<PathBuf, DataError> {
+/// A transfer that fails, a file that cannot be read, another content.
+pub fn weights(tag: &Tag) -> anyhow::Result<PathBuf> {
     let folder = std::env::var_os(WEIGHTS).unwrap_or_else(|| "weights".into());
     let folder = Path::new(&folder);
     let path = folder.join(tag.file);
-    if !path.exists() {
-        let remote = Remote {
-            url: tag.url(),
-            sha256: tag.sha256_prefix.to_owned(),
-            bytes: None,
-            kind: Kind::File,
-        };
-        shown(|progress| fetch(&remote, folder, progress))?;
+    if path.exists() {
+        let content = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        if !tag.matches(&content) {
+            let (path, prefix) = (path.display(), tag.sha256_prefix);
+            bail!("{path}: its SHA-256 does not begin with {prefix}");
+        }
+        return Ok(path);
     }
+    let remote = Remote {
+        url: tag.url(),
+        sha256: tag.sha256_prefix.to_owned(),
+        bytes: None,
+        kind: Kind::File,
+    };
+    shown(|progress| fetch(&remote, folder, progress))?;
     Ok(path)
 }

@@ -412,11 +412,10 @@ impl Task for SegmentationTask {
 impl SegmentationTask {
     /// Scores of every pixel before the softmax, by the views that the recipe's `predict` asks for.
     fn seen(&self, model: &Segmenter, x: Tensor<4>) -> Tensor<4> {
-        let one = PredictConfig {
-            overlap: self.predict.overlap,
-            ..PredictConfig::default()
-        };
-        if self.predict == one {
+        let PredictConfig {
+            tile, flip, scales, ..
+        } = &self.predict;
+        if tile.is_none() && !flip && *scales == [1.0] {
             return model.forward(x);
         }
         let [_, _, height, width] = x.dims();

@@ -407,17 +407,7 @@ pub(super) fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffe
                                 for i in 0..images {
                                     let padded = &padded[i * stack.plane()..];
                                     let (dy, pitch) = (&dy[i * step..], stack.pitch);
-                                    // SAFETY: the taps of every output lie in the stack.
-                                    unsafe {
-                                        tap_dots(
-                                            padded,
-                                            &offsets,
-                                            dy,
-                                            shape.size_out,
-                                            pitch,
-                                            totals,
-                                        );
-                                    }
+                                    tap_dots(padded, &offsets, dy, shape.size_out, pitch, totals);
                                 }
                                 continue;
                             }
@@ -635,66 +625,20 @@ unsafe fn taps_pass_with<S: Simd>(
     }
 }
 
-simd_dispatch! {
-    /// `totals[t] += sum over outputs of dy * planes[place + offset of t]`.
-    ///
-    /// # Safety
-    /// `planes` holds the reads of all outputs.
-    fn tap_dots(
-        planes: &[f32],
-        offsets: &[usize],
-        dy: &[f32],
-        size: [usize; 2],
-        pitch: usize,
-        totals: &mut [f64],
-    ) = tap_dots_with
-}
-
-#[inline(always)]
-unsafe fn tap_dots_with<S: Simd>(
+/// `totals[t] += sum over outputs of dy * planes[place + offset of t]`, and nothing between the rows' ends.
+fn tap_dots(
     planes: &[f32],
     offsets: &[usize],
     dy: &[f32],
-    size: [usize; 2],
+    [rows, cols]: [usize; 2],
     pitch: usize,
     totals: &mut [f64],
 ) {
-    let [rows, cols] = size;
-    let furthest = offsets.iter().max().unwrap_or(&0);
-    assert!(furthest + (rows - 1) * pitch + cols <= planes.len() && rows * cols <= dy.len());
-    assert_eq!(offsets.len(), totals.len());
-    let mut t = 0;
-    while t < offsets.len() {
-        macro_rules! dots {
-            ($count:literal) => {{
-                // SAFETY: the assertions above; lanes beyond a row's end are not read.
-                unsafe {
-                    let mut sums = [S::splat(0.0); $count];
-                    for y in 0..rows {
-                        let mut x = 0;
-                        while x < cols {
-                            let mask = S::mask(0, S::LANES.min(cols - x));
-                            let g = S::load_mask(dy.as_ptr().add(y * cols + x), mask);
-                            let from = planes.as_ptr().add(y * pitch + x);
-                            for (i, sum) in sums.iter_mut().enumerate() {
-                                let from = from.add(*offsets.get_unchecked(t + i));
-                                *sum = S::fma(g, S::load_mask(from, mask), *sum);
-                            }
-                            x += S::LANES;
-                        }
-                    }
-                    for (i, sum) in sums.into_iter().enumerate() {
-                        totals[t + i] += S::sum(sum) as f64;
-                    }
-                }
-                t += $count;
-            }};
-        }
-        match offsets.len() - t {
-            9.. => dots!(9),
-            5.. => dots!(5),
-            3.. => dots!(3),
-            _ => dots!(1),
+    for (total, offset) in totals.iter_mut().zip(offsets) {
+        for (y, dy) in dy.chunks_exact(cols).take(rows).enumerate() {
+            let planes = &planes[offset + y * pitch..][..cols];
+            let products = dy.iter().zip(planes).map(|(dy, x)| f64::from(dy * x));
+            *total += products.sum::<f64>();
         }
     }
 }
