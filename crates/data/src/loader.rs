@@ -34,7 +34,7 @@ use std::thread::JoinHandle;
 use crate::augment::{self, Pipeline};
 use crate::batch::{Batch, Mixing, mix};
 use crate::error::DataError;
-use crate::normalize::{Normalize, write_planes};
+use crate::normalize::{Line, Normalize, write_planes};
 use crate::random::{Domain, stream};
 use crate::sampling::{Sampler, Sampling};
 use crate::source::Source;
@@ -102,7 +102,7 @@ struct Inner {
     pipeline: Arc<Pipeline>,
     normalize: Normalize,
     /// The normalisation for 1 and for 3 channels; empty where it does not fit.
-    tables: [Vec<[f32; 256]>; 2],
+    lines: [Vec<Line>; 2],
     config: LoaderConfig,
     sampler: Sampler,
     skipped: Mutex<BTreeMap<usize, Skipped>>,
@@ -137,9 +137,9 @@ impl Loader {
             return Err(DataError::setting(key, problem));
         }
         let sampler = Sampler::new(&config.sampling, config.shuffle, &*source)?;
-        let tables = [1, 3].map(|c| {
+        let lines = [1, 3].map(|c| {
             if normalize.fits(c) {
-                normalize.tables(c)
+                normalize.lines(c)
             } else {
                 Vec::new()
             }
@@ -150,7 +150,7 @@ impl Loader {
                 source,
                 pipeline,
                 normalize,
-                tables,
+                lines,
                 config,
                 sampler,
                 skipped,
@@ -267,7 +267,7 @@ impl Job {
             source,
             pipeline,
             normalize,
-            tables,
+            lines,
             config,
             ..
         } = &*self.inner;
@@ -297,8 +297,8 @@ impl Job {
             );
             return Err(DataError::setting("augment", reason));
         }
-        let table = &tables[usize::from(image.channels == 3)];
-        if table.is_empty() {
+        let lines = &lines[usize::from(image.channels == 3)];
+        if lines.is_empty() {
             let reason = format!(
                 "{} means and {} deviations for {}, which has {} channel(s)",
                 normalize.mean.len(),
@@ -308,7 +308,7 @@ impl Job {
             );
             return Err(DataError::setting("normalize", reason));
         }
-        write_planes(image, table, &mut batch.images);
+        write_planes(image, lines, &mut batch.images);
         batch.shape[0] += 1;
         batch.labels.push(sample.label);
         batch.indices.push(index);

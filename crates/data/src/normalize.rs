@@ -76,19 +76,18 @@ impl Normalize {
             .all(|list| list.len() == 1 || list.len() == channels)
     }
 
-    /// The normalised value of each byte, for each channel.
-    pub(crate) fn tables(&self, channels: usize) -> Vec<[f32; 256]> {
-        let of = |list: &[f32], c: usize| if list.len() == 1 { list[0] } else { list[c] };
-        let table = |c| {
-            let mut table = [0.0; 256];
+    /// Factor and summand that take a byte to its normalised value, for each channel.
+    pub(crate) fn lines(&self, channels: usize) -> Vec<Line> {
+        let of =
+            |list: &[f32], c: usize| f64::from(if list.len() == 1 { list[0] } else { list[c] });
+        let line = |c| {
             let (mean, std) = (of(&self.mean, c), of(&self.std, c));
-            table
-                .iter_mut()
-                .enumerate()
-                .for_each(|(byte, value)| *value = (byte as f32 / 255.0 - mean) / std);
-            table
+            Line {
+                scale: (1.0 / (255.0 * std)) as f32,
+                shift: (-mean / std) as f32,
+            }
         };
-        (0..channels).map(table).collect()
+        (0..channels).map(line).collect()
     }
 
     /// The normalised image as `[C, H, W]`.
@@ -97,23 +96,77 @@ impl Normalize {
     /// Where [`Normalize::fits`] says no.
     pub fn apply(&self, image: &Image) -> Vec<f32> {
         let mut values = Vec::with_capacity(image.pixels.len());
-        write_planes(image, &self.tables(image.channels), &mut values);
+        write_planes(image, &self.lines(image.channels), &mut values);
         values
     }
 }
 
-/// Appends an image, sent through its tables, as planes: `[H, W, C]` bytes as `[C, H, W]` numbers.
-pub(crate) fn write_planes(image: &Image, tables: &[[f32; 256]], values: &mut Vec<f32>) {
-    match tables {
-        [only] => values.extend(image.pixels.iter().map(|&byte| only[usize::from(byte)])),
-        _ => {
-            // A plane at a time: the image is in the cache, and nothing is written twice.
-            let (pixels, _) = image.pixels.as_chunks::<3>();
-            for (c, table) in tables.iter().enumerate().take(3) {
-                values.extend(pixels.iter().map(|pixel| table[usize::from(pixel[c])]));
+/// The normalised value of a byte is `scale * byte + shift`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    scale: f32,
+    shift: f32,
+}
+
+impl Line {
+    #[inline(always)]
+    fn at(self, byte: u8) -> f32 {
+        self.scale * f32::from(byte) + self.shift
+    }
+}
+
+/// Appends an image as normalised planes: `[H, W, C]` bytes as `[C, H, W]` numbers, one line a channel.
+pub(crate) fn write_planes(image: &Image, lines: &[Line], values: &mut Vec<f32>) {
+    // Compiled for the vectors of several processors, of which this one's best are taken.
+    pulp::Arch::new().dispatch(Planes {
+        pixels: &image.pixels,
+        lines,
+        values,
+    });
+}
+
+struct Planes<'a> {
+    pixels: &'a [u8],
+    lines: &'a [Line],
+    values: &'a mut Vec<f32>,
+}
+
+impl pulp::WithSimd for Planes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        match self.lines {
+            [only] => write_plane(self.pixels.as_chunks::<1>().0, 0, *only, self.values),
+            lines => {
+                // A plane at a time: the image is in the cache, and nothing is written twice.
+                let pixels = self.pixels.as_chunks::<3>().0;
+                for (channel, line) in lines.iter().take(3).enumerate() {
+                    write_plane(pixels, channel, *line, self.values);
+                }
             }
         }
     }
+}
+
+/// Appends one channel.
+#[inline(always)]
+fn write_plane<const C: usize>(
+    pixels: &[[u8; C]],
+    channel: usize,
+    line: Line,
+    values: &mut Vec<f32>,
+) {
+    const BLOCK: usize = 64;
+    let (blocks, rest) = pixels.as_chunks::<BLOCK>();
+    for block in blocks {
+        let mut normalised = [0.0; BLOCK];
+        for (value, pixel) in normalised.iter_mut().zip(block) {
+            *value = line.at(pixel[channel]);
+        }
+        values.extend_from_slice(&normalised);
+    }
+    values.extend(rest.iter().map(|pixel| line.at(pixel[channel])));
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 ///
 /// Channels are 1 (grey) or 3 (RGB). Every reader of image files gives RGB; datasets that are grey by
 /// definition (IDX, digits) give 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     /// Width in pixels, at least 1.
     pub width: usize,
@@ -73,7 +73,7 @@ pub enum Label {
 }
 
 /// An image and its label.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// The picture.
     pub image: Image,

@@ -1,4 +1,4 @@
-//! Mirroring.
+//! Mirroring, sideways, upside down and on the diagonal.
 
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
@@ -52,6 +52,33 @@ impl Augmentation for VerticalFlip {
     fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
         if coin(rng, self.probability) {
             plan.geometry(Geometry::FlipVertical);
+        }
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        Problems::default().probability(self.probability).0
+    }
+}
+
+/// Mirrors on the diagonal: rows become columns, and width and height change places. With both flips it makes the eight
+/// symmetries of a square, for pictures that have no way up (from above, through a microscope).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Transpose {
+    /// How often, from 0 to 1.
+    pub probability: f64,
+}
+
+impl Default for Transpose {
+    fn default() -> Self {
+        Transpose { probability: 0.5 }
+    }
+}
+
+impl Augmentation for Transpose {
+    fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
+        if coin(rng, self.probability) {
+            plan.geometry(Geometry::Transpose);
         }
     }
 

@@ -44,7 +44,7 @@ pub use colour::{
 pub use crop::{CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop};
 pub use erase::{Erase, EraseValue, RandomErasing};
 pub use filter::{Blur, GaussianBlur, GaussianNoise, Noise};
-pub use flip::{HorizontalFlip, VerticalFlip};
+pub use flip::{HorizontalFlip, Transpose, VerticalFlip};
 pub use objects::{IouCrop, ScaleJitter, ZoomOut};
 pub use perspective::Perspective;
 pub(crate) use pipeline::check;
@@ -92,7 +92,7 @@ macro_rules! augmentations {
 }
 
 augmentations! {
-    HorizontalFlip, VerticalFlip,
+    HorizontalFlip, VerticalFlip, Transpose,
     Rotate, Translate, Scale, Shear, Perspective,
     CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop,
     Resize, ResizeShortest, RandomResizeShortest, Letterbox,

@@ -26,6 +26,7 @@ fn pipelines() -> Vec<Vec<Augment>> {
     vec![
         vec![flip()],
         vec![A::VerticalFlip(VerticalFlip::default())],
+        vec![A::Transpose(Transpose::default())],
         vec![rotate()],
         vec![A::Translate(Translate {
             fraction: 0.3,
@@ -79,6 +80,7 @@ fn pipelines() -> Vec<Vec<Augment>> {
             ..Letterbox::default()
         })],
         vec![crop(), flip(), rotate()],
+        vec![crop(), A::Transpose(Transpose::default()), flip()],
         vec![
             rotate(),
             A::Scale(Scale::default()),

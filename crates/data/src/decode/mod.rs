@@ -16,6 +16,7 @@
 //! assert!(damaged.to_string().contains("cat.jpg"));
 //! ```
 
+mod bytes;
 pub mod mask;
 mod tiff;
 
@@ -29,10 +30,10 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use self::bytes::Bytes;
 use crate::error::DataError;
 use crate::sample::Image;
 
@@ -218,7 +219,7 @@ struct JpegHeader {
     orientation: Orientation,
 }
 
-type Jpeg<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+type Jpeg<'a> = JpegDecoder<Bytes<'a>>;
 
 fn jpeg_header<'a>(
     bytes: &'a [u8],
@@ -230,7 +231,7 @@ fn jpeg_header<'a>(
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_max_scans(MAX_JPEG_SCANS)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let mut decoder = JpegDecoder::new_with_options(Bytes::new(bytes), options);
     decoder.decode_headers().map_err(jpeg_fault)?;
     let (width, height) = decoder
         .dimensions()

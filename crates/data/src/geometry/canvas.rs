@@ -51,10 +51,15 @@ impl Canvas {
 
     /// Adds an operation. Computes what is pending first where composing would show something else.
     pub fn push(&mut self, operation: &Geometry) {
+        if *operation == Geometry::Transpose {
+            self.flush();
+            *self = Canvas::new(transposed(std::mem::take(&mut self.sample)));
+            return;
+        }
         let map = operation.map(self.size);
         let size = operation.size_after(self.size);
         match *operation {
-            Geometry::FlipHorizontal | Geometry::FlipVertical => {}
+            Geometry::FlipHorizontal | Geometry::FlipVertical | Geometry::Transpose => {}
             Geometry::Crop { x, y, fill, .. } => {
                 let [w, h] = self.size.map(|v| v as i64);
                 let (right, bottom) = (x + size[0] as i64, y + size[1] as i64);
@@ -161,20 +166,7 @@ impl Canvas {
             };
             self.sample.image = new;
         }
-        let none = Image {
-            width: 0,
-            height: 0,
-            channels: 1,
-            pixels: Vec::new(),
-        };
-        let sample = std::mem::replace(
-            &mut self.sample,
-            Sample {
-                image: none,
-                label: Label::None,
-            },
-        );
-        *self = Canvas::new(sample);
+        *self = Canvas::new(std::mem::take(&mut self.sample));
     }
 
     fn warp_image<const C: usize>(&self, fill: [u8; C]) -> Image {
@@ -368,6 +360,48 @@ fn shrink(back: &Map, size: [usize; 2]) -> [f64; 2] {
     [slope(back.rows[0], u), slope(back.rows[1], v)]
 }
 
+/// Rows become columns, in image, mask and boxes.
+fn transposed(sample: Sample) -> Sample {
+    let turn = |[x1, y1, x2, y2]: [f32; 4]| [y1, x1, y2, x2];
+    let boxes = |boxes: Vec<BoxLabel>| {
+        let turned = boxes.into_iter().map(|label| BoxLabel {
+            xyxy: turn(label.xyxy),
+            ..label
+        });
+        turned.collect()
+    };
+    let mask = |mask: Mask| Mask {
+        width: mask.height,
+        height: mask.width,
+        classes: resample::transpose::<1>(&mask.classes, mask.width),
+    };
+    let Image {
+        width,
+        height,
+        channels,
+        pixels,
+    } = sample.image;
+    Sample {
+        image: Image {
+            width: height,
+            height: width,
+            channels,
+            pixels: match channels {
+                1 => resample::transpose::<1>(&pixels, width),
+                _ => resample::transpose::<3>(&pixels, width),
+            },
+        },
+        label: match sample.label {
+            Label::Boxes(labels) => Label::Boxes(boxes(labels)),
+            Label::Mask(classes) => Label::Mask(mask(classes)),
+            Label::BoxesAndMask(labels, classes) => {
+                Label::BoxesAndMask(boxes(labels), mask(classes))
+            }
+            other => other,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,7 +486,11 @@ mod tests {
     #[test]
     fn a_flip_twice_is_the_identity() {
         let sample = rectangle(13, 7, [2, 1, 9, 5]);
-        for flip in [Geometry::FlipHorizontal, Geometry::FlipVertical] {
+        for flip in [
+            Geometry::FlipHorizontal,
+            Geometry::FlipVertical,
+            Geometry::Transpose,
+        ] {
             assert_ne!(run(&sample, &[flip]), sample);
             assert_eq!(run(&sample, &[flip, flip]), sample);
             assert_eq!(run_apart(&sample, &[flip, flip]), sample);

@@ -3,7 +3,7 @@
 //! A [`Canvas`] holds a sample and the operations that have been asked for but not yet computed. Consecutive
 //! operations are composed into one [`Map`] and carried out by one resampling, so that a rotation after a random
 //! crop costs and blurs no more than either alone:
-//! - flips and crops copy pixels, to the bit;
+//! - flips, transposition and crops copy pixels, to the bit;
 //! - resizing (with any crops and flips around it) runs the separable filter of [`resize`](mod@self), which is
 //!   torchvision's antialiased one;
 //! - everything else interpolates bilinearly. Where that would shrink by more than [`PREFILTER`], the image is
@@ -55,6 +55,8 @@ pub enum Geometry {
     FlipHorizontal,
     /// Top becomes bottom.
     FlipVertical,
+    /// Rows become columns: the mirror image on the diagonal from the upper left corner.
+    Transpose,
     /// The part of the image from `(x, y)` on; what lies outside the image is filled.
     Crop {
         /// Left edge, in pixels; negative pads.
@@ -98,6 +100,7 @@ impl Geometry {
             Geometry::Crop { width, height, .. }
             | Geometry::Resize { width, height }
             | Geometry::ResizeBicubic { width, height } => [width.max(1), height.max(1)],
+            Geometry::Transpose => [size[1], size[0]],
             _ => size,
         }
     }
@@ -108,6 +111,9 @@ impl Geometry {
         match *self {
             Geometry::FlipHorizontal => Map::scaling(-1.0, 1.0).then(&Map::translation(w, 0.0)),
             Geometry::FlipVertical => Map::scaling(1.0, -1.0).then(&Map::translation(0.0, h)),
+            Geometry::Transpose => Map {
+                rows: [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]],
+            },
             Geometry::Crop { x, y, .. } => Map::translation(-x as f64, -y as f64),
             Geometry::Resize { width, height } | Geometry::ResizeBicubic { width, height } => {
                 Map::scaling(width.max(1) as f64 / w, height.max(1) as f64 / h)

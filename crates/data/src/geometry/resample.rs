@@ -24,6 +24,13 @@ pub(super) fn cut(image: &Image, window: Window) -> Image {
     }
 }
 
+/// The columns of `source` (lines of `width` values of `C` bytes) as lines.
+pub(super) fn transpose<const C: usize>(source: &[u8], width: usize) -> Vec<u8> {
+    let values = source.as_chunks::<C>().0;
+    let columns = (0..width).flat_map(|x| values.iter().skip(x).step_by(width));
+    columns.flatten().copied().collect()
+}
+
 /// Copies the window of `source` (lines of `width` values of `C` bytes) under a whole-pixel map; the rest is `fill`.
 pub(super) fn copy<const C: usize>(
     source: &[u8],
@@ -77,11 +84,9 @@ pub(super) fn copy<const C: usize>(
         if mirrored {
             let first = line + (x0 - right as i64 + 1) as usize;
             let run = &source[first * C..(first + right - left) * C];
-            run.as_chunks::<C>()
-                .0
-                .iter()
-                .rev()
-                .for_each(|pixel| pixels.extend_from_slice(pixel));
+            let start = pixels.len();
+            pixels.extend_from_slice(run);
+            pixels[start..].as_chunks_mut::<C>().0.reverse();
         } else {
             let first = line + (x0 + left as i64) as usize;
             pixels.extend_from_slice(&source[first * C..(first + right - left) * C]);

@@ -94,6 +94,8 @@ pub struct PredictConfig {
     pub overlap: f64,
     /// Whether the mirrored image is seen too, and both are averaged.
     pub flip: bool,
+    /// Whether the image is seen turned by 90, 180 and 270 degrees too; with `flip`, in the eight symmetries of a square.
+    pub turn: bool,
     /// The scales that the image is seen at, averaged.
     pub scales: Vec<f64>,
 }
@@ -104,12 +106,18 @@ impl Default for PredictConfig {
             tile: None,
             overlap: 0.25,
             flip: false,
+            turn: false,
             scales: vec![1.0],
         }
     }
 }
 
 impl PredictConfig {
+    /// Whether an image is seen once, as it is.
+    fn is_single(&self) -> bool {
+        self.tile.is_none() && !self.flip && !self.turn && self.scales == [1.0]
+    }
+
     /// What is wrong with the values: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -412,10 +420,7 @@ impl Task for SegmentationTask {
 impl SegmentationTask {
     /// Scores of every pixel before the softmax, by the views that the recipe's `predict` asks for.
     fn seen(&self, model: &Segmenter, x: Tensor<4>) -> Tensor<4> {
-        let PredictConfig {
-            tile, flip, scales, ..
-        } = &self.predict;
-        if tile.is_none() && !flip && *scales == [1.0] {
+        if self.predict.is_single() {
             return model.forward(x);
         }
         let [_, _, height, width] = x.dims();

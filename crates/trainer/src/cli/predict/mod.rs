@@ -51,6 +51,9 @@ pub struct PredictArgs {
     /// Segment the mirrored image too, and average
     #[arg(long)]
     flip: bool,
+    /// Segment the image turned by 90, 180 and 270 degrees too, and average
+    #[arg(long)]
+    turn: bool,
     /// Segment at these scales, and average: 0.5,1,1.5
     #[arg(long, value_name = "SCALES", value_delimiter = ',')]
     scales: Option<Vec<f64>>,

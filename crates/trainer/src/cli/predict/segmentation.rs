@@ -42,6 +42,7 @@ impl<'a> Masks<'a> {
         settings.tile = args.tile.or(settings.tile);
         settings.overlap = args.overlap.unwrap_or(settings.overlap);
         settings.flip |= args.flip;
+        settings.turn |= args.turn;
         if let Some(scales) = &args.scales {
             settings.scales = scales.clone();
         }

@@ -1,4 +1,4 @@
-//! Several views of an image, averaged: scales, the mirrored image, windows that are blended.
+//! Several views of an image, averaged: scales, mirrored and turned, windows that are blended.
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
@@ -24,21 +24,64 @@ pub(crate) fn probabilities(
     for scale in &settings.scales {
         let side = |side: usize| ((side as f64 * scale).round() as usize).max(least).max(1);
         let seen = to_size(x.clone(), base.map(side));
-        for flip in [false, true] {
-            if flip && !settings.flip {
-                continue;
-            }
-            let mirror = |t: Tensor<4>| if flip { t.flip([3]) } else { t };
-            let view = windows(mirror(seen.clone()), settings, least, |x| {
+        for pose in Pose::all(settings) {
+            let view = windows(pose.apply(seen.clone()), settings, least, |x| {
                 softmax(model.forward(x), 1)
             });
-            views.push(to_size(mirror(view), [height, width]));
+            views.push(to_size(pose.undo(view), [height, width]));
         }
     }
     let count = views.len() as f64;
     let sum = views.into_iter().reduce(|sum, view| sum + view);
     sum.expect("the settings are checked to hold a scale")
         .div_scalar(count)
+}
+
+/// One of the symmetries of a square: mirrored or not, then transposed or not, then upside down or not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pose {
+    mirrored: bool,
+    transposed: bool,
+    upside_down: bool,
+}
+
+impl Pose {
+    /// Those that the settings ask for: the image as it is first.
+    fn all(settings: &PredictConfig) -> impl Iterator<Item = Pose> {
+        let PredictConfig { flip, turn, .. } = *settings;
+        let poses = (0..8).map(|bits| Pose {
+            mirrored: bits & 1 != 0,
+            transposed: bits & 2 != 0,
+            upside_down: bits & 4 != 0,
+        });
+        poses.filter(move |pose| {
+            // Each mirroring changes the hand; what keeps it is a turn.
+            let flips = [pose.mirrored, pose.transposed, pose.upside_down];
+            let turned = pose.transposed || pose.upside_down;
+            let same_hand = flips.iter().filter(|flip| **flip).count() % 2 == 0;
+            (turn || !turned) && (flip || same_hand)
+        })
+    }
+
+    fn apply(self, x: Tensor<4>) -> Tensor<4> {
+        let x = if self.mirrored { x.flip([3]) } else { x };
+        let x = if self.transposed {
+            x.swap_dims(2, 3)
+        } else {
+            x
+        };
+        if self.upside_down { x.flip([2]) } else { x }
+    }
+
+    fn undo(self, x: Tensor<4>) -> Tensor<4> {
+        let x = if self.upside_down { x.flip([2]) } else { x };
+        let x = if self.transposed {
+            x.swap_dims(2, 3)
+        } else {
+            x
+        };
+        if self.mirrored { x.flip([3]) } else { x }
+    }
 }
 
 fn to_size(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
@@ -134,6 +177,36 @@ mod tests {
             assert_eq!(wide, None, "{side} {tile} {overlap}: {starts:?}");
         }
         assert_eq!(starts(4, 8, 0.5), [0]);
+    }
+
+    #[test]
+    fn poses_are_the_symmetries_asked_for_and_can_be_undone() {
+        let device = Device::flex();
+        let x = Tensor::<1, burn::tensor::Int>::arange(0..6, &device)
+            .float()
+            .reshape([1, 1, 2, 3]);
+        for (flip, turn, count) in [
+            (false, false, 1),
+            (true, false, 2),
+            (false, true, 4),
+            (true, true, 8),
+        ] {
+            let settings = PredictConfig {
+                flip,
+                turn,
+                ..Default::default()
+            };
+            let mut seen = Vec::new();
+            for pose in Pose::all(&settings) {
+                let view = pose.apply(x.clone());
+                assert_eq!(pose.undo(view.clone()).into_data(), x.to_data());
+                let view = view.into_data();
+                assert!(!seen.contains(&view), "{pose:?} twice");
+                seen.push(view);
+            }
+            assert_eq!(seen.len(), count);
+            assert_eq!(seen[0], x.to_data());
+        }
     }
 
     /// What does not look at neighbours gives the same in windows as at once.
