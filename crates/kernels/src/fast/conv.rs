@@ -4,6 +4,7 @@
 //! (`window`) and multiplied by kernels that write where the result belongs (`product`, `weight`).
 
 mod depthwise;
+mod flat;
 mod prepared;
 mod product;
 mod weight;

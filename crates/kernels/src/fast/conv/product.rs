@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::super::parallel::{Shared, for_each, threads, with_scratch};
 use super::super::simd::{MAX_LANES, Simd, isa, simd_dispatch};
+use super::flat::{self, Flat};
 use super::window::{Block, Window, tile_rows};
 
 /// Vectors in a panel of columns.
@@ -38,6 +39,16 @@ pub(crate) struct WeightLayout<'a> {
     pub taps: &'a [usize],
 }
 
+impl PackedWeights<'_> {
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn data(&self) -> &[f32] {
+        self.data
+    }
+}
+
 impl WeightLayout<'_> {
     /// Packs into a buffer that holds `rows * channels * taps` elements.
     pub(crate) fn pack<'a>(&self, data: &'a mut [f32]) -> PackedWeights<'a> {
@@ -58,14 +69,13 @@ impl WeightLayout<'_> {
                 // SAFETY: panels of different tasks do not overlap: `start` and `length` cut the buffer
                 // into consecutive pieces, of `rows * channels * taps` elements together.
                 let panel = unsafe { std::slice::from_raw_parts_mut(shared.at(start), length) };
-                for r in 0..rows {
-                    let mut at = r;
-                    let row = &self.weights[(row0 + r) * self.row_stride..];
-                    for c in block.clone() {
-                        let channel = &row[c * self.channel_stride..];
-                        for tap in self.taps {
-                            panel[at] = channel[*tap];
-                            at += rows;
+                // Rows inside of channels: where channels lie far apart, neighbouring rows share pages.
+                for (c, panel) in block.clone().zip(panel.chunks_exact_mut(rows * taps)) {
+                    for r in 0..rows {
+                        let at = (row0 + r) * self.row_stride + c * self.channel_stride;
+                        let weights = &self.weights[at..];
+                        for (to, tap) in panel[r..].iter_mut().step_by(rows).zip(self.taps) {
+                            *to = weights[*tap];
                         }
                     }
                 }
@@ -115,6 +125,12 @@ pub(crate) struct Target<'a> {
 /// `target.out` has room for every output of the window in each of the weights' rows, and nothing else
 /// accesses those while this runs.
 pub(crate) unsafe fn product(window: &Window, x: &[f32], weights: &PackedWeights, target: Target) {
+    if weights.blocks.len() == 1
+        && let Some(flat) = Flat::of(window, weights.rows)
+    {
+        // SAFETY: this function's contract.
+        return unsafe { flat::product(&flat, window, x, weights, target) };
+    }
     let lanes = isa().lanes();
     let panel_columns = PANEL * lanes;
     let columns = window.columns();
@@ -280,6 +296,32 @@ pub(super) struct End<'a> {
     pub add: bool,
 }
 
+/// Runs `$run!(height, width)` with the literals of a tile's height and width, at most 8 rows of 3 vectors.
+macro_rules! each_tile {
+    ($set:ty, $size:expr, $run:ident) => {
+        $crate::fast::conv::product::each_tile!(
+            @ $set, $size, $run,
+            [(8, 3) (8, 2) (8, 1) (7, 3) (7, 2) (7, 1) (6, 3) (6, 2) (6, 1) (5, 3) (5, 2) (5, 1)],
+            [(4, 3) (4, 2) (4, 1) (3, 3) (3, 2) (3, 1) (2, 3) (2, 2) (2, 1) (1, 3) (1, 2) (1, 1)]
+        )
+    };
+    (@ $set:ty, $size:expr, $run:ident, [$(($h:literal, $w:literal))*], [$(($low:literal, $v:literal))*]) => {
+        if <$set>::LANES == 16 || cfg!(target_arch = "aarch64") {
+            match $size {
+                $(($h, $w) => $run!($h, $w),)*
+                $(($low, $v) => $run!($low, $v),)*
+                _ => unreachable!("tiles are at most 8 rows of 3 vectors"),
+            }
+        } else {
+            match $size {
+                $(($low, $v) => $run!($low, $v),)*
+                _ => unreachable!("tiles are at most 4 rows of 3 vectors"),
+            }
+        }
+    };
+}
+pub(super) use each_tile;
+
 /// Chooses the tile compiled for this height and width.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
@@ -293,58 +335,13 @@ pub(super) unsafe fn tile_any<S: Simd>(
     pitch: usize,
     end: End,
 ) {
-    macro_rules! choose {
-        ($(($h:literal, $w:literal)),* $(,)?) => {
-            match (height, width) {
-                // SAFETY: the caller's contract.
-                $(($h, $w) => unsafe { tile::<S, $h, $w>(depth, a, b, c, pitch, end) },)*
-                _ => unreachable!("tiles are at most 8 rows of 3 vectors"),
-            }
+    macro_rules! run {
+        ($h:literal, $w:literal) => {
+            // SAFETY: the caller's contract.
+            unsafe { tile::<S, $h, $w>(depth, a, b, c, pitch, end) }
         };
     }
-    if S::LANES == 16 || cfg!(target_arch = "aarch64") {
-        choose!(
-            (8, 3),
-            (8, 2),
-            (8, 1),
-            (7, 3),
-            (7, 2),
-            (7, 1),
-            (6, 3),
-            (6, 2),
-            (6, 1),
-            (5, 3),
-            (5, 2),
-            (5, 1),
-            (4, 3),
-            (4, 2),
-            (4, 1),
-            (3, 3),
-            (3, 2),
-            (3, 1),
-            (2, 3),
-            (2, 2),
-            (2, 1),
-            (1, 3),
-            (1, 2),
-            (1, 1),
-        )
-    } else {
-        choose!(
-            (4, 3),
-            (4, 2),
-            (4, 1),
-            (3, 3),
-            (3, 2),
-            (3, 1),
-            (2, 3),
-            (2, 2),
-            (2, 1),
-            (1, 3),
-            (1, 2),
-            (1, 1),
-        )
-    }
+    each_tile!(S, (height, width), run);
 }
 
 /// `H` rows by `W` vectors of sums, kept in registers over the whole depth.

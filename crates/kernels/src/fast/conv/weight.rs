@@ -3,6 +3,7 @@
 
 use super::super::parallel::{Output, Shared, for_each, with_scratch};
 use super::super::simd::{Simd, isa, simd_dispatch};
+use super::flat::{self, Flat};
 use super::window::{Block, Window};
 
 /// Columns whose products are summed in registers before they go to memory.
@@ -36,6 +37,11 @@ pub(crate) fn weight_gradient(
     let groups = (PARTIAL / (rows * depth).max(1))
         .clamp(1, GROUPS)
         .min(window.images);
+    if let Some(flat) = Flat::of(window, rows)
+        && flat::weight_gradient(&flat, window, x, dy, rows, row_stride, groups, dw)
+    {
+        return;
+    }
     let channel_blocks = window.channels.div_ceil((ROWS / taps).max(1));
     let mut partial = (groups > 1).then(|| Output::new(groups * rows * depth));
     let sums = partial
@@ -86,22 +92,13 @@ pub(crate) fn weight_gradient(
                             block.pack_outputs(dy, row_stride, rows, pitch, copies);
                             (&*copies, pitch)
                         };
-                        assert!((rows - 1) * dy_pitch + pitch <= dy.len());
-                        // SAFETY: the assertion above and the scratch's length bound the reads; the
-                        // sums of this task's group and channels are written by no other task.
-                        unsafe {
-                            dots(
-                                dy,
-                                dy_pitch,
-                                rows,
-                                columns,
-                                packed_rows,
-                                pitch,
-                                sums,
-                                depth,
-                                first,
-                            );
-                        }
+                        let places: Vec<_> = (0..packed_rows).map(|row| row * pitch).collect();
+                        let operands = Operands {
+                            dy_pitch,
+                            ..Operands::matrices(dy, columns, &places, pitch)
+                        };
+                        // SAFETY: the sums of this task's group and channels are written by no other task.
+                        unsafe { dots(&operands, rows, sums, depth, first) };
                     });
                     first = false;
                 }
@@ -113,29 +110,70 @@ pub(crate) fn weight_gradient(
     if let Some(partial) = partial {
         // SAFETY: every group has at least one image and every block wrote its channels of all rows.
         let partial = unsafe { partial.finish() };
-        let size = rows * depth;
-        dw.copy_from_slice(&partial[..size]);
-        for group in partial[size..].chunks_exact(size) {
-            for (sum, value) in dw.iter_mut().zip(group) {
-                *sum += value;
-            }
+        sum_groups(&partial, dw);
+    }
+}
+
+/// Adds the sums of groups, in their order.
+pub(super) fn sum_groups(partial: &[f32], dw: &mut [f32]) {
+    let (first, rest) = partial.split_at(dw.len());
+    dw.copy_from_slice(first);
+    for group in rest.chunks_exact(dw.len()) {
+        for (sum, value) in dw.iter_mut().zip(group) {
+            *sum += value;
+        }
+    }
+}
+
+/// What dot products read, in one or more segments (of an image each) that are summed.
+pub(super) struct Operands<'a> {
+    /// Rows of output gradients.
+    pub dy: &'a [f32],
+    /// Elements between rows.
+    pub dy_pitch: usize,
+    /// Elements between segments.
+    pub dy_step: usize,
+    /// What they are multiplied with.
+    pub columns: &'a [f32],
+    /// Where each row of it begins.
+    pub places: &'a [usize],
+    /// Elements between segments.
+    pub column_step: usize,
+    /// How many there are.
+    pub segments: usize,
+    /// Elements of a row in a segment, a multiple of the lanes.
+    pub len: usize,
+}
+
+impl<'a> Operands<'a> {
+    /// One segment of rows that follow one another.
+    pub(super) fn matrices(
+        dy: &'a [f32],
+        columns: &'a [f32],
+        places: &'a [usize],
+        len: usize,
+    ) -> Self {
+        Operands {
+            dy,
+            dy_pitch: len,
+            dy_step: 0,
+            columns,
+            places,
+            column_step: 0,
+            segments: 1,
+            len,
         }
     }
 }
 
 simd_dispatch! {
-    /// `sums[r * sum_pitch + k] (+)= dot(dy row r, column row k)` over `len` columns, a multiple of the
-    /// lanes.
+    /// `sums[r * sum_pitch + k] (+)= dot(dy row r, column row k)`.
     ///
     /// # Safety
-    /// The rows lie in their slices and `sums` has room for `rows` rows of `depth`, unshared.
+    /// `sums` has room for `rows` rows of as many sums as there are places, unshared.
     pub(super) fn dots(
-        dy: &[f32],
-        dy_pitch: usize,
+        operands: &Operands,
         rows: usize,
-        columns: &[f32],
-        depth: usize,
-        len: usize,
         sums: *mut f32,
         sum_pitch: usize,
         first: bool,
@@ -143,18 +181,26 @@ simd_dispatch! {
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 unsafe fn dots_with<S: Simd>(
-    dy: &[f32],
-    dy_pitch: usize,
+    operands: &Operands,
     rows: usize,
-    columns: &[f32],
-    depth: usize,
-    len: usize,
     sums: *mut f32,
     sum_pitch: usize,
     first: bool,
 ) {
+    let Operands {
+        dy,
+        dy_pitch,
+        columns,
+        places,
+        len,
+        ..
+    } = *operands;
+    let (depth, last) = (places.len(), operands.segments - 1);
+    assert!(last * operands.dy_step + (rows - 1) * dy_pitch + len <= dy.len());
+    let furthest = places.iter().max().unwrap_or(&0);
+    assert!(last * operands.column_step + furthest + len <= columns.len());
+    assert!(len.is_multiple_of(S::LANES));
     let wide = isa().wide_file();
     let (height, width) = if wide { (4, 6) } else { (3, 4) };
     let mut r = 0;
@@ -164,14 +210,14 @@ unsafe fn dots_with<S: Simd>(
         let mut k = 0;
         while k < depth {
             let w = width.min(depth - k);
-            let b = columns.as_ptr().wrapping_add(k * len);
             let c = sums.wrapping_add(r * sum_pitch + k);
             macro_rules! choose {
                 ($(($h:literal, $w:literal)),* $(,)?) => {
                     match (h, w) {
-                        // SAFETY: rows `r..r + h` and `k..k + w` are there by this function's contract.
+                        // SAFETY: rows `r..r + h` and `k..k + w` are there by the assertions and this
+                        // function's contract.
                         $(($h, $w) => unsafe {
-                            dot_tile::<S, $h, $w>(a, dy_pitch, b, len, c, sum_pitch, first)
+                            dot_tile::<S, $h, $w>(operands, a, &places[k..k + w], c, sum_pitch, first)
                         },)*
                         _ => unreachable!("tiles are at most 4 by 6"),
                     }
@@ -229,13 +275,12 @@ unsafe fn dots_with<S: Simd>(
 /// `H` by `W` dot products.
 ///
 /// # Safety
-/// The rows are readable for `len` elements, the sums writable.
+/// The rows are readable for all segments, the sums writable.
 #[inline(always)]
 unsafe fn dot_tile<S: Simd, const H: usize, const W: usize>(
+    operands: &Operands,
     a: *const f32,
-    a_pitch: usize,
-    b: *const f32,
-    len: usize,
+    places: &[usize],
     c: *mut f32,
     c_pitch: usize,
     first: bool,
@@ -243,19 +288,27 @@ unsafe fn dot_tile<S: Simd, const H: usize, const W: usize>(
     // SAFETY: this function's contract.
     unsafe {
         let mut sums = [[S::splat(0.0); W]; H];
-        let mut at = 0;
-        while at < len {
-            let mut left = [S::splat(0.0); H];
-            for h in 0..H {
-                left[h] = S::load(a.add(h * a_pitch + at));
-            }
-            for w in 0..W {
-                let right = S::load(b.add(w * len + at));
+        let mut b = [operands.columns.as_ptr(); W];
+        for w in 0..W {
+            b[w] = b[w].add(places[w]);
+        }
+        for segment in 0..operands.segments {
+            let a = a.add(segment * operands.dy_step);
+            let step = segment * operands.column_step;
+            let mut at = 0;
+            while at < operands.len {
+                let mut left = [S::splat(0.0); H];
                 for h in 0..H {
-                    sums[h][w] = S::fma(left[h], right, sums[h][w]);
+                    left[h] = S::load(a.add(h * operands.dy_pitch + at));
                 }
+                for w in 0..W {
+                    let right = S::load(b[w].add(step + at));
+                    for h in 0..H {
+                        sums[h][w] = S::fma(left[h], right, sums[h][w]);
+                    }
+                }
+                at += S::LANES;
             }
-            at += S::LANES;
         }
         // Four sums at a time.
         let mut flat = [S::splat(0.0); 24];

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::parallel::{Shared, for_each, threads, with_scratch};
 use super::super::simd::{MAX_LANES, Simd, across, isa, load_each, simd_dispatch, splat_each};
-use super::weight::dots;
+use super::weight::{Operands, dots};
 use super::window::{Block, Window};
 use super::winograd::{GATHERED, Problem, Tile, transform_input};
 
@@ -296,6 +296,7 @@ fn multiply(
     // A row's sums do not depend on which rows go with it.
     let least = (4 * threads()).div_ceil(frequencies);
     let parts = rows.div_ceil(ROWS).max(least).min(rows.div_ceil(12));
+    let places: Vec<_> = (0..channels).map(|row| row * len).collect();
     for_each(
         frequencies * parts,
         frequencies * rows * channels * len,
@@ -305,20 +306,9 @@ fn multiply(
             let gradient = &gradient[(f * rows + part.start) * len..][..part.len() * len];
             let input = &input[f * channels * len..][..channels * len];
             let sums = shared.at((f * rows + part.start) * channels);
-            // SAFETY: the slices are cut to what is read; these rows' sums are this task's.
-            unsafe {
-                dots(
-                    gradient,
-                    len,
-                    part.len(),
-                    input,
-                    channels,
-                    len,
-                    sums,
-                    channels,
-                    first,
-                )
-            };
+            let operands = Operands::matrices(gradient, input, &places, len);
+            // SAFETY: these rows' sums are this task's.
+            unsafe { dots(&operands, part.len(), sums, channels, first) };
         },
     );
 }

@@ -37,12 +37,12 @@ pub(crate) fn probabilities(
         .div_scalar(count)
 }
 
-/// One of the symmetries of a square: mirrored or not, then transposed or not, then upside down or not.
+/// One of the symmetries of a square: mirrored or not, then upside down or not, then transposed or not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Pose {
     mirrored: bool,
-    transposed: bool,
     upside_down: bool,
+    transposed: bool,
 }
 
 impl Pose {
@@ -51,12 +51,12 @@ impl Pose {
         let PredictConfig { flip, turn, .. } = *settings;
         let poses = (0..8).map(|bits| Pose {
             mirrored: bits & 1 != 0,
-            transposed: bits & 2 != 0,
-            upside_down: bits & 4 != 0,
+            upside_down: bits & 2 != 0,
+            transposed: bits & 4 != 0,
         });
         poses.filter(move |pose| {
             // Each mirroring changes the hand; what keeps it is a turn.
-            let flips = [pose.mirrored, pose.transposed, pose.upside_down];
+            let flips = [pose.mirrored, pose.upside_down, pose.transposed];
             let turned = pose.transposed || pose.upside_down;
             let same_hand = flips.iter().filter(|flip| **flip).count() % 2 == 0;
             (turn || !turned) && (flip || same_hand)
