@@ -150,6 +150,28 @@ fn convolution_is_burns() {
     });
 }
 
+/// Large enough for Winograd's way by phases.
+#[test]
+fn halving_convolution_is_burns() {
+    every_isa(|isa| {
+        let conv = Conv2dConfig::new([32, 64], [4, 4])
+            .with_stride([2, 2])
+            .with_bias(false)
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+            .init(&device());
+        let x = random([32, 32, 34, 30]).require_grad();
+        let weights = random([32, 64, 17, 15]);
+        compare(&format!("{isa:?} {conv}"), 1e-3, || {
+            gradients(
+                conv2d(&conv, x.clone()),
+                &weights,
+                [&x, &conv.weight.val()],
+                &[],
+            )
+        });
+    });
+}
+
 #[test]
 fn transposed_convolution_is_burns() {
     every_isa(|isa| {

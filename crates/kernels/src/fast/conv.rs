@@ -5,6 +5,7 @@
 
 mod depthwise;
 mod flat;
+mod phased;
 mod prepared;
 mod product;
 mod weight;
@@ -14,6 +15,7 @@ mod winograd_weight;
 
 use super::buffer::Buffer;
 use super::parallel::{Output, Shared, for_each, with_scratch};
+use phased::Phased;
 pub(crate) use prepared::{Fold, Prepared, Way};
 use product::{Target, WeightLayout, product};
 use window::Window;
@@ -91,6 +93,7 @@ impl ConvShape {
             size: self.size_in,
             image_stride: self.channels_in * self.plane_in(),
             padding: self.padding.map(|p| p.0 as isize),
+            kernel: 3,
             rows: self.group_out(),
             out: self.size_out,
             out_image_stride: self.channels_out * self.plane_out(),
@@ -237,7 +240,11 @@ fn run(
         };
         let Some(prepared) = prepared else {
             // SAFETY: as above.
-            if !unsafe { minimal(problem.as_ref(), x, &layout, target) } {
+            let done = unsafe {
+                minimal(problem.as_ref(), x, &layout, target)
+                    || Phased::of(shape).is_some_and(|way| way.forward(x, weights, target))
+            };
+            if !done {
                 direct(&layout);
             }
             continue;
@@ -281,6 +288,9 @@ pub fn input_gradient(
     if shape.is_depthwise() {
         return depthwise::input_gradient(shape, dy, weights, bias);
     }
+    if let Some(dx) = Phased::of(shape).and_then(|way| way.input_gradient(dy, weights, bias)) {
+        return dx;
+    }
     let (group_in, group_out) = (shape.group_in(), shape.group_out());
     let group_weights = weight_count / shape.groups;
     let mut output = Output::new(inputs);
@@ -292,6 +302,7 @@ pub fn input_gradient(
         size: shape.size_out,
         image_stride: shape.channels_out * shape.plane_out(),
         padding: shape.padding.map(|p| 2 - p.0 as isize),
+        kernel: 3,
         rows: group_in,
         out: shape.size_in,
         out_image_stride: shape.channels_in * shape.plane_in(),
@@ -463,6 +474,9 @@ pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffer {
     let group_weights = weight_count / shape.groups;
     let problem = shape.forward_problem();
     let mut dw = Buffer::zeros(weight_count);
+    if Phased::of(shape).is_some_and(|way| way.weight_gradient(x, dy, &mut dw)) {
+        return dw;
+    }
     for (group, dw) in dw.chunks_exact_mut(group_weights).enumerate() {
         let x = &x[group * shape.group_in() * shape.plane_in()..];
         let dy = &dy[group * shape.group_out() * shape.plane_out()..];

@@ -39,9 +39,17 @@ impl Tile {
     pub(super) fn frequencies(self) -> usize {
         (self.outputs() + 2).pow(2)
     }
+
+    /// Whether a frequency is not zero for every kernel of `kernel` rows and columns: those at infinity are the last
+    /// taps alone.
+    pub(super) fn occurs(self, frequency: usize, kernel: usize) -> bool {
+        let side = self.outputs() + 2;
+        let used = self.outputs() + kernel - 1;
+        frequency / side < used && frequency % side < used
+    }
 }
 
-/// A 3x3 convolution of stride 1 over one group.
+/// A 3x3 convolution of stride 1 over one group, or one of 2x2 as one of 3x3.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem {
     pub images: usize,
@@ -51,6 +59,8 @@ pub(super) struct Problem {
     pub image_stride: usize,
     /// Zeros before the input, negative where it is cropped.
     pub padding: [isize; 2],
+    /// Rows and columns of the kernel: 3, or 2 where the third of each is zero.
+    pub kernel: usize,
     /// Channels, rows and columns of the output, and elements from one image to the next.
     pub rows: usize,
     pub out: [usize; 2],
@@ -65,18 +75,25 @@ impl Problem {
         let [images, channels, rows] = [self.images, self.channels, self.rows].map(|n| n as f64);
         let pairs = channels * rows;
         let outputs = images * (self.out[0] * self.out[1]) as f64;
-        let per_weight = if prepared { 0.6 } else { 1.5 };
+        let per_weight = match (prepared, self.kernel) {
+            (true, _) => 0.6,
+            (false, 3) => 1.5,
+            // The phases' kernels are put together first.
+            (false, _) => 6.0,
+        };
+        let taps = (self.kernel * self.kernel) as f64;
         let reading = if prepared {
-            pairs * 9.0 * per_weight
+            pairs * taps * per_weight
         } else {
             0.0
         };
-        let direct = pairs * outputs * 9.0 / 16.0 + reading;
+        let direct = pairs * outputs * taps / 16.0 + reading;
         let cost = |tile: Tile| {
             let m = tile.outputs();
             let tiles = images * (self.out[0].div_ceil(m) * self.out[1].div_ceil(m)) as f64;
             let frequencies = tile.frequencies() as f64;
-            let products = pairs * tiles * frequencies / 16.0 * 1.1;
+            let used = (m + self.kernel - 1).pow(2) as f64;
+            let products = pairs * tiles * used / 16.0 * 1.1;
             let transforms = (channels + rows) * tiles / 16.0 * frequencies * 9.0;
             let weights = pairs * frequencies * per_weight;
             products + transforms + weights
@@ -172,16 +189,19 @@ unsafe fn transform_weight_rows_with<S: Simd>(
             }
         }
         // Along columns, then along rows.
-        let mut half = [[0.0f32; 8]; 18];
-        for y in 0..3 {
-            let line = weight_line(tile, [g[3 * y], g[3 * y + 1], g[3 * y + 2]]);
-            half[y * 6..y * 6 + side].copy_from_slice(&line[..side]);
+        let mut half = [[[0.0f32; 8]; 6]; 3];
+        for (y, half) in half.iter_mut().enumerate() {
+            *half = weight_line(tile, [g[3 * y], g[3 * y + 1], g[3 * y + 2]]);
         }
         for x in 0..side {
-            let line = weight_line(tile, [half[x], half[6 + x], half[12 + x]]);
+            let line = weight_line(tile, [half[0][x], half[1][x], half[2][x]]);
             for (y, values) in line[..side].iter().enumerate() {
                 let at = ((y * side + x) * channels + c) * rows;
-                out[at..at + rows].copy_from_slice(&values[..rows]);
+                // Of known length where it can be: a call of `memcpy` costs more than the copy.
+                match out[at..at + rows].as_mut_array::<8>() {
+                    Some(out) => *out = *values,
+                    None => out[at..at + rows].copy_from_slice(&values[..rows]),
+                }
             }
         }
     }
@@ -287,7 +307,16 @@ pub(super) unsafe fn run(
                 // SAFETY: the slices hold what the shapes say; the outputs of this block of tiles
                 // in these rows are this task's, inside of the target by this function's contract.
                 let all_finite = unsafe {
-                    multiply(tile, a, input, channels, rows, vectors, rest);
+                    multiply(
+                        tile,
+                        problem.kernel,
+                        a,
+                        input,
+                        channels,
+                        rows,
+                        vectors,
+                        rest,
+                    );
                     let place = Place {
                         problem,
                         window: &window,
@@ -404,12 +433,13 @@ unsafe fn input_four<S: Simd>([d0, d1, d2, d3, d4, d5]: [S::V; 6]) -> [S::V; 6] 
 }
 
 simd_dispatch! {
-    /// Multiplies every frequency: `products[f][row][vectors] = a[f] * input[f]`.
+    /// Multiplies every frequency: `products[f][row][vectors] = a[f] * input[f]`, zero where it does not occur.
     ///
     /// # Safety
     /// The slices hold what the shapes say.
     fn multiply(
         tile: Tile,
+        kernel: usize,
         a: &[f32],
         input: &[f32],
         channels: usize,
@@ -420,8 +450,10 @@ simd_dispatch! {
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 unsafe fn multiply_with<S: Simd>(
     tile: Tile,
+    kernel: usize,
     a: &[f32],
     input: &[f32],
     channels: usize,
@@ -434,6 +466,10 @@ unsafe fn multiply_with<S: Simd>(
         let a = &a[f * channels * rows..(f + 1) * channels * rows];
         let b = &input[f * channels * pitch..(f + 1) * channels * pitch];
         let c = &mut products[f * rows * pitch..(f + 1) * rows * pitch];
+        if !tile.occurs(f, kernel) {
+            c.fill(0.0);
+            continue;
+        }
         let end = End {
             bias: None,
             relu: false,
@@ -554,7 +590,12 @@ unsafe fn transform_output_with<S: Simd>(
                         }
                         let count = ((hi - lo) * m).min(width - tx * m);
                         let to = target.out.at(channel + piece.out + y * width);
-                        to.copy_from_nonoverlapping(line.as_ptr().add(lo * m), count);
+                        // Short runs: a call of `memcpy` for each costs more than the vectors.
+                        for at in (0..count).step_by(S::LANES) {
+                            let mask = S::mask(0, (count - at).min(S::LANES));
+                            let v = S::load_mask(line.as_ptr().add(lo * m + at), mask);
+                            S::store_mask(to.add(at), v, mask);
+                        }
                     }
                 }
             }

@@ -32,14 +32,15 @@ pub(super) fn tile(problem: &Problem) -> Option<Tile> {
         [problem.images, problem.channels, problem.rows].map(|n| n as f64);
     let pairs = channels * rows;
     let outputs = images * (problem.out[0] * problem.out[1]) as f64;
-    let direct = pairs * outputs * 9.0 / 16.0 * 1.25;
+    let direct = pairs * outputs * (problem.kernel * problem.kernel) as f64 / 16.0 * 1.25;
     let cost = |tile: Tile| {
         let m = tile.outputs();
         let tiles = images * (problem.out[0].div_ceil(m) * problem.out[1].div_ceil(m)) as f64;
         let frequencies = tile.frequencies() as f64;
-        let products = pairs * tiles * frequencies / 16.0 * 1.4;
+        let used = (m + problem.kernel - 1).pow(2) as f64;
+        let products = pairs * tiles * used / 16.0 * 1.4;
         let transforms = (channels + rows) * tiles / 16.0 * frequencies * 14.0;
-        let back = pairs * frequencies * 2.0;
+        let back = pairs * frequencies * if problem.kernel == 3 { 2.0 } else { 6.0 };
         products + transforms + back
     };
     let (two, four) = (cost(Tile::Two), cost(Tile::Four));
@@ -65,6 +66,9 @@ pub(super) fn weight_gradient(
     assert_eq!(dw.len(), rows * channels * 9);
     let lanes = isa().lanes();
     let frequencies = tile.frequencies();
+    let used: Vec<_> = (0..frequencies)
+        .filter(|f| tile.occurs(*f, problem.kernel))
+        .collect();
     let inputs = problem.window(tile);
     let gradients = gradient_window(problem, tile);
     let tiles = inputs.columns();
@@ -77,22 +81,16 @@ pub(super) fn weight_gradient(
     with_scratch(total, |scratch| {
         let (sums, rest) = scratch.split_at_mut(sums_len);
         let (input, gradient) = rest.split_at_mut(frequencies * channels * pitch);
+        if used.len() < frequencies {
+            sums.fill(0.0);
+        }
         let mut from = 0;
         while from < tiles {
             let to = tiles.min(from + chunk);
             transform(tile, &inputs, x, from, to, Side::Input, input);
             transform(tile, &gradients, dy, from, to, Side::Gradient, gradient);
             let len = (to - from).next_multiple_of(lanes);
-            multiply(
-                frequencies,
-                rows,
-                channels,
-                len,
-                gradient,
-                input,
-                sums,
-                from == 0,
-            );
+            multiply(&used, rows, channels, len, gradient, input, sums, from == 0);
             from = to;
         }
         transform_back(tile, rows, channels, sums, dw)
@@ -280,7 +278,7 @@ unsafe fn gradient_four<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 6] {
 /// `sums[f][row][channel] (+)= dot(gradient[f][row], input[f][channel])` over `len` tiles.
 #[allow(clippy::too_many_arguments)]
 fn multiply(
-    frequencies: usize,
+    frequencies: &[usize],
     rows: usize,
     channels: usize,
     len: usize,
@@ -289,19 +287,20 @@ fn multiply(
     sums: &mut [f32],
     first: bool,
 ) {
-    assert!(frequencies * rows * len <= gradient.len());
-    assert!(frequencies * channels * len <= input.len());
-    assert_eq!(sums.len(), frequencies * rows * channels);
+    let count = frequencies.iter().max().map_or(0, |most| most + 1);
+    assert!(count * rows * len <= gradient.len());
+    assert!(count * channels * len <= input.len());
+    assert!(count * rows * channels <= sums.len());
     let shared = Shared::from(&mut *sums);
     // A row's sums do not depend on which rows go with it.
-    let least = (4 * threads()).div_ceil(frequencies);
+    let least = (4 * threads()).div_ceil(frequencies.len());
     let parts = rows.div_ceil(ROWS).max(least).min(rows.div_ceil(12));
     let places: Vec<_> = (0..channels).map(|row| row * len).collect();
     for_each(
-        frequencies * parts,
-        frequencies * rows * channels * len,
+        frequencies.len() * parts,
+        frequencies.len() * rows * channels * len,
         |task| {
-            let (f, part) = (task / parts, task % parts);
+            let (f, part) = (frequencies[task / parts], task % parts);
             let part = part * rows / parts..(part + 1) * rows / parts;
             let gradient = &gradient[(f * rows + part.start) * len..][..part.len() * len];
             let input = &input[f * channels * len..][..channels * len];
