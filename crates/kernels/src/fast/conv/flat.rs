@@ -8,7 +8,7 @@
 use super::super::parallel::{Output, for_each, with_scratch};
 use super::super::simd::{Simd, isa, simd_dispatch};
 use super::product::{PackedWeights, Target, each_tile};
-use super::weight::{Operands, dots, sum_groups};
+use super::weight::{Operands, dots, groups, sum_groups};
 use super::window::{Window, tile_rows};
 
 /// Most rows of weights for which reading unpacked rows is faster.
@@ -334,10 +334,10 @@ pub(super) fn weight_gradient(
     dy: &[f32],
     rows: usize,
     row_stride: usize,
-    groups: usize,
     dw: &mut [f32],
 ) -> bool {
     let (depth, lanes) = (window.depth(), isa().lanes());
+    let groups = groups(window, rows);
     let out_rows = window.out[0];
     // Several images are summed before their sums leave the registers.
     let image = window.channels * flat.plane();

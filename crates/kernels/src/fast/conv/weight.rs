@@ -33,15 +33,12 @@ pub(crate) fn weight_gradient(
     let taps = window.taps.len();
     assert_eq!(dw.len(), rows * depth);
 
-    // The images are summed in groups that depend on the shape alone, the groups in their order.
-    let groups = (PARTIAL / (rows * depth).max(1))
-        .clamp(1, GROUPS)
-        .min(window.images);
     if let Some(flat) = Flat::of(window, rows)
-        && flat::weight_gradient(&flat, window, x, dy, rows, row_stride, groups, dw)
+        && flat::weight_gradient(&flat, window, x, dy, rows, row_stride, dw)
     {
         return;
     }
+    let groups = groups(window, rows);
     let channel_blocks = window.channels.div_ceil((ROWS / taps).max(1));
     let mut partial = (groups > 1).then(|| Output::new(groups * rows * depth));
     let sums = partial
@@ -112,6 +109,13 @@ pub(crate) fn weight_gradient(
         let partial = unsafe { partial.finish() };
         sum_groups(&partial, dw);
     }
+}
+
+/// How many groups the images are summed in: the shape's alone to say.
+pub(super) fn groups(window: &Window, rows: usize) -> usize {
+    (PARTIAL / (rows * window.depth()).max(1))
+        .clamp(1, GROUPS)
+        .min(window.images)
 }
 
 /// Adds the sums of groups, in their order.
