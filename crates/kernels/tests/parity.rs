@@ -119,7 +119,7 @@ fn convolution_is_burns() {
             let dilation = [dice.roll(1, 2), dice.roll(1, 2)];
             let pads = [0; 4].map(|_| dice.roll(0, 2));
             let size = [dice.roll(1, 12), dice.roll(1, 24)];
-            let images = dice.roll(1, 3);
+            let images = if dice.chance(4) { 9 } else { dice.roll(1, 3) };
             let fits = |i: usize| size[i] + pads[i] + pads[i + 2] > dilation[i] * (kernel[i] - 1);
             if !fits(0) || !fits(1) {
                 continue;

@@ -11,6 +11,8 @@ use super::product::{PackedWeights, Target, each_tile};
 use super::weight::{Operands, dots, groups, sum_groups};
 use super::window::{Window, tile_rows};
 
+/// Fewest images, which are what is shared among the threads.
+const IMAGES: usize = 8;
 /// Most rows of weights for which reading unpacked rows is faster.
 const ROWS: usize = 16;
 /// Elements of padded rows a thread works on at once.
@@ -38,7 +40,7 @@ impl Flat {
     /// `None` where packing is the better way for `rows` rows of weights, or the only one.
     pub(super) fn of(window: &Window, rows: usize) -> Option<Flat> {
         let plain = window.stride == [1, 1] && window.out_col_stride == 1;
-        if !plain || window.taps.len() == 1 || rows > ROWS {
+        if !plain || window.taps.len() == 1 || rows > ROWS || window.images < IMAGES {
             return None;
         }
         let range = |axis: usize| {
