@@ -65,21 +65,21 @@ impl Pose {
 
     fn apply(self, x: Tensor<4>) -> Tensor<4> {
         let x = if self.mirrored { x.flip([3]) } else { x };
-        let x = if self.transposed {
+        let x = if self.upside_down { x.flip([2]) } else { x };
+        if self.transposed {
             x.swap_dims(2, 3)
         } else {
             x
-        };
-        if self.upside_down { x.flip([2]) } else { x }
+        }
     }
 
     fn undo(self, x: Tensor<4>) -> Tensor<4> {
-        let x = if self.upside_down { x.flip([2]) } else { x };
         let x = if self.transposed {
             x.swap_dims(2, 3)
         } else {
             x
         };
+        let x = if self.upside_down { x.flip([2]) } else { x };
         if self.mirrored { x.flip([3]) } else { x }
     }
 }
