@@ -19,8 +19,8 @@ pub fn conv2d(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     conv.forward(x)
 }
 
-/// `activation(batch_norm(conv2d(x)))`. Outside of training the normalisation is folded into the weights,
-/// which are kept prepared as long as none of the layers' tensors changes.
+/// `activation(batch_norm(conv2d(x)))`. Outside of training the normalisation is one factor and one summand of each
+/// output channel, applied to the convolution's sums before they reach memory.
 ///
 /// # Shapes
 /// - `x`: `[N, C_in, H, W]`
@@ -60,8 +60,7 @@ mod fast {
     use burn::nn::conv::{Conv2d, ConvTranspose2d};
     use burn::tensor::Tensor;
 
-    use crate::fast::cache;
-    use crate::fast::conv::{self, ConvShape, Fold};
+    use crate::fast::conv::{self, After, ConvShape};
     use crate::fast::tensor::{
         FlexTensor, Gradient, apply, contiguous, dims, inner, open, plain, slice, takes, tensor,
     };
@@ -133,29 +132,23 @@ mod fast {
         ]
         .map(|v| contiguous(inner(v)));
         let bias = conv.bias.as_ref().map(|b| contiguous(inner(b.val())));
-        let fold = || {
-            let [gamma, beta, mean, variance] = parts.each_ref().map(slice);
-            let scale: Vec<f32> = (gamma.iter().zip(variance))
-                .map(|(gamma, variance)| gamma / (variance + norm.epsilon as f32).sqrt())
-                .collect();
-            let shift = (0..scale.len())
-                .map(|c| {
-                    let bias = bias.as_ref().map_or(0.0, |b| slice(b)[c]);
-                    (bias - mean[c]) * scale[c] + beta[c]
-                })
-                .collect();
-            Some(Fold { scale, shift })
-        };
-        let sources: Vec<_> = [&weight]
-            .into_iter()
-            .chain(&parts)
-            .chain(bias.as_ref())
+        let [gamma, beta, mean, variance] = parts.each_ref().map(slice);
+        let scale: Vec<f32> = (gamma.iter().zip(variance))
+            .map(|(gamma, variance)| gamma / (variance + norm.epsilon as f32).sqrt())
             .collect();
-        let epsilon = norm.epsilon as f32;
-        let prepared = cache::prepared(&shape, &sources, epsilon, fold)
-            .unwrap_or_else(|| conv::Prepared::new(&shape, slice(&weight), fold()).into());
+        let shift: Vec<f32> = (0..scale.len())
+            .map(|c| {
+                let bias = bias.as_ref().map_or(0.0, |b| slice(b)[c]);
+                (bias - mean[c]) * scale[c] + beta[c]
+            })
+            .collect();
         let relu = act == Activation::Relu;
-        let y = conv::forward_prepared(&shape, slice(&x), slice(&weight), &prepared, None, relu);
+        let after = After {
+            scale: Some(&scale),
+            bias: Some(&shift),
+            relu,
+        };
+        let y = conv::forward(&shape, slice(&x), slice(&weight), after);
         let [height, width] = shape.size_out;
         let y = plain(tensor(y, [shape.images, shape.channels_out, height, width]));
         if relu { y } else { activation(act, y) }
@@ -202,33 +195,20 @@ mod fast {
             weight: weight.clone(),
             transposed: false,
         };
-        let forward = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>, tracked| {
-            let (x, weights) = (slice(x), slice(weight));
-            let prepared = if tracked {
-                // What an evaluation left behind and the update has outdated.
-                cache::sweep();
-                None
-            } else {
-                cache::prepared(&shape, &[weight], 0.0, || None)
-            };
-            let y = match prepared {
-                Some(prepared) => {
-                    conv::forward_prepared(&shape, x, weights, &prepared, bias, false)
-                }
-                None => conv::forward(&shape, x, weights, bias, false),
-            };
+        let forward = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>| {
+            let y = conv::forward(&shape, slice(x), slice(weight), After::bias(bias));
             let [height, width] = shape.size_out;
             tensor(y, [shape.images, shape.channels_out, height, width])
         };
         match &conv.bias {
             Some(bias) => apply::<3, 4, _>([x, weight, open(bias.val())], |inputs, tracked| {
                 let [x, weight, bias] = inputs.map(contiguous);
-                let y = forward(&x, &weight, Some(slice(&bias)), tracked);
+                let y = forward(&x, &weight, Some(slice(&bias)));
                 (y, tracked.then(|| state(&x, &weight)))
             }),
             None => apply::<2, 4, _>([x, weight], |inputs, tracked| {
                 let [x, weight] = inputs.map(contiguous);
-                let y = forward(&x, &weight, None, tracked);
+                let y = forward(&x, &weight, None);
                 (y, tracked.then(|| state(&x, &weight)))
             }),
         }
@@ -289,7 +269,7 @@ mod fast {
                     tensor(dx, [shape.images, shape.channels_in, height, width])
                 }
                 (0, true) => {
-                    let dx = conv::forward(shape, dy, weight, None, false);
+                    let dx = conv::forward(shape, dy, weight, After::default());
                     tensor(dx, [shape.images, shape.channels_out, height, width])
                 }
                 (1, transposed) => {

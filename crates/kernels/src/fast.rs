@@ -1,7 +1,6 @@
 //! The fast paths: kernels on `f32` slices, and the bridge from Burn's Flex tensors to them.
 
 pub mod buffer;
-pub(crate) mod cache;
 pub mod conv;
 pub(crate) mod norm;
 pub(crate) mod parallel;

@@ -150,6 +150,52 @@ fn convolution_is_burns() {
     });
 }
 
+/// Shapes with channels enough for Winograd's way (few tiles and many, rows of tiles that fill vectors and that do not),
+/// and with a few columns more than whole vectors.
+#[test]
+fn wide_convolution_is_burns() {
+    let shapes = [
+        (2, [32, 64], [16, 16], 3, 1),
+        (3, [24, 72], [7, 9], 3, 1),
+        (1, [40, 64], [8, 8], 3, 1),
+        (16, [64, 96], [4, 4], 3, 1),
+        (9, [20, 33], [32, 32], 3, 1),
+        (2, [16, 128], [12, 64], 3, 1),
+        (1, [32, 40], [7, 7], 1, 1),
+        (2, [16, 32], [13, 13], 3, 2),
+        (1, [48, 20], [1, 1], 1, 1),
+    ];
+    every_isa(|isa| {
+        for (images, channels, size, kernel, stride) in shapes {
+            let pad = kernel / 2;
+            let conv = Conv2dConfig::new(channels, [kernel; 2])
+                .with_stride([stride; 2])
+                .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+                .init(&device());
+            let x = random([images, channels[0], size[0], size[1]]).require_grad();
+            let weights = random(conv.forward(x.clone()).dims());
+            let what = format!("{isa:?} {images} {size:?} {conv}");
+            compare(&what, 1e-3, || {
+                let bias = conv.bias.as_ref().unwrap().val();
+                let y = conv2d(&conv, x.clone());
+                gradients(y, &weights, [&x, &conv.weight.val()], &[&bias])
+            });
+            let mut norm = BatchNormConfig::new(channels[1]).init(&device()).valid();
+            norm.gamma = Param::from_tensor(random([channels[1]]).inner());
+            norm.running_mean = RunningState::new(random([channels[1]]).inner());
+            let (conv, x) = (conv.valid(), x.inner());
+            compare(&what, 1e-3, || {
+                vec![values(&conv2d_norm_act(
+                    &conv,
+                    &norm,
+                    x.clone(),
+                    Activation::Relu,
+                ))]
+            });
+        }
+    });
+}
+
 /// Large enough for Winograd's way by phases.
 #[test]
 fn halving_convolution_is_burns() {
@@ -392,7 +438,7 @@ fn bits_do_not_depend_on_threads() {
     });
 }
 
-/// Outside of training: folded, prepared once and used again, and prepared anew when a tensor changes.
+/// Outside of training: the normalisation is the convolution's last step, also after a tensor has changed.
 #[test]
 fn folded_convolution_is_burns() {
     every_isa(|isa| {

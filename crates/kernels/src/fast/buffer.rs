@@ -2,8 +2,8 @@
 //!
 //! A training step asks for the same few sizes again and again. Taken from the system each time, every
 //! large buffer costs its page faults anew, which for an operation bound by memory is as much as the
-//! operation. So a buffer that is dropped waits here for the next request of its size class; what waits
-//! never exceeds what was once in use at the same time.
+//! operation. So a buffer that is dropped waits here for the next request of its size class; what is held
+//! in all stays within a quarter of what was once in use at the same time.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
@@ -15,6 +15,9 @@ use std::sync::{Mutex, MutexGuard};
 pub(crate) const ALIGN: usize = 64;
 /// Elements below which the system's allocator serves as well.
 const SMALL: usize = 1 << 13;
+
+/// How many times as large as asked for a block may be.
+const LARGER: usize = 5;
 
 /// A block of memory.
 struct Block {
@@ -51,17 +54,56 @@ impl Block {
     }
 }
 
-/// Blocks that wait, by capacity, and how much is in use.
+/// Blocks that wait, by capacity, and how much there is.
 struct Store {
     waiting: BTreeMap<usize, Vec<Block>>,
-    waiting_total: usize,
+    /// Elements of all blocks, waiting or not.
+    held: usize,
+    /// Elements asked for and not given back, rounded up to their classes.
     used: usize,
     most_used: usize,
 }
 
+impl Store {
+    /// Takes a waiting block of this capacity; where a new one would hold more than was ever used, a larger one.
+    fn take(&mut self, capacity: usize) -> Option<Block> {
+        if let Some(block) = self.waiting.get_mut(&capacity).and_then(Vec::pop) {
+            return Some(block);
+        }
+        if self.held + capacity <= self.most_used {
+            return None;
+        }
+        let larger = self.waiting.range_mut(capacity..=LARGER * capacity);
+        larger.filter_map(|(_, class)| class.pop()).next()
+    }
+
+    /// Takes the largest blocks out until no more is held than `limit`, as far as blocks wait.
+    fn trim(&mut self, limit: usize) -> Vec<Block> {
+        let mut freed = Vec::new();
+        while self.held > limit
+            && let Some(mut class) = self.waiting.last_entry()
+        {
+            match class.get_mut().pop() {
+                Some(block) => {
+                    self.held -= block.capacity;
+                    freed.push(block);
+                }
+                None => drop(class.remove()),
+            }
+        }
+        freed
+    }
+
+    /// What may be held: somewhat more than was ever used, so that a block that served a smaller request is not given
+    /// back and asked for again in every step.
+    fn limit(&self) -> usize {
+        self.most_used + self.most_used / 4
+    }
+}
+
 static STORE: Mutex<Store> = Mutex::new(Store {
     waiting: BTreeMap::new(),
-    waiting_total: 0,
+    held: 0,
     used: 0,
     most_used: 0,
 });
@@ -102,14 +144,20 @@ impl Buffer {
                 len,
             };
         }
-        let waiting = {
+        let (waiting, freed) = {
             let mut store = store();
             store.used += capacity;
             store.most_used = store.most_used.max(store.used);
-            let block = store.waiting.get_mut(&capacity).and_then(Vec::pop);
-            store.waiting_total -= block.as_ref().map_or(0, |b| b.capacity);
-            block
+            let waiting = store.take(capacity);
+            let mut freed = Vec::new();
+            if waiting.is_none() {
+                let limit = store.limit().saturating_sub(capacity);
+                freed = store.trim(limit);
+                store.held += capacity;
+            }
+            (waiting, freed)
         };
+        freed.into_iter().for_each(Block::free);
         Buffer {
             block: Some(waiting.unwrap_or_else(|| Block::new(capacity))),
             len,
@@ -162,26 +210,13 @@ impl Drop for Buffer {
         if self.len < SMALL {
             return block.free();
         }
-        let mut freed = Vec::new();
-        {
+        let freed = {
             let mut store = store();
-            store.used -= block.capacity;
-            store.waiting_total += block.capacity;
+            store.used -= class(self.len);
             store.waiting.entry(block.capacity).or_default().push(block);
-            // Never more in all than was once in use: the largest that wait go first.
-            while store.used + store.waiting_total > store.most_used {
-                let Some(mut class) = store.waiting.last_entry() else {
-                    break;
-                };
-                match class.get_mut().pop() {
-                    Some(block) => {
-                        store.waiting_total -= block.capacity;
-                        freed.push(block);
-                    }
-                    None => drop(class.remove()),
-                }
-            }
-        }
+            let limit = store.limit();
+            store.trim(limit)
+        };
         freed.into_iter().for_each(Block::free);
     }
 }
@@ -190,9 +225,14 @@ impl Drop for Buffer {
 pub fn release_memory() {
     let waiting = {
         let mut store = store();
-        store.waiting_total = 0;
         store.most_used = store.used;
-        std::mem::take(&mut store.waiting)
+        let waiting = std::mem::take(&mut store.waiting);
+        store.held -= waiting
+            .values()
+            .flatten()
+            .map(|b| b.capacity)
+            .sum::<usize>();
+        waiting
     };
     waiting.into_values().flatten().for_each(Block::free);
 }

@@ -6,17 +6,17 @@
 mod depthwise;
 mod flat;
 mod phased;
-mod prepared;
 mod product;
+mod tiles;
 mod weight;
 mod window;
 mod winograd;
 mod winograd_weight;
 
 use super::buffer::Buffer;
-use super::parallel::{Output, Shared, for_each, with_scratch};
+use super::parallel::{Output, Shared, for_each};
 use phased::Phased;
-pub(crate) use prepared::{Fold, Prepared, Way};
+pub use product::After;
 use product::{Target, WeightLayout, product};
 use window::Window;
 
@@ -148,42 +148,42 @@ impl ConvShape {
     }
 }
 
-/// The convolution of `x` with `weights`, plus `bias`; negative results become zero if `relu`.
+/// The convolution of `x` with `weights`, and what follows it.
 ///
 /// # Panics
 /// Where a slice's length is not what `shape` says.
-pub fn forward(
-    shape: &ConvShape,
-    x: &[f32],
-    weights: &[f32],
-    bias: Option<&[f32]>,
-    relu: bool,
-) -> Buffer {
+pub fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], after: After) -> Buffer {
+    let outputs = shape.lengths()[2];
+    shape.check(x, weights, outputs);
     if shape.is_depthwise() {
-        shape.check(x, weights, shape.lengths()[2]);
-        return depthwise::forward(shape, x, weights, bias, relu);
+        return depthwise::forward(shape, x, weights, after);
     }
-    run(shape, x, weights, None, bias, relu)
-}
-
-/// [`forward`] with weights that were prepared for it: `weights` are those from which `prepared` was made.
-///
-/// # Panics
-/// Where a slice's length is not what `shape` says.
-pub(crate) fn forward_prepared(
-    shape: &ConvShape,
-    x: &[f32],
-    weights: &[f32],
-    prepared: &Prepared,
-    bias: Option<&[f32]>,
-    relu: bool,
-) -> Buffer {
-    let bias = prepared.bias().or(bias);
-    if prepared.way() == Way::Depthwise {
-        shape.check(x, weights, shape.lengths()[2]);
-        return depthwise::forward(shape, x, prepared.data(), bias, relu);
+    let window = shape.window();
+    let taps: Vec<usize> = (0..shape.taps()).collect();
+    let (group_in, group_out) = (shape.group_in(), shape.group_out());
+    let mut output = Output::new(outputs);
+    let out = output.shared();
+    let problem = shape.forward_problem();
+    for group in 0..shape.groups {
+        let channels = group * group_out..(group + 1) * group_out;
+        let target = Target {
+            out: out.skip(channels.start * shape.plane_out()),
+            channel_stride: shape.plane_out(),
+            after: after.rows(channels),
+        };
+        let x = &x[group * group_in * shape.plane_in()..];
+        let layout = forward_layout(shape, group, weights, &taps);
+        // SAFETY: the output has room for all channels of all images, and only this call writes it.
+        unsafe {
+            let done = minimal(problem.as_ref(), x, &layout, target)
+                || Phased::of(shape).is_some_and(|way| way.forward(x, weights, target));
+            if !done {
+                product(&window, x, &layout, target);
+            }
+        }
     }
-    run(shape, x, weights, Some(prepared), bias, relu)
+    // SAFETY: the products of all groups wrote every output channel at every place.
+    unsafe { output.finish() }
 }
 
 /// Where one group's weights stand for the forward pass.
@@ -202,70 +202,6 @@ fn forward_layout<'a>(
         channel_stride: shape.taps(),
         taps,
     }
-}
-
-fn run(
-    shape: &ConvShape,
-    x: &[f32],
-    weights: &[f32],
-    prepared: Option<&Prepared>,
-    bias: Option<&[f32]>,
-    relu: bool,
-) -> Buffer {
-    let [_, weight_count, outputs] = shape.lengths();
-    shape.check(x, weights, outputs);
-    let window = shape.window();
-    let taps: Vec<usize> = (0..shape.taps()).collect();
-    let (group_in, group_out) = (shape.group_in(), shape.group_out());
-    let mut output = Output::new(outputs);
-    let out = output.shared();
-    let problem = shape.forward_problem();
-    for group in 0..shape.groups {
-        let channels = group * group_out..(group + 1) * group_out;
-        let target = Target {
-            out: out.skip(channels.start * shape.plane_out()),
-            channel_stride: shape.plane_out(),
-            bias: bias.map(|bias| &bias[channels]),
-            relu,
-        };
-        let x = &x[group * group_in * shape.plane_in()..];
-        let layout = forward_layout(shape, group, weights, &taps);
-        let direct = |layout: &WeightLayout| {
-            with_scratch(weight_count / shape.groups, |scratch| {
-                let packed = layout.pack(scratch);
-                // SAFETY: the output has room for all channels of all images, and only this call
-                // writes it.
-                unsafe { product(&window, x, &packed, target) };
-            })
-        };
-        let Some(prepared) = prepared else {
-            // SAFETY: as above.
-            let done = unsafe {
-                minimal(problem.as_ref(), x, &layout, target)
-                    || Phased::of(shape).is_some_and(|way| way.forward(x, weights, target))
-            };
-            if !done {
-                direct(&layout);
-            }
-            continue;
-        };
-        let packed = prepared.group(group, shape.groups);
-        match (prepared.way(), &problem) {
-            (Way::Winograd(tile), Some(problem)) => {
-                // SAFETY: as above.
-                if !unsafe { winograd::run(problem, tile, x, packed, target) } {
-                    // A result that is not finite, see `winograd`.
-                    let folded = prepared.folded(weights);
-                    let weights = folded.as_deref().unwrap_or(weights);
-                    direct(&forward_layout(shape, group, weights, &taps));
-                }
-            }
-            // SAFETY: as above.
-            _ => unsafe { product(&window, x, &layout.packed(packed), target) },
-        }
-    }
-    // SAFETY: the products of all groups wrote every output channel at every place.
-    unsafe { output.finish() }
 }
 
 /// The gradient of the convolution's input, and the forward pass of the transposed convolution (whose
@@ -308,79 +244,73 @@ pub fn input_gradient(
         out_image_stride: shape.channels_in * shape.plane_in(),
     });
 
-    with_scratch(group_weights, |scratch| {
-        for group in 0..shape.groups {
-            let weights = &weights[group * group_weights..(group + 1) * group_weights];
-            let dy = &dy[group * group_out * shape.plane_out()..];
-            let bias = bias.map(|bias| &bias[group * group_in..(group + 1) * group_in]);
-            let base = out.skip(group * group_in * shape.plane_in());
-            let layout = WeightLayout {
-                weights,
-                rows: group_in,
-                row_stride: shape.taps(),
-                channels: group_out,
-                channel_stride: group_in * shape.taps(),
-                taps: &[8, 7, 6, 5, 4, 3, 2, 1, 0],
-            };
-            let target = Target {
-                out: base,
-                channel_stride: shape.plane_in(),
-                bias,
-                relu: false,
-            };
-            // SAFETY: the output has room for all channels of all images, and only this call writes it.
-            if unsafe { minimal(problem.as_ref(), dy, &layout, target) } {
-                continue;
-            }
-            for y in &phases_y {
-                for x in &phases_x {
-                    let mut taps = Vec::new();
-                    let mut places = Vec::new();
-                    for &(ky, dy) in &y.taps {
-                        for &(kx, dx) in &x.taps {
-                            taps.push([dy, dx]);
-                            places.push(ky * shape.kernel[1] + kx);
-                        }
+    for group in 0..shape.groups {
+        let weights = &weights[group * group_weights..(group + 1) * group_weights];
+        let dy = &dy[group * group_out * shape.plane_out()..];
+        let bias = bias.map(|bias| &bias[group * group_in..(group + 1) * group_in]);
+        let base = out.skip(group * group_in * shape.plane_in());
+        let layout = WeightLayout {
+            weights,
+            rows: group_in,
+            row_stride: shape.taps(),
+            channels: group_out,
+            channel_stride: group_in * shape.taps(),
+            taps: &[8, 7, 6, 5, 4, 3, 2, 1, 0],
+        };
+        let target = Target {
+            out: base,
+            channel_stride: shape.plane_in(),
+            after: After::bias(bias),
+        };
+        // SAFETY: the output has room for all channels of all images, and only this call writes it.
+        if unsafe { minimal(problem.as_ref(), dy, &layout, target) } {
+            continue;
+        }
+        for y in &phases_y {
+            for x in &phases_x {
+                let mut taps = Vec::new();
+                let mut places = Vec::new();
+                for &(ky, dy) in &y.taps {
+                    for &(kx, dx) in &x.taps {
+                        taps.push([dy, dx]);
+                        places.push(ky * shape.kernel[1] + kx);
                     }
-                    let phase_out = base.skip(y.start * shape.size_in[1] + x.start);
-                    let window = Window {
-                        images: shape.images,
-                        channels: group_out,
-                        size: shape.size_out,
-                        image_stride: shape.channels_out * shape.plane_out(),
-                        out: [y.count, x.count],
-                        stride: [1, 1],
-                        taps,
-                        out_image_stride: shape.channels_in * shape.plane_in(),
-                        out_row_stride: shape.stride[0] * shape.size_in[1],
-                        out_col_stride: shape.stride[1],
-                    }
-                    .flattened();
-                    if places.is_empty() {
-                        fill_phase(&window, phase_out, group_in, shape.plane_in(), bias);
-                        continue;
-                    }
-                    let layout = WeightLayout {
-                        weights,
-                        rows: group_in,
-                        row_stride: shape.taps(),
-                        channels: group_out,
-                        channel_stride: group_in * shape.taps(),
-                        taps: &places,
-                    };
-                    let packed = layout.pack(&mut scratch[..group_in * group_out * places.len()]);
-                    let target = Target {
-                        out: phase_out,
-                        channel_stride: shape.plane_in(),
-                        bias,
-                        relu: false,
-                    };
-                    // SAFETY: the phase's places lie inside of the output, which only this call writes.
-                    unsafe { product(&window, dy, &packed, target) };
                 }
+                let phase_out = base.skip(y.start * shape.size_in[1] + x.start);
+                let window = Window {
+                    images: shape.images,
+                    channels: group_out,
+                    size: shape.size_out,
+                    image_stride: shape.channels_out * shape.plane_out(),
+                    out: [y.count, x.count],
+                    stride: [1, 1],
+                    taps,
+                    out_image_stride: shape.channels_in * shape.plane_in(),
+                    out_row_stride: shape.stride[0] * shape.size_in[1],
+                    out_col_stride: shape.stride[1],
+                }
+                .flattened();
+                if places.is_empty() {
+                    fill_phase(&window, phase_out, group_in, shape.plane_in(), bias);
+                    continue;
+                }
+                let layout = WeightLayout {
+                    weights,
+                    rows: group_in,
+                    row_stride: shape.taps(),
+                    channels: group_out,
+                    channel_stride: group_in * shape.taps(),
+                    taps: &places,
+                };
+                let target = Target {
+                    out: phase_out,
+                    ..target
+                };
+                // SAFETY: the phase's places lie inside of the output, which only this call writes.
+                unsafe { product(&window, dy, &layout, target) };
             }
         }
-    });
+    }
     // SAFETY: every place belongs to exactly one phase, and each phase was written for all channels.
     unsafe { output.finish() }
 }
@@ -388,21 +318,25 @@ pub fn input_gradient(
 /// Runs Winograd's way where it is worth it. `false` where the direct way is to be taken.
 ///
 /// # Safety
-/// As [`winograd::run`].
+/// As [`winograd::convolve`].
 unsafe fn minimal(
     problem: Option<&winograd::Problem>,
     x: &[f32],
     layout: &WeightLayout,
     target: Target,
 ) -> bool {
-    let Some((problem, tile)) = problem.and_then(|p| Some((p, p.tile(false)?))) else {
+    let Some((problem, tile)) = problem.and_then(|p| Some((p, p.tile()?))) else {
         return false;
     };
-    with_scratch(winograd::weight_len(problem, tile), |weights| {
-        winograd::transform_weights(layout, tile, weights);
-        // SAFETY: this function's contract.
-        unsafe { winograd::run(problem, tile, x, weights, target) }
-    })
+    let taps: [_; 9] = std::array::from_fn(|tap| (tap, layout.taps[tap]));
+    let kernels = winograd::Kernels {
+        weights: layout.weights,
+        rows: winograd::Axis::plain(layout.row_stride),
+        channels: winograd::Axis::plain(layout.channel_stride),
+        taps: &taps,
+    };
+    // SAFETY: this function's contract.
+    unsafe { winograd::convolve(problem, tile, x, &kernels, target) }
 }
 
 /// The places of one axis that share a remainder modulo the stride.

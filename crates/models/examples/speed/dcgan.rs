@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use firesight_kernels::optim::Adam;
 use firesight_kernels::{Activation, activation, batch_norm_act, conv_transpose2d, conv2d};
 
-use super::optimizer::{Optimizer, gradients_of};
+use super::optimizer::{Trained, gradients_of};
 use super::{Work, random};
 
 const LATENT: usize = 100;
@@ -98,28 +98,27 @@ fn loss(logits: Tensor<2>, real: bool) -> Tensor<1> {
 /// The discriminator's step on real and generated images, then the generator's.
 pub fn step(batch: usize) -> Result<Work, String> {
     let device = Device::flex().autodiff();
-    let mut generator = Generator::new(&device);
-    let mut discriminator = Discriminator::new(&device);
     let adam = Adam {
         beta_1: 0.5,
         ..Adam::default()
     };
-    let mut generator_rule = Optimizer::new(adam);
-    let mut discriminator_rule = Optimizer::new(adam);
+    let mut generator = Trained::new(Generator::new(&device), adam);
+    let mut discriminator = Trained::new(Discriminator::new(&device), adam);
     let real = random([batch, 3, 64, 64], &device);
     let noise = random([batch, LATENT, 1, 1], &device);
     Ok(Box::new(move || {
-        let fake = generator.forward(noise.clone());
-        let of_real = loss(discriminator.forward(real.clone()), true);
-        let of_fake = loss(discriminator.forward(fake.clone().detach()), false);
+        let fake = generator.module().forward(noise.clone());
+        let judge = discriminator.module();
+        let of_real = loss(judge.forward(real.clone()), true);
+        let of_fake = loss(judge.forward(fake.clone().detach()), false);
         let total = of_real + of_fake;
         assert!(total.clone().into_scalar::<f32>().is_finite());
-        let gradients = gradients_of(total, &discriminator);
-        discriminator = discriminator_rule.step(discriminator.clone(), gradients, 2e-4);
+        let gradients = gradients_of(total, judge);
+        discriminator.step(gradients, 2e-4);
 
-        let total = loss(discriminator.forward(fake), true);
+        let total = loss(discriminator.module().forward(fake), true);
         assert!(total.clone().into_scalar::<f32>().is_finite());
-        let gradients = gradients_of(total, &generator);
-        generator = generator_rule.step(generator.clone(), gradients, 2e-4);
+        let gradients = gradients_of(total, generator.module());
+        generator.step(gradients, 2e-4);
     }))
 }

@@ -26,7 +26,7 @@ use firesight_kernels::{self as kernels, Activation, Mode};
 use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};
 use firesight_models::segmentation::SegmenterConfig;
 use firesight_models::segmentation::fcn::FcnConfig;
-use optimizer::{Optimizer, gradients_of};
+use optimizer::{Trained, gradients_of};
 
 /// A piece of work, made once and run again and again.
 type Work = Box<dyn FnMut()>;
@@ -182,17 +182,17 @@ fn inference(name: &str, batch: usize) -> Result<Work, String> {
 fn classifier(name: &str, options: &str, input: InputSpec, batch: usize) -> Result<Work, String> {
     const CLASSES: usize = 10;
     let device = Device::flex().autodiff();
-    let mut model = model(name, options, input, CLASSES, &device)?;
-    let mut optimizer = Optimizer::new(SGD);
+    let model = model(name, options, input, CLASSES, &device)?;
+    let mut model = Trained::new(model, SGD);
     let x = random([batch, input.channels, input.height, input.width], &device);
     let classes: Vec<i32> = (0..batch).map(|i| (i % CLASSES) as i32).collect();
     let targets = Tensor::<1, Int>::from_ints(classes.as_slice(), &device).unsqueeze_dim::<2>(1);
     Ok(Box::new(move || {
-        let log_p = log_softmax(model.forward(x.clone()), 1);
+        let log_p = log_softmax(model.module().forward(x.clone()), 1);
         let loss = log_p.gather(1, targets.clone()).mean().neg();
         assert!(loss.clone().into_scalar::<f32>().is_finite());
-        let gradients = gradients_of(loss, &model);
-        model = optimizer.step(model.clone(), gradients, 0.01);
+        let gradients = gradients_of(loss, model.module());
+        model.step(gradients, 0.01);
     }))
 }
 
@@ -203,33 +203,32 @@ fn segmenter(batch: usize) -> Result<Work, String> {
     let device = Device::flex().autodiff();
     let config = SegmenterConfig::Fcn(FcnConfig::default());
     let model = config.init(3, CLASSES, &device);
-    let mut model = model.map_err(|e| e.to_string())?;
-    let mut optimizer = Optimizer::new(SGD);
+    let mut model = Trained::new(model.map_err(|e| e.to_string())?, SGD);
     let x = random([batch, 3, SIDE, SIDE], &device);
     let classes = (0..batch * SIDE * SIDE).map(|i| (i / 1000 % CLASSES) as i32);
     let classes: Vec<i32> = classes.collect();
     let targets = Tensor::<1, Int>::from_ints(classes.as_slice(), &device);
     let targets = targets.reshape([batch, 1, SIDE, SIDE]);
     Ok(Box::new(move || {
-        let log_p = log_softmax(model.forward_train(x.clone()).logits, 1);
+        let log_p = log_softmax(model.module().forward_train(x.clone()).logits, 1);
         let loss = log_p.gather(1, targets.clone()).mean().neg();
         assert!(loss.clone().into_scalar::<f32>().is_finite());
-        let gradients = gradients_of(loss, &model);
-        model = optimizer.step(model.clone(), gradients, 0.01);
+        let gradients = gradients_of(loss, model.module());
+        model.step(gradients, 0.01);
     }))
 }
 
 /// The update of ResNet-18's parameters.
 fn update(rule: impl DynOptimizer + 'static) -> Result<Work, String> {
     let device = Device::flex().autodiff();
-    let mut model = model("resnet18", "", InputSpec::rgb(224), 1000, &device)?;
-    let mut optimizer = Optimizer::new(rule);
+    let model = model("resnet18", "", InputSpec::rgb(224), 1000, &device)?;
+    let mut model = Trained::new(model, rule);
     let mut drawn = Draw(GradientsParams::new());
-    model.visit(&mut drawn);
+    model.module().visit(&mut drawn);
     Ok(Box::new(move || {
         let mut shared = Share(&drawn.0, GradientsParams::new());
-        model.visit(&mut shared);
-        model = optimizer.step(model.clone(), shared.1, 1e-4);
+        model.module().visit(&mut shared);
+        model.step(shared.1, 1e-4);
     }))
 }
 

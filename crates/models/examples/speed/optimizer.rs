@@ -6,8 +6,14 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::{DynOptimizer, DynState, GradientsParams};
 use burn::tensor::Tensor;
 
-/// A rule and the state of each parameter.
-pub struct Optimizer {
+/// A module, the rule that updates it, and the state of each parameter.
+pub struct Trained<M> {
+    /// Away only while it is updated: a second owner would keep the rule from writing in place.
+    module: Option<M>,
+    optimizer: Optimizer,
+}
+
+struct Optimizer {
     rule: Box<dyn DynOptimizer>,
     states: HashMap<ParamId, DynState>,
 }
@@ -17,20 +23,30 @@ pub fn gradients_of<M: Module>(loss: Tensor<1>, module: &M) -> GradientsParams {
     GradientsParams::from_grads(loss.backward(), module)
 }
 
-impl Optimizer {
-    pub fn new(rule: impl DynOptimizer + 'static) -> Self {
+impl<M: Module> Trained<M> {
+    pub fn new(module: M, rule: impl DynOptimizer + 'static) -> Self {
         Self {
-            rule: Box::new(rule),
-            states: HashMap::new(),
+            module: Some(module),
+            optimizer: Optimizer {
+                rule: Box::new(rule),
+                states: HashMap::new(),
+            },
         }
     }
 
-    pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, rate: f64) -> M {
-        module.map(&mut Update {
-            optimizer: self,
-            gradients,
-            rate,
-        })
+    pub fn module(&self) -> &M {
+        self.module.as_ref().expect("the module is in its place")
+    }
+
+    pub fn step(&mut self, gradients: GradientsParams, rate: f64) {
+        let updated = self.module.take().map(|module| {
+            module.map(&mut Update {
+                optimizer: &mut self.optimizer,
+                gradients,
+                rate,
+            })
+        });
+        self.module = updated;
     }
 }
 

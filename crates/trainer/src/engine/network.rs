@@ -32,7 +32,8 @@ pub struct NetworkConfig {
 /// A module under training.
 pub struct Network<M: TorchNames> {
     name: &'static str,
-    module: M,
+    /// Away only while it is updated: a second owner of the parameters would keep the optimizer from writing in place.
+    module: Option<M>,
     device: Device,
     optimizer: Optimizer,
     clip: Option<Clip>,
@@ -40,6 +41,12 @@ pub struct Network<M: TorchNames> {
     gathered: GradientsAccumulator<M>,
     gathered_weight: f64,
     gathered_count: usize,
+}
+
+fn placed<M>(module: &Option<M>) -> &M {
+    module
+        .as_ref()
+        .expect("the module is away only inside of `update`")
 }
 
 /// Which weights of a network are meant.
@@ -76,13 +83,13 @@ impl<M: TorchNames> Network<M> {
             gathered_weight: 0.0,
             gathered_count: 0,
             device: device.clone(),
-            module,
+            module: Some(module),
         }
     }
 
     /// The module that takes gradients.
     pub fn module(&self) -> &M {
-        &self.module
+        placed(&self.module)
     }
 
     /// An inference copy with the weights asked for; [`Weights::Ema`] falls back to the current ones
@@ -90,34 +97,31 @@ impl<M: TorchNames> Network<M> {
     pub fn inference(&self, weights: Weights) -> M {
         match (&self.ema, weights) {
             (Some(ema), Weights::Ema) => ema.module().clone(),
-            _ => self.module.valid(),
+            _ => self.module().valid(),
         }
     }
 
     /// Adds the gradient of a mean loss over `weight` samples to what is gathered for the next update.
     pub fn backward(&mut self, loss: Tensor<1>, weight: f64) {
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.module);
+        let gradients = GradientsParams::from_grads(loss.backward(), self.module());
         self.gather(gradients, weight);
     }
 
     /// Adds gradients of a mean over `weight` samples to what is gathered for the next update.
     pub fn gather(&mut self, gradients: GradientsParams, weight: f64) {
+        let module = placed(&self.module);
         // A single batch needs no scaling; from the second on the sum is weighted by sample counts,
         // so that unequal batches average as one large batch would.
         if self.gathered_count == 1 {
             let first = self.gathered.grads();
-            let scaled = map_gradients(
-                &self.module,
-                first,
-                GradientChange::Scale(self.gathered_weight),
-            );
-            self.gathered.accumulate(&self.module, scaled);
+            let scaled = map_gradients(module, first, GradientChange::Scale(self.gathered_weight));
+            self.gathered.accumulate(module, scaled);
         }
         let gradients = match self.gathered_count {
             0 => gradients,
-            _ => map_gradients(&self.module, gradients, GradientChange::Scale(weight)),
+            _ => map_gradients(module, gradients, GradientChange::Scale(weight)),
         };
-        self.gathered.accumulate(&self.module, gradients);
+        self.gathered.accumulate(module, gradients);
         self.gathered_count += 1;
         self.gathered_weight += weight;
     }
@@ -128,14 +132,15 @@ impl<M: TorchNames> Network<M> {
     /// # Errors
     /// [`NonFiniteGradient`]; the parameters are then unchanged.
     pub fn update(&mut self, rate: f64) -> Result<f64, NonFiniteGradient> {
+        let module = placed(&self.module);
         let mut gradients = self.gathered.grads();
         if self.gathered_count > 1 {
             let mean = GradientChange::Scale(1.0 / self.gathered_weight);
-            gradients = map_gradients(&self.module, gradients, mean);
+            gradients = map_gradients(module, gradients, mean);
         }
         self.gathered_count = 0;
         self.gathered_weight = 0.0;
-        let norm = gradient_norm(&self.module, &gradients, &self.device.clone().inner());
+        let norm = gradient_norm(module, &gradients, &self.device.clone().inner());
         if !norm.is_finite() {
             return Err(NonFiniteGradient {
                 network: self.name,
@@ -146,19 +151,22 @@ impl<M: TorchNames> Network<M> {
             Some(Clip::Norm(limit)) if norm > limit => {
                 // PyTorch's clip_grad_norm_: limit / (norm + 1e-6).
                 map_gradients(
-                    &self.module,
+                    module,
                     gradients,
                     GradientChange::Scale(limit / (norm + 1e-6)),
                 )
             }
             Some(Clip::Value(limit)) => {
-                map_gradients(&self.module, gradients, GradientChange::Clamp(limit))
+                map_gradients(module, gradients, GradientChange::Clamp(limit))
             }
             _ => gradients,
         };
-        self.module = self.optimizer.step(self.module.clone(), gradients, rate);
-        if let Some(ema) = &mut self.ema {
-            ema.update(&self.module);
+        if let Some(module) = self.module.take() {
+            let module = self.optimizer.step(module, gradients, rate);
+            if let Some(ema) = &mut self.ema {
+                ema.update(&module);
+            }
+            self.module = Some(module);
         }
         Ok(norm)
     }
@@ -238,7 +246,7 @@ impl<M: TorchNames> TrainedNetwork for Network<M> {
     }
 
     fn trainable_parameters(&self) -> usize {
-        trainable(&self.module)
+        trainable(self.module())
             .iter()
             .map(|p| p.shape.iter().product::<usize>())
             .sum()
@@ -251,7 +259,7 @@ impl<M: TorchNames> TrainedNetwork for Network<M> {
     fn state(&self) -> NetworkState {
         let (optimizer, scalars) = self.optimizer.state();
         NetworkState {
-            weights: state_dict(&self.module),
+            weights: state_dict(self.module()),
             ema: self.ema.as_ref().map(|ema| state_dict(ema.module())),
             ema_updates: self.ema.as_ref().map_or(0, Ema::updates),
             optimizer: optimizer.into_iter().collect(),
@@ -263,7 +271,7 @@ impl<M: TorchNames> TrainedNetwork for Network<M> {
     }
 
     fn load_state(&mut self, state: NetworkState) -> Result<(), String> {
-        self.module = load_state_dict(self.module.clone(), &state.weights)
+        let module = load_state_dict(self.module().clone(), &state.weights)
             .map_err(|error| format!("weights: {error}"))?;
         match (&mut self.ema, state.ema) {
             (Some(ema), Some(stored)) => {
@@ -282,11 +290,13 @@ impl<M: TorchNames> TrainedNetwork for Network<M> {
             .collect();
         self.optimizer
             .load_state(
-                &self.module,
+                &module,
                 &self.device,
                 state.optimizer.into_iter().collect(),
                 scalars,
             )
-            .map_err(|name| format!("optimizer: the state of `{name}` cannot be restored"))
+            .map_err(|name| format!("optimizer: the state of `{name}` cannot be restored"))?;
+        self.module = Some(module);
+        Ok(())
     }
 }

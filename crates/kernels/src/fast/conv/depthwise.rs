@@ -9,7 +9,7 @@
 use super::super::buffer::Buffer;
 use super::super::parallel::{Output, Shared, for_each, with_scratch};
 use super::super::simd::{MAX_LANES, Simd, simd_dispatch};
-use super::{ConvShape, Phase, phases};
+use super::{After, ConvShape, Phase, phases};
 
 /// Elements of a stack, unless one plane has more: what the first-level cache holds beside the sums.
 const STACK: usize = 2048;
@@ -187,14 +187,8 @@ impl Item {
     }
 }
 
-/// The convolution, plus `bias`.
-pub(super) fn forward(
-    shape: &ConvShape,
-    x: &[f32],
-    weights: &[f32],
-    bias: Option<&[f32]>,
-    relu: bool,
-) -> Buffer {
+/// The convolution, and what follows it.
+pub(super) fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], after: After) -> Buffer {
     let (stack, offsets) = forward_stack(shape);
     let (plane_in, plane_out, taps) = (shape.plane_in(), shape.plane_out(), shape.taps());
     let multiple = shape.group_out();
@@ -207,7 +201,8 @@ pub(super) fn forward(
         Item::count(shape, &stack),
         longest * multiple * (taps + 4),
         |range| {
-            with_scratch(stack.len() + longest + MAX_LANES, |scratch| {
+            with_scratch(stack.len() + longest + MAX_LANES + taps, |scratch| {
+                let (scaled, scratch) = scratch.split_at_mut(taps);
                 let (padded, sums) = scratch.split_at_mut(stack.len());
                 padded.fill(0.0);
                 for item in range {
@@ -219,14 +214,19 @@ pub(super) fn forward(
                     for m in 0..multiple {
                         let channel = item.channel * multiple + m;
                         let weights = &weights[channel * taps..(channel + 1) * taps];
-                        let start = bias.map_or(0.0, |bias| bias[channel]);
+                        let (scale, start) = after.line(channel);
+                        for (scaled, weight) in scaled.iter_mut().zip(weights) {
+                            *scaled = weight * scale;
+                        }
                         let to = (item.first * shape.channels_out + channel) * plane_out;
                         let steps = [stack.plane(), shape.channels_out * plane_out];
                         // SAFETY: the taps of the whole span lie in the stack, which has room for whole
                         // vectors at the end, as have the sums. The output planes of this channel of these
                         // images are this item's.
                         unsafe {
-                            taps_pass(padded, &offsets, weights, span, start, false, relu, sums);
+                            taps_pass(
+                                padded, &offsets, scaled, span, start, false, after.relu, sums,
+                            );
                             copy(&rows_out, sums.as_ptr(), out.at(to), steps, item.images);
                         }
                     }

@@ -7,7 +7,7 @@
 
 use super::super::parallel::{Output, for_each, with_scratch};
 use super::super::simd::{Simd, isa, simd_dispatch};
-use super::product::{PackedWeights, Target, each_tile};
+use super::product::{Matrix, Target, each_tile, finish};
 use super::weight::{Operands, dots, groups, sum_groups};
 use super::window::{Window, tile_rows};
 
@@ -177,7 +177,7 @@ unsafe fn pad_planes_with<S: Simd>(planes: &Planes, from: &[f32], to: &mut [f32]
     }
 }
 
-/// Computes all outputs of one group, as [`product`](super::product::product) does, to the bit.
+/// Computes all outputs of one group with packed weights, as [`product`](super::product::product) does, to the bit.
 ///
 /// # Safety
 /// `target.out` has room for every output of the window in each of the weights' rows, and nothing else accesses those
@@ -186,7 +186,7 @@ pub(super) unsafe fn product(
     flat: &Flat,
     window: &Window,
     x: &[f32],
-    weights: &PackedWeights,
+    weights: &Matrix,
     target: Target,
 ) {
     let rows = weights.rows();
@@ -223,7 +223,7 @@ simd_dispatch! {
         flat: &Flat,
         window: &Window,
         strip: &[f32],
-        weights: &PackedWeights,
+        weights: &Matrix,
         target: Target,
         sums: &mut [f32],
         pitch: usize,
@@ -235,17 +235,17 @@ unsafe fn image_product_with<S: Simd>(
     flat: &Flat,
     window: &Window,
     strip: &[f32],
-    weights: &PackedWeights,
+    weights: &Matrix,
     target: Target,
     sums: &mut [f32],
     pitch: usize,
 ) {
     let tile = tile_rows(isa());
-    let (rows, depth) = (weights.rows(), window.depth());
+    let rows = weights.rows();
     let [out_rows, out_cols] = window.out;
     for row in (0..rows).step_by(tile) {
         let height = tile.min(rows - row);
-        let a = &weights.data()[row * depth..(row + height) * depth];
+        let a = weights.panel(row..row + height, &(0..window.channels));
         for first in (0..flat.vectors).step_by(PANEL) {
             let width = PANEL.min(flat.vectors - first);
             let at = first * S::LANES;
@@ -254,15 +254,13 @@ unsafe fn image_product_with<S: Simd>(
                     // SAFETY: the strip holds every tap of these places, `sums` the tile.
                     unsafe {
                         let (strip, sums) = (strip.as_ptr().add(at), sums.as_mut_ptr().add(at));
-                        tile_of::<S, $h, $w>(flat, window.channels, a, strip, sums, pitch)
+                        tile_of::<S, $h, $w>(flat, window.channels, a.data, strip, sums, pitch)
                     }
                 };
             }
             each_tile!(S, (height, width), run);
         }
         for h in 0..height {
-            // SAFETY: the bits of a broadcast.
-            let bias = unsafe { S::splat(target.bias.map_or(0.0, |bias| bias[row + h])) };
             for y in 0..out_rows {
                 let from = sums[h * pitch + y * flat.pitch..].as_ptr();
                 let to = target
@@ -273,10 +271,7 @@ unsafe fn image_product_with<S: Simd>(
                     // SAFETY: the sums have a vector more than their places, and the mask keeps writes inside of the
                     // output's row.
                     unsafe {
-                        let mut v = S::add(S::load(from.add(at)), bias);
-                        if target.relu {
-                            v = S::relu(v);
-                        }
+                        let v = finish::<S>(S::load(from.add(at)), target.after, row + h);
                         S::store_mask(to.wrapping_add(at), v, S::mask(0, mask_to));
                     }
                 }
@@ -385,12 +380,12 @@ pub(super) fn weight_gradient(
                     padding.pad(from, &mut gradients[i * rows * pitch..][..rows * pitch]);
                 }
                 let operands = Operands {
-                    dy: gradients,
-                    dy_pitch: pitch,
-                    dy_step: rows * pitch,
-                    columns: strips,
+                    left: gradients,
+                    left_pitch: pitch,
+                    left_step: rows * pitch,
+                    right: strips,
                     places: &places,
-                    column_step: strip_len,
+                    right_step: strip_len,
                     segments: count,
                     len: flat.vectors * lanes,
                 };

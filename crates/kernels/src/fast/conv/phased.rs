@@ -6,9 +6,10 @@
 //! of 4x4 outputs costs 25 products for 64.
 
 use super::super::buffer::Buffer;
-use super::super::parallel::{Output, Shared, for_each, with_scratch};
-use super::product::{Target, WeightLayout};
-use super::winograd::{self, Problem, Tile};
+use super::super::parallel::{Output, Shared, for_each};
+use super::super::simd::{MAX_LANES, Simd, simd_dispatch};
+use super::product::{After, Target};
+use super::winograd::{self, Axis, Kernels, Problem, Tile};
 use super::{ConvShape, winograd_weight};
 
 /// Taps of a 3x3 kernel.
@@ -73,30 +74,27 @@ impl<'a> Phased<'a> {
     /// The convolution. `false` where this way is not worth it or a result is not finite.
     ///
     /// # Safety
-    /// As [`winograd::run`].
+    /// As [`winograd::convolve`].
     pub(super) unsafe fn forward(&self, x: &[f32], weights: &[f32], target: Target) -> bool {
-        let tile = self.problem().tile(false);
+        let tile = self.problem().tile();
         // SAFETY: this function's contract.
         tile.is_some_and(|tile| unsafe { self.forward_by(tile, x, weights, target) })
     }
 
     /// # Safety
-    /// As [`winograd::run`].
+    /// As [`winograd::convolve`].
     unsafe fn forward_by(&self, tile: Tile, x: &[f32], weights: &[f32], target: Target) -> bool {
         let problem = self.problem();
         let phases = self.split(x);
-        self.with_weights(weights, |weights| {
-            let layout = WeightLayout {
-                weights,
-                rows: problem.rows,
-                row_stride: problem.channels * TAPS,
-                channels: problem.channels,
-                channel_stride: TAPS,
-                taps: &[0, 1, 2, 3, 4, 5, 6, 7, 8],
-            };
-            // SAFETY: this function's contract.
-            unsafe { run(&problem, tile, &phases, &layout, target) }
-        })
+        let channels = self.shape.channels_in;
+        let kernels = Kernels {
+            weights,
+            rows: Axis::plain(channels * 16),
+            channels: Axis::phases(16, channels),
+            taps: &[(0, 0), (1, 2), (3, 8), (4, 10)],
+        };
+        // SAFETY: this function's contract.
+        unsafe { winograd::convolve(&problem, tile, &phases, &kernels, target) }
     }
 
     /// The gradient of the input, with `bias` for each of its channels; `None` as for `forward`.
@@ -106,7 +104,7 @@ impl<'a> Phased<'a> {
         weights: &[f32],
         bias: Option<&[f32]>,
     ) -> Option<Buffer> {
-        self.input_gradient_by(self.back().tile(false)?, dy, weights, bias)
+        self.input_gradient_by(self.back().tile()?, dy, weights, bias)
     }
 
     fn input_gradient_by(
@@ -121,22 +119,18 @@ impl<'a> Phased<'a> {
         let target = Target {
             out: phases.shared(),
             channel_stride: self.plane(),
-            bias: None,
-            relu: false,
+            after: After::default(),
         };
-        let finite = self.with_weights(weights, |weights| {
-            let layout = WeightLayout {
-                weights,
-                rows: problem.rows,
-                row_stride: TAPS,
-                channels: problem.channels,
-                channel_stride: problem.rows * TAPS,
-                // Backwards, the zeros still last.
-                taps: &[4, 3, 5, 1, 0, 2, 7, 6, 8],
-            };
-            // SAFETY: the phases have room for every output, and only this call writes them.
-            unsafe { run(&problem, tile, dy, &layout, target) }
-        });
+        let channels = self.shape.channels_in;
+        let kernels = Kernels {
+            weights,
+            rows: Axis::phases(16, channels),
+            channels: Axis::plain(channels * 16),
+            // Backwards.
+            taps: &[(4, 0), (3, 2), (1, 8), (0, 10)],
+        };
+        // SAFETY: the phases have room for every output, and only this call writes them.
+        let finite = unsafe { winograd::convolve(&problem, tile, dy, &kernels, target) };
         // SAFETY: every output of every row was written.
         let phases = unsafe { phases.finish() };
         finite.then(|| self.join(&phases, bias))
@@ -152,47 +146,17 @@ impl<'a> Phased<'a> {
         let problem = self.problem();
         let phases = self.split(x);
         let channels = self.shape.channels_in;
-        with_scratch(problem.rows * problem.channels * TAPS, |parts| {
-            if !winograd_weight::weight_gradient(&problem, tile, &phases, dy, parts) {
-                return false;
+        let row_len = channels * 16;
+        let shared = Shared::from(dw);
+        winograd_weight::gradient(&problem, tile, &phases, dy, |row, parts| {
+            // SAFETY: each row is given once.
+            let dw = unsafe { std::slice::from_raw_parts_mut(shared.at(row * row_len), row_len) };
+            for (c, dw) in dw.chunks_exact_mut(16).enumerate() {
+                for (k, dw) in dw.iter_mut().enumerate() {
+                    let (phase, tap) = place(k);
+                    *dw = parts[(phase * channels + c) * TAPS + tap];
+                }
             }
-            let shared = Shared::from(&mut *dw);
-            for_each(problem.rows, parts.len(), |row| {
-                let row_len = channels * 16;
-                // SAFETY: each row is written by one task.
-                let dw =
-                    unsafe { std::slice::from_raw_parts_mut(shared.at(row * row_len), row_len) };
-                for (c, dw) in dw.chunks_exact_mut(16).enumerate() {
-                    for (k, dw) in dw.iter_mut().enumerate() {
-                        let (phase, tap) = place(k);
-                        let channel = row * problem.channels + phase * channels + c;
-                        *dw = parts[channel * TAPS + tap];
-                    }
-                }
-            });
-            true
-        })
-    }
-
-    /// The phases' kernels, `[out, phase, in, 3, 3]`.
-    fn with_weights<R>(&self, weights: &[f32], f: impl FnOnce(&[f32]) -> R) -> R {
-        let channels = self.shape.channels_in;
-        let row = 4 * channels * TAPS;
-        with_scratch(self.shape.channels_out * row, |parts| {
-            let shared = Shared::from(&mut *parts);
-            for_each(self.shape.channels_out, weights.len(), |out| {
-                let weights = &weights[out * channels * 16..][..channels * 16];
-                // SAFETY: each row is written by one task.
-                let parts = unsafe { std::slice::from_raw_parts_mut(shared.at(out * row), row) };
-                parts.fill(0.0);
-                for (c, weights) in weights.chunks_exact(16).enumerate() {
-                    for (k, weight) in weights.iter().enumerate() {
-                        let (phase, tap) = place(k);
-                        parts[(phase * channels + c) * TAPS + tap] = *weight;
-                    }
-                }
-            });
-            f(parts)
         })
     }
 
@@ -204,33 +168,24 @@ impl<'a> Phased<'a> {
         let channels = shape.channels_in;
         let mut phases = Output::new(shape.images * self.channels() * self.plane());
         let shared = phases.shared();
-        let left = shape.padding[1].0;
         for_each(shape.images * channels, x.len(), |task| {
             let (n, c) = (task / channels, task % channels);
             let x = &x[task * height * width..(task + 1) * height * width];
-            for phase in 0..4 {
-                let start = ((n * 4 + phase) * channels + c) * self.plane();
-                // SAFETY: each plane of the phases is written by one task.
-                let to = unsafe { std::slice::from_raw_parts_mut(shared.at(start), self.plane()) };
-                let (phase_y, phase_x) = (phase / 2, phase % 2);
-                // Columns `2 i + phase - left` inside of the image.
-                let low = left.saturating_sub(phase_x).div_ceil(2).min(columns);
-                let high = (width + left).saturating_sub(phase_x).div_ceil(2);
-                let high = high.clamp(low, columns);
-                for (j, to) in to.chunks_exact_mut(columns).enumerate() {
+            let plane = |phase: usize| ((n * 4 + phase) * channels + c) * self.plane();
+            for phase_y in 0..2 {
+                for j in 0..self.size[0] {
                     let y = (2 * j + phase_y).checked_sub(shape.padding[0].0);
-                    let Some(y) = y.filter(|y| *y < height) else {
-                        to.fill(0.0);
-                        continue;
-                    };
-                    to[..low].fill(0.0);
-                    to[high..].fill(0.0);
-                    if low < high {
-                        let from = &x[y * width + 2 * low + phase_x - left..(y + 1) * width];
-                        for (to, from) in to[low..high].iter_mut().zip(from.iter().step_by(2)) {
-                            *to = *from;
+                    let row = y.filter(|y| *y < height);
+                    let row = row.map(|y| &x[y * width..(y + 1) * width]);
+                    let to = [0, 1].map(|phase_x| {
+                        // SAFETY: each row of each phase is written once.
+                        unsafe {
+                            let at = shared.at(plane(2 * phase_y + phase_x) + j * columns);
+                            std::slice::from_raw_parts_mut(at, columns)
                         }
-                    }
+                    });
+                    // SAFETY: no pointers are passed.
+                    unsafe { split_row(row.unwrap_or(&[]), shape.padding[1].0, to) };
                 }
             }
         });
@@ -260,21 +215,12 @@ impl<'a> Phased<'a> {
                     to.fill(bias);
                     continue;
                 }
-                for phase_x in 0..2 {
-                    let phase = phase_y * 2 + phase_x;
-                    let start = ((n * 4 + phase) * channels + c) * self.plane();
-                    let from = &phases[start + j * columns..start + (j + 1) * columns];
-                    // The first column of this parity and its place in the phase.
-                    let first = (phase_x + left) % 2;
-                    let skip = (first + left) / 2;
-                    let values = from.iter().skip(skip);
-                    let values = values.map(|value| value + bias);
-                    let rest = std::iter::repeat(bias);
-                    let to = to.iter_mut().skip(first).step_by(2);
-                    for (to, value) in to.zip(values.chain(rest)) {
-                        *to = value;
-                    }
-                }
+                let from = [0, 1].map(|phase_x| {
+                    let plane = ((n * 4 + 2 * phase_y + phase_x) * channels + c) * self.plane();
+                    &phases[plane + j * columns..][..columns]
+                });
+                // SAFETY: no pointers are passed.
+                unsafe { join_row(from, left, bias, to) };
             }
         });
         // SAFETY: every row of every plane was written.
@@ -282,26 +228,79 @@ impl<'a> Phased<'a> {
     }
 }
 
+simd_dispatch! {
+    /// The columns `2 i - left` and `2 i + 1 - left` of a row, zero where there are none.
+    ///
+    /// # Safety
+    /// None beyond the instruction set.
+    fn split_row(row: &[f32], left: usize, to: [&mut [f32]; 2]) = split_row_with
+}
+
+#[inline(always)]
+unsafe fn split_row_with<S: Simd>(row: &[f32], left: usize, to: [&mut [f32]; 2]) {
+    let [even, odd] = to;
+    let lanes = S::LANES as isize;
+    for at in (0..even.len()).step_by(S::LANES) {
+        let first = 2 * at as isize - left as isize;
+        // SAFETY: masks keep reads inside of the row and writes inside of the phases' rows, which are of one length.
+        unsafe {
+            let mut parts = [S::splat(0.0); 2];
+            for (i, part) in parts.iter_mut().enumerate() {
+                let first = first + i as isize * lanes;
+                let low = (-first).clamp(0, lanes);
+                let high = (row.len() as isize - first).clamp(low, lanes);
+                let mask = S::mask(low as usize, high as usize);
+                *part = S::load_mask(row.as_ptr().wrapping_offset(first), mask);
+            }
+            let [a, b] = S::deinterleave2(parts);
+            let mask = S::mask(0, S::LANES.min(even.len() - at));
+            S::store_mask(even.as_mut_ptr().add(at), a, mask);
+            S::store_mask(odd.as_mut_ptr().add(at), b, mask);
+        }
+    }
+}
+
+simd_dispatch! {
+    /// Undoes [`split_row`] and adds `bias`, which is also what no phase holds.
+    ///
+    /// # Safety
+    /// None beyond the instruction set.
+    fn join_row(from: [&[f32]; 2], left: usize, bias: f32, to: &mut [f32]) = join_row_with
+}
+
+#[inline(always)]
+unsafe fn join_row_with<S: Simd>(from: [&[f32]; 2], left: usize, bias: f32, to: &mut [f32]) {
+    let [even, odd] = from;
+    let lanes = S::LANES as isize;
+    let mut line = [0.0f32; 2 * MAX_LANES];
+    let held = (2 * even.len()).saturating_sub(left).min(to.len());
+    to[held..].fill(bias);
+    for at in (0..even.len()).step_by(S::LANES) {
+        let count = S::LANES.min(even.len() - at);
+        // SAFETY: masks keep reads inside of the phases' rows, which are of one length, and writes inside of the row.
+        unsafe {
+            let mask = S::mask(0, count);
+            let a = S::load_mask(even.as_ptr().add(at), mask);
+            let b = S::load_mask(odd.as_ptr().add(at), mask);
+            S::interleave2([a, b], line.as_mut_ptr());
+            for i in 0..2 {
+                let first = 2 * at as isize - left as isize + i * lanes;
+                let end = (2 * (at + count)) as isize - left as isize;
+                let low = (-first).clamp(0, lanes);
+                let high = (end.min(to.len() as isize) - first).clamp(low, lanes);
+                let v = S::load(line.as_ptr().offset(i * lanes));
+                let v = S::add(v, S::splat(bias));
+                let mask = S::mask(low as usize, high as usize);
+                S::store_mask(to.as_mut_ptr().wrapping_offset(first), v, mask);
+            }
+        }
+    }
+}
+
 /// The phase of a tap of the 4x4 kernel, and its place in the phase's 3x3 kernel.
 fn place(k: usize) -> (usize, usize) {
     let (y, x) = (k / 4, k % 4);
     (y % 2 * 2 + x % 2, y / 2 * 3 + x / 2)
-}
-
-/// # Safety
-/// As [`winograd::run`].
-unsafe fn run(
-    problem: &Problem,
-    tile: Tile,
-    x: &[f32],
-    layout: &WeightLayout,
-    target: Target,
-) -> bool {
-    with_scratch(winograd::weight_len(problem, tile), |weights| {
-        winograd::transform_weights(layout, tile, weights);
-        // SAFETY: this function's contract.
-        unsafe { winograd::run(problem, tile, x, weights, target) }
-    })
 }
 
 #[cfg(test)]
@@ -399,8 +398,7 @@ mod tests {
                 let target = Target {
                     out: found.shared(),
                     channel_stride: shape.plane_out(),
-                    bias: Some(&bias[..channels_out]),
-                    relu: false,
+                    after: After::bias(Some(&bias[..channels_out])),
                 };
                 // SAFETY: the output has room for every channel of every image.
                 let found = unsafe {

@@ -91,7 +91,7 @@ pub(crate) fn weight_gradient(
                         };
                         let places: Vec<_> = (0..packed_rows).map(|row| row * pitch).collect();
                         let operands = Operands {
-                            dy_pitch,
+                            left_pitch: dy_pitch,
                             ..Operands::matrices(dy, columns, &places, pitch)
                         };
                         // SAFETY: the sums of this task's group and channels are written by no other task.
@@ -131,18 +131,18 @@ pub(super) fn sum_groups(partial: &[f32], dw: &mut [f32]) {
 
 /// What dot products read, in one or more segments (of an image each) that are summed.
 pub(super) struct Operands<'a> {
-    /// Rows of output gradients.
-    pub dy: &'a [f32],
+    /// Rows, of output gradients or of weights.
+    pub left: &'a [f32],
     /// Elements between rows.
-    pub dy_pitch: usize,
+    pub left_pitch: usize,
     /// Elements between segments.
-    pub dy_step: usize,
+    pub left_step: usize,
     /// What they are multiplied with.
-    pub columns: &'a [f32],
+    pub right: &'a [f32],
     /// Where each row of it begins.
     pub places: &'a [usize],
     /// Elements between segments.
-    pub column_step: usize,
+    pub right_step: usize,
     /// How many there are.
     pub segments: usize,
     /// Elements of a row in a segment, a multiple of the lanes.
@@ -152,18 +152,18 @@ pub(super) struct Operands<'a> {
 impl<'a> Operands<'a> {
     /// One segment of rows that follow one another.
     pub(super) fn matrices(
-        dy: &'a [f32],
-        columns: &'a [f32],
+        left: &'a [f32],
+        right: &'a [f32],
         places: &'a [usize],
         len: usize,
     ) -> Self {
         Operands {
-            dy,
-            dy_pitch: len,
-            dy_step: 0,
-            columns,
+            left,
+            left_pitch: len,
+            left_step: 0,
+            right,
             places,
-            column_step: 0,
+            right_step: 0,
             segments: 1,
             len,
         }
@@ -171,7 +171,7 @@ impl<'a> Operands<'a> {
 }
 
 simd_dispatch! {
-    /// `sums[r * sum_pitch + k] (+)= dot(dy row r, column row k)`.
+    /// `sums[r * sum_pitch + k] (+)= dot(left row r, right row k)`.
     ///
     /// # Safety
     /// `sums` has room for `rows` rows of as many sums as there are places, unshared.
@@ -193,24 +193,24 @@ unsafe fn dots_with<S: Simd>(
     first: bool,
 ) {
     let Operands {
-        dy,
-        dy_pitch,
-        columns,
+        left,
+        left_pitch,
+        right,
         places,
         len,
         ..
     } = *operands;
     let (depth, last) = (places.len(), operands.segments - 1);
-    assert!(last * operands.dy_step + (rows - 1) * dy_pitch + len <= dy.len());
+    assert!(last * operands.left_step + (rows - 1) * left_pitch + len <= left.len());
     let furthest = places.iter().max().unwrap_or(&0);
-    assert!(last * operands.column_step + furthest + len <= columns.len());
+    assert!(last * operands.right_step + furthest + len <= right.len());
     assert!(len.is_multiple_of(S::LANES));
     let wide = isa().wide_file();
     let (height, width) = if wide { (4, 6) } else { (3, 4) };
     let mut r = 0;
     while r < rows {
         let h = height.min(rows - r);
-        let a = dy.as_ptr().wrapping_add(r * dy_pitch);
+        let a = left.as_ptr().wrapping_add(r * left_pitch);
         let mut k = 0;
         while k < depth {
             let w = width.min(depth - k);
@@ -292,18 +292,18 @@ unsafe fn dot_tile<S: Simd, const H: usize, const W: usize>(
     // SAFETY: this function's contract.
     unsafe {
         let mut sums = [[S::splat(0.0); W]; H];
-        let mut b = [operands.columns.as_ptr(); W];
+        let mut b = [operands.right.as_ptr(); W];
         for w in 0..W {
             b[w] = b[w].add(places[w]);
         }
         for segment in 0..operands.segments {
-            let a = a.add(segment * operands.dy_step);
-            let step = segment * operands.column_step;
+            let a = a.add(segment * operands.left_step);
+            let step = segment * operands.right_step;
             let mut at = 0;
             while at < operands.len {
                 let mut left = [S::splat(0.0); H];
                 for h in 0..H {
-                    left[h] = S::load(a.add(h * operands.dy_pitch + at));
+                    left[h] = S::load(a.add(h * operands.left_pitch + at));
                 }
                 for w in 0..W {
                     let right = S::load(b[w].add(step + at));

@@ -7,17 +7,22 @@
 //! is not finite would reach outputs of its tile that never saw it, so results are checked, and the
 //! direct way repeats the work where one is not finite.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::parallel::{Shared, for_each, threads, with_scratch};
 use super::super::simd::{MAX_LANES, Simd, across, isa, load_each, simd_dispatch, splat_each};
-use super::product::{End, Target, WeightLayout, tile_any};
+use super::product::{End, Panel, Target, tile_any};
+use super::tiles::{Side, Tiles};
 use super::window::{Block, Window, tile_rows};
+use super::winograd_weight::transform;
 
 /// Elements of transformed input a block may hold, to stay in the second-level cache.
 const BLOCK: usize = 150 * 1024;
+/// Elements of transformed input up to which all of it is kept, in the third-level cache.
+const INPUTS: usize = 2 * 1024 * 1024;
 /// Channels that are gathered at a time.
-pub(super) const GATHERED: usize = 8;
+const GATHERED: usize = 8;
 
 /// The tile of outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +54,48 @@ impl Tile {
     }
 }
 
+/// Where the kernels of a convolution stand.
+#[derive(Clone, Copy)]
+pub(super) struct Kernels<'a> {
+    pub weights: &'a [f32],
+    /// Output channels.
+    pub rows: Axis,
+    /// Channels summed over.
+    pub channels: Axis,
+    /// The taps that are there: place in the 3x3 kernel, and in the weights.
+    pub taps: &'a [(usize, usize)],
+}
+
+/// How channels follow one another.
+#[derive(Clone, Copy)]
+pub(super) struct Axis {
+    stride: usize,
+    /// Channels of a phase.
+    phase: usize,
+}
+
+impl Axis {
+    pub(super) fn plain(stride: usize) -> Self {
+        Axis {
+            stride,
+            phase: usize::MAX,
+        }
+    }
+
+    /// Phase after phase of a 4x4 kernel of stride 2, `channels` of each.
+    pub(super) fn phases(stride: usize, channels: usize) -> Self {
+        Axis {
+            stride,
+            phase: channels,
+        }
+    }
+
+    fn place(self, channel: usize) -> usize {
+        const PHASES: [usize; 4] = [0, 1, 4, 5];
+        channel % self.phase * self.stride + PHASES[channel / self.phase]
+    }
+}
+
 /// A 3x3 convolution of stride 1 over one group, or one of 2x2 as one of 3x3.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem {
@@ -69,32 +116,24 @@ pub(super) struct Problem {
 
 impl Problem {
     /// The tile that is worth it, if one is: a count of vector operations per way, fitted to
-    /// measurements (`BENCHMARKS.md`). It depends on the shape alone, and on whether the weights are
-    /// `prepared` once for many calls; then they only have to be read, which is what few images wait for.
-    pub(super) fn tile(&self, prepared: bool) -> Option<Tile> {
+    /// measurements (`BENCHMARKS.md`). It depends on the shape alone.
+    pub(super) fn tile(&self) -> Option<Tile> {
         let [images, channels, rows] = [self.images, self.channels, self.rows].map(|n| n as f64);
         let pairs = channels * rows;
         let outputs = images * (self.out[0] * self.out[1]) as f64;
-        let per_weight = match (prepared, self.kernel) {
-            (true, _) => 0.6,
-            (false, 3) => 1.5,
-            // The phases' kernels are put together first.
-            (false, _) => 6.0,
-        };
         let taps = (self.kernel * self.kernel) as f64;
-        let reading = if prepared {
-            pairs * taps * per_weight
-        } else {
-            0.0
-        };
-        let direct = pairs * outputs * taps / 16.0 + reading;
+        let direct = pairs * outputs * taps / 16.0;
         let cost = |tile: Tile| {
             let m = tile.outputs();
-            let tiles = images * (self.out[0].div_ceil(m) * self.out[1].div_ceil(m)) as f64;
+            // Whole vectors of the widest set.
+            let tiles = self.images * self.out[0].div_ceil(m) * self.out[1].div_ceil(m);
+            let tiles = tiles.next_multiple_of(MAX_LANES) as f64;
             let frequencies = tile.frequencies() as f64;
             let used = (m + self.kernel - 1).pow(2) as f64;
             let products = pairs * tiles * used / 16.0 * 1.1;
             let transforms = (channels + rows) * tiles / 16.0 * frequencies * 9.0;
+            // Kernels taken apart into phases are gathered from afar.
+            let per_weight = if self.kernel == 3 { 1.5 } else { 4.0 };
             let weights = pairs * frequencies * per_weight;
             products + transforms + weights
         };
@@ -131,28 +170,27 @@ impl Problem {
 }
 
 /// Elements of transformed weights.
-pub(super) fn weight_len(problem: &Problem, tile: Tile) -> usize {
+fn weight_len(problem: &Problem, tile: Tile) -> usize {
     tile.frequencies() * problem.rows * problem.channels
 }
 
 /// Transforms weights (of nine taps): `[row tile][frequency][channel][row of the tile]`.
-pub(super) fn transform_weights(layout: &WeightLayout, tile: Tile, out: &mut [f32]) {
+fn transform_weights(problem: &Problem, kernels: &Kernels, tile: Tile, out: &mut [f32]) {
     let height = tile_rows(isa());
-    let frequencies = tile.frequencies();
     let shared = Shared::from(&mut *out);
-    let per_row = frequencies * layout.channels;
-    assert_eq!((out.len(), layout.taps.len()), (layout.rows * per_row, 9));
+    let per_row = tile.frequencies() * problem.channels;
+    assert_eq!(out.len(), problem.rows * per_row);
     for_each(
-        layout.rows.div_ceil(height),
-        layout.rows * per_row,
+        problem.rows.div_ceil(height),
+        problem.rows * per_row,
         |task| {
             let row = task * height;
-            let rows = height.min(layout.rows - row);
+            let rows = height.min(problem.rows - row);
             // SAFETY: each task has the rows of its tile.
             let out =
                 unsafe { std::slice::from_raw_parts_mut(shared.at(row * per_row), rows * per_row) };
             // SAFETY: no pointers are passed.
-            unsafe { transform_weight_rows(layout, tile, row, rows, out) };
+            unsafe { transform_weight_rows(kernels, problem.channels, tile, row..row + rows, out) };
         },
     );
 }
@@ -161,85 +199,235 @@ simd_dispatch! {
     /// # Safety
     /// None beyond the instruction set.
     fn transform_weight_rows(
-        layout: &WeightLayout,
+        kernels: &Kernels,
+        channels: usize,
         tile: Tile,
-        row: usize,
-        rows: usize,
+        rows: Range<usize>,
         out: &mut [f32],
     ) = transform_weight_rows_with
 }
 
-/// Plain loops over the rows of a tile, which the compiler turns into vectors of the set.
+/// Channels whose weights are transformed before they are written: each frequency's part stands in memory of its own, at
+/// distances that share the cache's few places.
+const TOGETHER: usize = 8;
+/// Elements of a tile's rows of that many channels.
+const PART: usize = 8 * TOGETHER;
+
 #[inline(always)]
 unsafe fn transform_weight_rows_with<S: Simd>(
-    layout: &WeightLayout,
+    kernels: &Kernels,
+    channels: usize,
     tile: Tile,
-    row: usize,
-    rows: usize,
+    rows: Range<usize>,
     out: &mut [f32],
 ) {
-    let channels = layout.channels;
+    let (first_row, rows) = (rows.start, rows.len());
+    let frequencies = tile.frequencies();
     let side = tile.outputs() + 2;
-    for c in 0..channels {
-        let mut g = [[0.0f32; 8]; 9];
-        for r in 0..rows {
-            let from = (row + r) * layout.row_stride + c * layout.channel_stride;
-            for (g, tap) in g.iter_mut().zip(layout.taps) {
-                g[r] = layout.weights[from + tap];
-            }
-        }
-        // Along columns, then along rows.
-        let mut half = [[[0.0f32; 8]; 6]; 3];
-        for (y, half) in half.iter_mut().enumerate() {
-            *half = weight_line(tile, [g[3 * y], g[3 * y + 1], g[3 * y + 2]]);
-        }
-        for x in 0..side {
-            let line = weight_line(tile, [half[0][x], half[1][x], half[2][x]]);
-            for (y, values) in line[..side].iter().enumerate() {
-                let at = ((y * side + x) * channels + c) * rows;
-                // Of known length where it can be: a call of `memcpy` costs more than the copy.
-                match out[at..at + rows].as_mut_array::<8>() {
-                    Some(out) => *out = *values,
-                    None => out[at..at + rows].copy_from_slice(&values[..rows]),
+    // By tap and by frequency: channel after channel, each with the tile's rows.
+    let mut taps = [[0.0f32; PART]; 9];
+    let mut parts = [[0.0f32; PART]; 36];
+    assert!(rows <= 8 && frequencies * channels * rows <= out.len());
+    let row_places: [usize; 8] = std::array::from_fn(|r| match r < rows {
+        true => kernels.rows.place(first_row + r),
+        false => 0,
+    });
+    let reach = kernels.taps.iter().map(|tap| tap.1).max().unwrap_or(0);
+    for first in (0..channels).step_by(TOGETHER) {
+        let count = TOGETHER.min(channels - first);
+        for c in 0..count {
+            let channel = kernels.channels.place(first + c);
+            for (r, row) in row_places[..rows].iter().enumerate() {
+                let weights = &kernels.weights[row + channel..][..=reach];
+                for (tap, place) in kernels.taps {
+                    // SAFETY: taps are places of a 3x3 kernel, and reach no further than `reach`.
+                    unsafe {
+                        taps[*tap][c * rows + r] = *weights.get_unchecked(*place);
+                    }
                 }
             }
         }
-    }
-}
-
-/// `G g` for eight rows at once.
-#[inline(always)]
-fn weight_line(tile: Tile, g: [[f32; 8]; 3]) -> [[f32; 8]; 6] {
-    let mut line = [[0.0; 8]; 6];
-    for r in 0..8 {
-        let [a, b, c] = [g[0][r], g[1][r], g[2][r]];
-        match tile {
-            Tile::Two => {
-                line[0][r] = a;
-                line[1][r] = 0.5 * (a + b + c);
-                line[2][r] = 0.5 * (a - b + c);
-                line[3][r] = c;
+        for at in (0..count * rows).step_by(S::LANES) {
+            // SAFETY: a part holds whole vectors of every set.
+            unsafe {
+                // Along columns, then along rows.
+                let mut half = [[S::splat(0.0); 6]; 3];
+                for y in 0..3 {
+                    let mut g = [S::splat(0.0); 3];
+                    for x in 0..3 {
+                        g[x] = S::load(taps[3 * y + x].as_ptr().add(at));
+                    }
+                    half[y] = weight_line::<S>(tile, g);
+                }
+                for x in 0..side {
+                    let line = weight_line::<S>(tile, across(&half, x));
+                    for y in 0..side {
+                        S::store(parts[y * side + x].as_mut_ptr().add(at), line[y]);
+                    }
+                }
             }
-            Tile::Four => {
-                let (outer, far) = (a + c, a + 4.0 * c);
-                line[0][r] = 0.25 * a;
-                line[1][r] = (-1.0 / 6.0) * (outer + b);
-                line[2][r] = (-1.0 / 6.0) * (outer - b);
-                line[3][r] = (1.0 / 24.0) * (far + 2.0 * b);
-                line[4][r] = (1.0 / 24.0) * (far - 2.0 * b);
-                line[5][r] = c;
+        }
+        for (f, part) in parts[..frequencies].iter().enumerate() {
+            let to = &mut out[(f * channels + first) * rows..][..count * rows];
+            // Of known length where it can be: a call of `memcpy` costs more than the copy.
+            match to.as_mut_array::<PART>() {
+                Some(to) => *to = *part,
+                None => to.copy_from_slice(&part[..count * rows]),
             }
         }
     }
-    line
 }
 
-/// Convolves one group with transformed weights. `false` where a result was not finite; then the target's
-/// content is unspecified.
+/// `G g`.
+///
+/// # Safety
+/// The instruction set's.
+#[inline(always)]
+unsafe fn weight_line<S: Simd>(tile: Tile, [a, b, c]: [S::V; 3]) -> [S::V; 6] {
+    // SAFETY: arithmetic alone.
+    unsafe {
+        let zero = S::splat(0.0);
+        let outer = S::add(a, c);
+        match tile {
+            Tile::Two => {
+                let half = S::splat(0.5);
+                let (plus, minus) = (S::add(outer, b), S::sub(outer, b));
+                [a, S::mul(half, plus), S::mul(half, minus), c, zero, zero]
+            }
+            Tile::Four => {
+                let [quarter, sixth, part] = splat_each::<S, 3>([0.25, -1.0 / 6.0, 1.0 / 24.0]);
+                let [two, four] = splat_each::<S, 2>([2.0, 4.0]);
+                let far = S::fma(four, c, a);
+                [
+                    S::mul(quarter, a),
+                    S::mul(sixth, S::add(outer, b)),
+                    S::mul(sixth, S::sub(outer, b)),
+                    S::mul(part, S::fma(two, b, far)),
+                    S::mul(part, S::sub(far, S::mul(two, b))),
+                    c,
+                ]
+            }
+        }
+    }
+}
+
+/// Convolves one group. `false` where a result was not finite; then the target's content is unspecified.
 ///
 /// # Safety
 /// The target has room for every output in each of the problem's rows, which nothing else accesses.
-pub(super) unsafe fn run(
+pub(super) unsafe fn convolve(
+    problem: &Problem,
+    tile: Tile,
+    x: &[f32],
+    kernels: &Kernels,
+    target: Target,
+) -> bool {
+    let row_tiles = problem.rows.div_ceil(tile_rows(isa()));
+    let inputs = problem
+        .window(tile)
+        .columns()
+        .next_multiple_of(isa().lanes())
+        * problem.channels
+        * tile.frequencies();
+    if inputs <= INPUTS && row_tiles >= 4 * threads() {
+        // SAFETY: this function's contract.
+        return unsafe { convolve_by_rows(problem, tile, x, kernels, target) };
+    }
+    with_scratch(weight_len(problem, tile), |weights| {
+        transform_weights(problem, kernels, tile, weights);
+        // SAFETY: this function's contract.
+        unsafe { convolve_by_tiles(problem, tile, x, weights, target) }
+    })
+}
+
+/// For few tiles: all of them are transformed first, and the weights of one tile of rows after the other, which are used
+/// while they are in the cache. All transformed weights together would be several times the weights.
+///
+/// # Safety
+/// As [`convolve`].
+unsafe fn convolve_by_rows(
+    problem: &Problem,
+    tile: Tile,
+    x: &[f32],
+    kernels: &Kernels,
+    target: Target,
+) -> bool {
+    let lanes = isa().lanes();
+    let window = problem.window(tile);
+    let (channels, frequencies) = (problem.channels, tile.frequencies());
+    let tiles = window.columns();
+    let vectors = tiles.div_ceil(lanes);
+    // Panels of at most three vectors, alike where it can be.
+    let width = vectors.div_ceil(vectors.div_ceil(3)) * lanes;
+    let panels: Vec<_> = (0..tiles)
+        .step_by(width)
+        .map(|from| Block::new(&window, from, tiles.min(from + width)))
+        .collect();
+    let height = tile_rows(isa());
+    let finite = AtomicBool::new(true);
+    with_scratch(frequencies * channels * vectors * lanes, |input| {
+        for (panel, input) in input.chunks_mut(frequencies * channels * width).enumerate() {
+            let from = panel * width;
+            transform(
+                tile,
+                &window,
+                x,
+                from,
+                tiles.min(from + width),
+                Side::Input,
+                input,
+            );
+        }
+        let input = &*input;
+        let work = frequencies * channels * problem.rows * tiles;
+        for_each(problem.rows.div_ceil(height), work, |task| {
+            let row = task * height;
+            let rows = height.min(problem.rows - row);
+            let lengths = [frequencies * channels * rows, frequencies * rows * width];
+            with_scratch(lengths.iter().sum(), |scratch| {
+                let (weights, products) = scratch.split_at_mut(lengths[0]);
+                // SAFETY: no pointers are passed.
+                unsafe { transform_weight_rows(kernels, channels, tile, row..row + rows, weights) };
+                let inputs = input.chunks(frequencies * channels * width);
+                for (panel, (block, input)) in panels.iter().zip(inputs).enumerate() {
+                    let place = Place {
+                        problem,
+                        window: &window,
+                        from: panel * width,
+                        row,
+                        rows,
+                    };
+                    let vectors = block.vectors();
+                    // SAFETY: the slices hold what the shapes say; the outputs of these rows are this task's, inside of
+                    // the target by this function's contract.
+                    let all_finite = unsafe {
+                        multiply(
+                            tile,
+                            problem.kernel,
+                            weights,
+                            input,
+                            channels,
+                            rows,
+                            vectors,
+                            products,
+                        );
+                        transform_output(tile, products, block, place, target)
+                    };
+                    if !all_finite {
+                        finite.store(false, Ordering::Relaxed);
+                    }
+                }
+            });
+        });
+    });
+    finite.into_inner()
+}
+
+/// With transformed weights, for many tiles: one block of them after the other.
+///
+/// # Safety
+/// As [`convolve`].
+unsafe fn convolve_by_tiles(
     problem: &Problem,
     tile: Tile,
     x: &[f32],
@@ -266,14 +454,15 @@ pub(super) unsafe fn run(
         enough.div_ceil(blocks).min(row_tiles)
     };
 
+    let readable = Tiles::of(&window, tile, Side::Input);
     let finite = AtomicBool::new(true);
     let work = tiles * frequencies * channels * problem.rows;
     for_each(blocks * parts, work, |task| {
         let (index, part) = (task / parts, task % parts);
         let from = index * width * lanes;
-        let to = tiles.min(from + width * lanes);
+        let to_tile = tiles.min(from + width * lanes);
         let row_tiles = part * row_tiles / parts..(part + 1) * row_tiles / parts;
-        let block = Block::new(&window, from, to);
+        let block = Block::new(&window, from, to_tile);
         let vectors = block.vectors();
         let pitch = vectors * lanes;
         let gathered = GATHERED.min(channels) * frequencies * pitch;
@@ -282,6 +471,12 @@ pub(super) unsafe fn run(
         with_scratch(total, |scratch| {
             let (input, rest) = scratch.split_at_mut(frequencies * channels * pitch);
             let mut c = 0;
+            if let Some(readable) = &readable {
+                let (to, steps) = (input.as_mut_ptr(), [channels * pitch, pitch]);
+                // SAFETY: `input` has room for all channels.
+                unsafe { readable.transform(x, 0..channels, from..to_tile, to, steps) };
+                c = channels;
+            }
             while c < channels {
                 let until = channels.min(c + GATHERED);
                 block.pack(&window, x, c..until, |v| (v * lanes, pitch), rest);
@@ -406,14 +601,14 @@ unsafe fn transform_input_with<S: Simd>(
 
 /// `B^T d` for four inputs.
 #[inline(always)]
-unsafe fn input_two<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 4] {
+pub(super) unsafe fn input_two<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 4] {
     // SAFETY: arithmetic alone.
     unsafe { [S::sub(a, c), S::add(b, c), S::sub(c, b), S::sub(b, d)] }
 }
 
 /// `B^T d` for six inputs, at the points 0, 1, -1, 2, -2 and infinity.
 #[inline(always)]
-unsafe fn input_four<S: Simd>([d0, d1, d2, d3, d4, d5]: [S::V; 6]) -> [S::V; 6] {
+pub(super) unsafe fn input_four<S: Simd>([d0, d1, d2, d3, d4, d5]: [S::V; 6]) -> [S::V; 6] {
     // SAFETY: arithmetic alone.
     unsafe {
         let [two, four, minus_four, minus_five] = splat_each::<S, 4>([2.0, 4.0, -4.0, -5.0]);
@@ -470,13 +665,13 @@ unsafe fn multiply_with<S: Simd>(
             c.fill(0.0);
             continue;
         }
-        let end = End {
-            bias: None,
-            relu: false,
-            add: false,
+        let a = Panel {
+            data: a,
+            row_step: None,
         };
+        let c = c.as_mut_ptr();
         // SAFETY: the slices are cut to what the tile reads and writes.
-        unsafe { tile_any::<S>(rows, vectors, channels, a, b, c.as_mut_ptr(), pitch, end) };
+        unsafe { tile_any::<S>(rows, vectors, channels, a, b, c, pitch, End::default()) };
     }
 }
 
@@ -534,7 +729,8 @@ unsafe fn transform_output_with<S: Simd>(
         let zero = S::splat(0.0);
         let mut check = zero;
         for r in 0..rows {
-            let bias = S::splat(target.bias.map_or(0.0, |bias| bias[row + r]));
+            let (scale, bias) = target.after.line(row + r);
+            let [scale, bias] = splat_each::<S, 2>([scale, bias]);
             let channel = (row + r) * target.channel_stride;
             for v in 0..vectors {
                 let from_product = products.as_ptr().add(r * pitch + v * S::LANES);
@@ -569,10 +765,14 @@ unsafe fn transform_output_with<S: Simd>(
                 }
                 for y in 0..m {
                     for x in 0..m {
-                        let value = S::add(out[y][x], bias);
                         // Zero times a value that is not finite is NaN.
-                        check = S::fma(value, zero, check);
-                        out[y][x] = if target.relu { S::relu(value) } else { value };
+                        check = S::fma(out[y][x], zero, check);
+                        let value = S::add(S::mul(out[y][x], scale), bias);
+                        out[y][x] = if target.after.relu {
+                            S::relu(value)
+                        } else {
+                            value
+                        };
                     }
                 }
                 for (y, values) in out[..m].iter().enumerate() {

@@ -11,17 +11,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::parallel::{Shared, for_each, threads, with_scratch};
 use super::super::simd::{MAX_LANES, Simd, across, isa, load_each, simd_dispatch, splat_each};
+use super::tiles::{Side, Tiles};
 use super::weight::{Operands, dots};
 use super::window::{Block, Window};
-use super::winograd::{GATHERED, Problem, Tile, transform_input};
+use super::winograd::{Problem, Tile, transform_input};
 
 /// Elements that the transformed inputs and gradients of a chunk may hold, to stay in the third-level cache.
 const CHUNK: usize = 2 * 1024 * 1024;
 /// Tiles of a chunk at most, and unless there are fewer in all, at least: multiples of three vectors of any
 /// set, and no power of two, so that the rows of a chunk do not fall on the same sets of the cache.
 const TILES: [usize; 2] = [240, 480];
-/// Vectors that one task transforms at a time.
+/// Vectors and channels that one task transforms at a time.
 const WIDTH: usize = 3;
+/// See `WIDTH`.
+const GATHERED: usize = 8;
 /// Rows of a product that one task computes at a time.
 const ROWS: usize = 64;
 
@@ -35,7 +38,9 @@ pub(super) fn tile(problem: &Problem) -> Option<Tile> {
     let direct = pairs * outputs * (problem.kernel * problem.kernel) as f64 / 16.0 * 1.25;
     let cost = |tile: Tile| {
         let m = tile.outputs();
-        let tiles = images * (problem.out[0].div_ceil(m) * problem.out[1].div_ceil(m)) as f64;
+        // Whole vectors of the widest set.
+        let tiles = problem.images * problem.out[0].div_ceil(m) * problem.out[1].div_ceil(m);
+        let tiles = tiles.next_multiple_of(MAX_LANES) as f64;
         let frequencies = tile.frequencies() as f64;
         let used = (m + problem.kernel - 1).pow(2) as f64;
         let products = pairs * tiles * used / 16.0 * 1.4;
@@ -62,8 +67,25 @@ pub(super) fn weight_gradient(
     dy: &[f32],
     dw: &mut [f32],
 ) -> bool {
+    let row_len = problem.channels * 9;
+    assert_eq!(dw.len(), problem.rows * row_len);
+    let shared = Shared::from(dw);
+    gradient(problem, tile, x, dy, |row, weights| {
+        // SAFETY: each row is given once.
+        let dw = unsafe { std::slice::from_raw_parts_mut(shared.at(row * row_len), row_len) };
+        dw.copy_from_slice(weights);
+    })
+}
+
+/// Gives each row of the weights' gradient, `[channels, 3, 3]`, to `keep`. `false` where a number was not finite.
+pub(super) fn gradient(
+    problem: &Problem,
+    tile: Tile,
+    x: &[f32],
+    dy: &[f32],
+    keep: impl Fn(usize, &[f32]) + Sync + Send,
+) -> bool {
     let (channels, rows) = (problem.channels, problem.rows);
-    assert_eq!(dw.len(), rows * channels * 9);
     let lanes = isa().lanes();
     let frequencies = tile.frequencies();
     let used: Vec<_> = (0..frequencies)
@@ -76,6 +98,9 @@ pub(super) fn weight_gradient(
     let chunk = fits.clamp(TILES[0], TILES[1]);
     let pitch = chunk.min(tiles).next_multiple_of(lanes);
 
+    if tiles <= chunk && rows >= 16 * threads() {
+        return by_rows(tile, &inputs, &gradients, x, dy, &used, keep);
+    }
     let sums_len = frequencies * rows * channels;
     let total = sums_len + frequencies * (channels + rows) * pitch;
     with_scratch(total, |scratch| {
@@ -93,8 +118,65 @@ pub(super) fn weight_gradient(
             multiply(&used, rows, channels, len, gradient, input, sums, from == 0);
             from = to;
         }
-        transform_back(tile, rows, channels, sums, dw)
+        transform_back(tile, rows, channels, sums, keep)
     })
+}
+
+/// For few tiles, which are one chunk: the sums of some rows of weights after the other, which are transformed back while
+/// they are in the cache.
+fn by_rows(
+    tile: Tile,
+    inputs: &Window,
+    gradients: &Window,
+    x: &[f32],
+    dy: &[f32],
+    used: &[usize],
+    keep: impl Fn(usize, &[f32]) + Sync + Send,
+) -> bool {
+    let (channels, rows) = (inputs.channels, gradients.channels);
+    let frequencies = tile.frequencies();
+    let tiles = inputs.columns();
+    let pitch = tiles.next_multiple_of(isa().lanes());
+    // A row's sums do not depend on which rows go with it.
+    let height = (rows / (4 * threads())).clamp(16, ROWS).next_multiple_of(4);
+    let places: Vec<_> = (0..channels).map(|row| row * pitch).collect();
+    let finite = AtomicBool::new(true);
+    with_scratch(frequencies * (channels + rows) * pitch, |scratch| {
+        let (input, gradient) = scratch.split_at_mut(frequencies * channels * pitch);
+        transform(tile, inputs, x, 0, tiles, Side::Input, input);
+        transform(tile, gradients, dy, 0, tiles, Side::Gradient, gradient);
+        let (input, gradient) = (&*input, &*gradient);
+        let work = used.len() * rows * channels * pitch;
+        for_each(rows.div_ceil(height), work, |task| {
+            let first = task * height;
+            let count = height.min(rows - first);
+            let lengths = [frequencies * count * channels, channels * 9];
+            with_scratch(lengths.iter().sum(), |scratch| {
+                let (sums, weights) = scratch.split_at_mut(lengths[0]);
+                if used.len() < frequencies {
+                    sums.fill(0.0);
+                }
+                for f in used {
+                    let gradient = &gradient[(f * rows + first) * pitch..][..count * pitch];
+                    let input = &input[f * channels * pitch..][..channels * pitch];
+                    let operands = Operands::matrices(gradient, input, &places, pitch);
+                    let sums = sums[f * count * channels..].as_mut_ptr();
+                    // SAFETY: each frequency's sums are in the scratch memory.
+                    unsafe { dots(&operands, count, sums, channels, true) };
+                }
+                for row in 0..count {
+                    // SAFETY: no pointers are passed.
+                    let all_finite =
+                        unsafe { transform_row(tile, count, channels, row, sums, weights) };
+                    keep(first + row, weights);
+                    if !all_finite {
+                        finite.store(false, Ordering::Relaxed);
+                    }
+                }
+            });
+        });
+    });
+    finite.into_inner()
 }
 
 /// One column per tile, one tap per output of the tile.
@@ -116,18 +198,9 @@ fn gradient_window(problem: &Problem, tile: Tile) -> Window {
     }
 }
 
-/// Which of the two factors is transformed.
-#[derive(Clone, Copy)]
-enum Side {
-    /// `B^T d B`.
-    Input,
-    /// `A dy A^T`.
-    Gradient,
-}
-
 /// Transforms the tiles `from..to` of all channels of a window: `[frequency][channel][tiles]`, the tiles filled
 /// up to whole vectors with zeros.
-fn transform(
+pub(super) fn transform(
     tile: Tile,
     window: &Window,
     x: &[f32],
@@ -144,11 +217,21 @@ fn transform(
     let shared = Shared::from(&mut *out);
     let blocks = (to - from).div_ceil(WIDTH * lanes);
     let parts = channels.div_ceil(GATHERED);
+    let readable = Tiles::of(window, tile, side);
     for_each(blocks * parts, channels * pitch * taps * 8, |task| {
         let (index, part) = (task / parts, task % parts);
         let first = from + index * WIDTH * lanes;
-        let block = Block::new(window, first, to.min(first + WIDTH * lanes));
+        let until = to.min(first + WIDTH * lanes);
         let wanted = part * GATHERED..channels.min((part + 1) * GATHERED);
+        let to = shared.at(wanted.start * pitch + index * WIDTH * lanes);
+        let steps = [channels * pitch, pitch];
+        if let Some(readable) = &readable {
+            // SAFETY: the block's vectors of these channels are this task's, in every frequency inside of `out` by the
+            // assertion above.
+            unsafe { readable.transform(x, wanted, first..until, to, steps) };
+            return;
+        }
+        let block = Block::new(window, first, until);
         let vectors = block.vectors();
         let gathered = vectors * lanes;
         with_scratch(wanted.len() * taps * gathered, |scratch| {
@@ -159,11 +242,8 @@ fn transform(
                 |v| (v * lanes, gathered),
                 scratch,
             );
-            let to = shared.at(wanted.start * pitch + index * WIDTH * lanes);
-            // SAFETY: the block's vectors of these channels are this task's, in every frequency inside of
-            // `out` by the assertion above; `scratch` holds the gathered channels.
+            // SAFETY: as above; `scratch` holds the gathered channels.
             unsafe {
-                let steps = [channels * pitch, pitch];
                 match side {
                     Side::Input => {
                         transform_input(tile, scratch, wanted.len(), vectors, to, steps);
@@ -183,7 +263,7 @@ simd_dispatch! {
     ///
     /// # Safety
     /// `gathered` holds `count` channels, and `to` has room for each frequency's vectors of each channel.
-    fn transform_gradient(
+    pub(super) fn transform_gradient(
         tile: Tile,
         gathered: &[f32],
         count: usize,
@@ -250,14 +330,14 @@ unsafe fn transform_gradient_with<S: Simd>(
 
 /// `A y` for two gradients.
 #[inline(always)]
-unsafe fn gradient_two<S: Simd>([a, b]: [S::V; 2]) -> [S::V; 4] {
+pub(super) unsafe fn gradient_two<S: Simd>([a, b]: [S::V; 2]) -> [S::V; 4] {
     // SAFETY: arithmetic alone.
     unsafe { [a, S::add(a, b), S::sub(a, b), S::sub(S::splat(0.0), b)] }
 }
 
 /// `A y` for four gradients, at the points 0, 1, -1, 2, -2 and infinity.
 #[inline(always)]
-unsafe fn gradient_four<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 6] {
+pub(super) unsafe fn gradient_four<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 6] {
     // SAFETY: arithmetic alone.
     unsafe {
         let [two, four, eight] = splat_each::<S, 3>([2.0, 4.0, 8.0]);
@@ -313,17 +393,22 @@ fn multiply(
 }
 
 /// `G^T u G` for every pair of channels; `false` where a result is not finite.
-fn transform_back(tile: Tile, rows: usize, channels: usize, sums: &[f32], dw: &mut [f32]) -> bool {
-    let shared = Shared::from(&mut *dw);
+fn transform_back(
+    tile: Tile,
+    rows: usize,
+    channels: usize,
+    sums: &[f32],
+    keep: impl Fn(usize, &[f32]) + Sync + Send,
+) -> bool {
     let finite = AtomicBool::new(true);
     for_each(rows, sums.len() * 4, |row| {
-        // SAFETY: each task has the weights of its row.
-        let out =
-            unsafe { std::slice::from_raw_parts_mut(shared.at(row * channels * 9), channels * 9) };
-        // SAFETY: no pointers are passed.
-        if !unsafe { transform_row(tile, rows, channels, row, sums, out) } {
-            finite.store(false, Ordering::Relaxed);
-        }
+        with_scratch(channels * 9, |weights| {
+            // SAFETY: no pointers are passed.
+            if !unsafe { transform_row(tile, rows, channels, row, sums, weights) } {
+                finite.store(false, Ordering::Relaxed);
+            }
+            keep(row, weights);
+        });
     });
     finite.into_inner()
 }
