@@ -5,25 +5,30 @@
 //! operation. So a buffer that is dropped waits here for the next request of its size class; what is held
 //! in all stays within a quarter of what was once in use at the same time.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard};
+
+use memmap2::MmapMut;
 
 /// Bytes to which buffers are aligned: a cache line, and the widest vector.
 pub(crate) const ALIGN: usize = 64;
 /// Elements below which the system's allocator serves as well.
 const SMALL: usize = 1 << 13;
 
-/// How many times as large as asked for a block may be.
-const LARGER: usize = 5;
+/// Elements from which on a block is pages of its own: they go back to the system when it is freed, whatever else the
+/// allocator keeps beside them.
+const PAGES: usize = 1 << 16;
 
 /// A block of memory.
-struct Block {
+pub(super) struct Block {
     pointer: NonNull<f32>,
     /// Elements.
     capacity: usize,
+    /// The pages, unless the memory is the allocator's.
+    pages: Option<MmapMut>,
 }
 
 // SAFETY: a block owns its memory and has no ties to a thread.
@@ -38,19 +43,45 @@ impl Block {
             .expect("a tensor fits into the address space")
     }
 
-    fn new(capacity: usize) -> Self {
+    /// Zeros.
+    pub(super) fn new(capacity: usize) -> Self {
         let layout = Self::layout(capacity);
-        // SAFETY: the capacity, and so the layout, is not of size zero.
-        let pointer = unsafe { alloc(layout) };
+        // Where the system has no pages to give, the allocator says so.
+        let mut pages = (capacity >= PAGES)
+            .then(|| MmapMut::map_anon(layout.size()).ok())
+            .flatten();
+        let pointer = match &mut pages {
+            Some(pages) => pages.as_mut_ptr(),
+            // SAFETY: the capacity, and so the layout, is not of size zero.
+            None => unsafe { alloc_zeroed(layout) },
+        };
         match NonNull::new(pointer.cast()) {
-            Some(pointer) => Block { pointer, capacity },
+            Some(pointer) => Block {
+                pointer,
+                capacity,
+                pages,
+            },
             None => handle_alloc_error(layout),
         }
     }
 
-    fn free(self) {
-        // SAFETY: the block was allocated with this layout, and is given up here.
-        unsafe { dealloc(self.pointer.as_ptr().cast(), Self::layout(self.capacity)) };
+    /// All elements.
+    pub(super) fn elements(&mut self) -> &mut [f32] {
+        // SAFETY: the block holds that many elements, which were zero before anything was written.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.capacity) }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if self.pages.is_none() {
+            // SAFETY: the block was allocated with this layout.
+            unsafe { dealloc(self.pointer.as_ptr().cast(), Self::layout(self.capacity)) };
+        }
     }
 }
 
@@ -73,7 +104,7 @@ impl Store {
         if self.held + capacity <= self.most_used {
             return None;
         }
-        let larger = self.waiting.range_mut(capacity..=LARGER * capacity);
+        let larger = self.waiting.range_mut(capacity..);
         larger.filter_map(|(_, class)| class.pop()).next()
     }
 
@@ -157,7 +188,7 @@ impl Buffer {
             }
             (waiting, freed)
         };
-        freed.into_iter().for_each(Block::free);
+        drop(freed);
         Buffer {
             block: Some(waiting.unwrap_or_else(|| Block::new(capacity))),
             len,
@@ -208,16 +239,11 @@ impl Drop for Buffer {
             return;
         };
         if self.len < SMALL {
-            return block.free();
+            return;
         }
-        let freed = {
-            let mut store = store();
-            store.used -= class(self.len);
-            store.waiting.entry(block.capacity).or_default().push(block);
-            let limit = store.limit();
-            store.trim(limit)
-        };
-        freed.into_iter().for_each(Block::free);
+        let mut store = store();
+        store.used -= class(self.len);
+        store.waiting.entry(block.capacity).or_default().push(block);
     }
 }
 
@@ -234,7 +260,7 @@ pub fn release_memory() {
             .sum::<usize>();
         waiting
     };
-    waiting.into_values().flatten().for_each(Block::free);
+    drop(waiting);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Block, Buffer};
 
 /// Threads that will share the work.
 pub(crate) fn threads() -> usize {
@@ -80,29 +80,24 @@ impl Output {
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `f` with a buffer of `len` elements of unspecified content, aligned to 64 bytes, which the
 /// thread keeps for the next call. Calls may nest.
 pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    const ALIGN: usize = 16;
-    let mut buffer = SCRATCH.with(|kept| {
+    let kept = SCRATCH.with(|kept| {
         let mut kept = kept.borrow_mut();
-        // The smallest that is large enough, else the largest, which then grows.
-        kept.sort_by_key(Vec::len);
-        let place = kept.iter().position(|b| b.len() >= len + ALIGN);
-        match place.or(kept.len().checked_sub(1)) {
-            Some(place) => kept.swap_remove(place),
-            None => Vec::new(),
-        }
+        // The smallest that is large enough, else the largest, which another takes the place of.
+        kept.sort_by_key(Block::capacity);
+        let place = kept.iter().position(|block| block.capacity() >= len);
+        let place = place.or(kept.len().checked_sub(1))?;
+        Some(kept.swap_remove(place))
     });
-    if buffer.len() < len + ALIGN {
-        // A fresh zeroed vector: growing the old one would copy what nobody reads.
-        buffer = vec![0.0; (len + ALIGN).next_power_of_two()];
-    }
-    let start = buffer.as_ptr().align_offset(64).min(ALIGN);
-    let result = f(&mut buffer[start..start + len]);
-    SCRATCH.with(|kept| kept.borrow_mut().push(buffer));
+    let enough = kept.filter(|block| block.capacity() >= len);
+    // An eighth more, for the next request may be a little larger.
+    let mut block = enough.unwrap_or_else(|| Block::new((len + len / 8).max(1024)));
+    let result = f(&mut block.elements()[..len]);
+    SCRATCH.with(|kept| kept.borrow_mut().push(block));
     result
 }

@@ -229,6 +229,8 @@ fn update(rule: impl DynOptimizer + 'static) -> Result<Work, String> {
         let mut shared = Share(&drawn.0, GradientsParams::new());
         model.module().visit(&mut shared);
         model.step(shared.1, 1e-4);
+        // A training step has a backward pass, in which the graph forgets the parameters that were replaced.
+        Tensor::<1>::ones([1], &device).require_grad().backward();
     }))
 }
 
