@@ -2,7 +2,7 @@
 //!
 //! A kernel is written once, generic over `Simd`, and `simd_dispatch!` compiles it per instruction set
 //! and calls the best one that the machine has. The portable set needs no particular processor and is
-//! what Miri and unknown architectures run.
+//! what unknown architectures run.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
