@@ -2,8 +2,8 @@
 //!
 //! A training step asks for the same few sizes again and again. Taken from the system each time, every
 //! large buffer costs its page faults anew, which for an operation bound by memory is as much as the
-//! operation. So a buffer that is dropped waits here for the next request of its size class; what is held
-//! in all stays within a quarter of what was once in use at the same time.
+//! operation. So a buffer that is dropped waits here for the next request of its size class. Before
+//! a new block is made, waiting ones are given back where more than a quarter above what was once in use would be held.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;

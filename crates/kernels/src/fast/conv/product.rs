@@ -1,4 +1,4 @@
-//! The product of packed weights with packed columns, for forward convolution, input gradients and
+//! The product of weights, where they stand or packed, with packed columns, for forward convolution, input gradients and
 //! transposed convolution.
 
 use std::ops::Range;
