@@ -411,29 +411,35 @@ fn non_finite_values_propagate() {
 #[test]
 fn bits_do_not_depend_on_threads() {
     every_isa(|isa| {
-        let x = random([5, 16, 20, 20]).require_grad();
-        let residual = random([5, 24, 20, 20]).require_grad();
-        let conv = Conv2dConfig::new([16, 24], [3, 3])
-            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-            .init(&device());
-        let norm = BatchNormConfig::new(24).init(&device());
-        let weights = random([5, 24, 20, 20]);
-        let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
-            pool.install(|| {
-                let norm = copy(&norm);
-                let y = conv2d(&conv, x.clone());
-                let y = batch_norm_add_act(&norm, y, residual.clone(), Activation::Relu);
-                let bias = conv.bias.as_ref().unwrap().val();
-                gradients(y, &weights, [&x, &residual, &conv.weight.val()], &[&bias])
-            })
-        };
-        let one = run(1);
-        for threads in [1, 2, 3, 5, 8] {
-            assert!(run(threads) == one, "{isa:?}: {threads} threads");
+        // Some channels, and so many that the rows of weights are what is shared among few threads.
+        for channels in [24, 64] {
+            let x = random([5, 16, 20, 20]).require_grad();
+            let residual = random([5, channels, 20, 20]).require_grad();
+            let conv = Conv2dConfig::new([16, channels], [3, 3])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .init(&device());
+            let norm = BatchNormConfig::new(channels).init(&device());
+            let weights = random([5, channels, 20, 20]);
+            let run = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                pool.install(|| {
+                    let norm = copy(&norm);
+                    let y = conv2d(&conv, x.clone());
+                    let y = batch_norm_add_act(&norm, y, residual.clone(), Activation::Relu);
+                    let bias = conv.bias.as_ref().unwrap().val();
+                    gradients(y, &weights, [&x, &residual, &conv.weight.val()], &[&bias])
+                })
+            };
+            let one = run(1);
+            for threads in [1, 2, 3, 5, 8] {
+                assert!(
+                    run(threads) == one,
+                    "{isa:?}: {channels} channels, {threads} threads"
+                );
+            }
         }
     });
 }

@@ -295,12 +295,8 @@ pub fn input_gradient(
                     continue;
                 }
                 let layout = WeightLayout {
-                    weights,
-                    rows: group_in,
-                    row_stride: shape.taps(),
-                    channels: group_out,
-                    channel_stride: group_in * shape.taps(),
                     taps: &places,
+                    ..layout
                 };
                 let target = Target {
                     out: phase_out,

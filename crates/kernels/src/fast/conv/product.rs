@@ -27,6 +27,7 @@ pub(super) struct Matrix<'a> {
 }
 
 /// Where weights stand: `weights[row * row_stride + channel * channel_stride + taps[t]]`.
+#[derive(Clone, Copy)]
 pub(crate) struct WeightLayout<'a> {
     /// The group's weights.
     pub weights: &'a [f32],
