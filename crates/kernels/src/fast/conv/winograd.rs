@@ -397,23 +397,9 @@ unsafe fn convolve_by_rows(
                         row,
                         rows,
                     };
-                    let vectors = block.vectors();
-                    // SAFETY: the slices hold what the shapes say; the outputs of these rows are this task's, inside of
-                    // the target by this function's contract.
-                    let all_finite = unsafe {
-                        multiply(
-                            tile,
-                            problem.kernel,
-                            weights,
-                            input,
-                            channels,
-                            rows,
-                            vectors,
-                            products,
-                        );
-                        transform_output(tile, products, block, place, target)
-                    };
-                    if !all_finite {
+                    // SAFETY: the outputs of these rows are this task's, inside of the target by this function's contract.
+                    if !unsafe { block_rows(tile, weights, input, products, block, place, target) }
+                    {
                         finite.store(false, Ordering::Relaxed);
                     }
                 }
@@ -421,6 +407,32 @@ unsafe fn convolve_by_rows(
         });
     });
     finite.into_inner()
+}
+
+/// One tile of rows of one block of tiles: multiplied, transformed to outputs and written; `false` where one is not finite.
+///
+/// # Safety
+/// The outputs of the block's tiles in the place's rows are inside of the target and this call's alone.
+unsafe fn block_rows(
+    tile: Tile,
+    weights: &[f32],
+    input: &[f32],
+    products: &mut [f32],
+    block: &Block,
+    place: Place,
+    target: Target,
+) -> bool {
+    let Problem {
+        kernel, channels, ..
+    } = *place.problem;
+    let vectors = block.vectors();
+    // SAFETY: `multiply` cuts the slices to what it reads and writes; the rest is this function's contract.
+    unsafe {
+        multiply(
+            tile, kernel, weights, input, channels, place.rows, vectors, products,
+        );
+        transform_output(tile, products, block, place, target)
+    }
 }
 
 /// With transformed weights, for many tiles: one block of them after the other.
@@ -499,29 +511,16 @@ unsafe fn convolve_by_tiles(
                 let rows = height.min(problem.rows - row);
                 let start = row * frequencies * channels;
                 let a = &weights[start..start + rows * frequencies * channels];
-                // SAFETY: the slices hold what the shapes say; the outputs of this block of tiles
-                // in these rows are this task's, inside of the target by this function's contract.
-                let all_finite = unsafe {
-                    multiply(
-                        tile,
-                        problem.kernel,
-                        a,
-                        input,
-                        channels,
-                        rows,
-                        vectors,
-                        rest,
-                    );
-                    let place = Place {
-                        problem,
-                        window: &window,
-                        from,
-                        row,
-                        rows,
-                    };
-                    transform_output(tile, &*rest, &block, place, target)
+                let place = Place {
+                    problem,
+                    window: &window,
+                    from,
+                    row,
+                    rows,
                 };
-                if !all_finite {
+                // SAFETY: the outputs of this block of tiles in these rows are this task's, inside of the target by this
+                // function's contract.
+                if !unsafe { block_rows(tile, a, input, rest, &block, place, target) } {
                     finite.store(false, Ordering::Relaxed);
                 }
             }
