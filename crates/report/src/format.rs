@@ -205,7 +205,11 @@ impl Metric {
         ]
         .contains(&last)
         {
-            return share(label.replace(" iou", " IoU"), "");
+            return Metric {
+                // The largest share of one class among generated images: all alike at 1.
+                lower_is_better: stem.starts_with("largest"),
+                ..share(label.replace(" iou", " IoU"), "")
+            };
         }
         plain(
             label,
@@ -303,6 +307,8 @@ mod tests {
         assert_eq!(label(""), "");
         assert!(Metric::of("fid_5000").lower_is_better && Metric::of("loss").lower_is_better);
         assert!(!Metric::of("miou").lower_is_better && Metric::of("miou").share);
+        assert!(Metric::of("largest_class_share_50").lower_is_better);
+        assert!(!Metric::of("least_class_share_50").lower_is_better);
         assert_eq!(Metric::of("top1").show(0.98611), "98.61\u{a0}%");
         assert_eq!(Metric::of("ap").chart, Metric::of("ap75").chart);
         assert!(

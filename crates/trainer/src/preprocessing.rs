@@ -55,13 +55,9 @@ pub fn of(preprocessing: &Preprocessing) -> (Vec<Augment>, Normalize) {
 /// Whether a recipe that starts from published weights gives them the values they were trained on. Size and crop
 /// are its own choice; another normalisation is nearly always an oversight.
 pub(crate) fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
-    let config = match &recipe.task {
-        TaskConfig::Classification(config) => config,
-        #[allow(
-            unreachable_patterns,
-            reason = "the other tasks name no published classifier"
-        )]
-        _ => return,
+    // The other tasks name no published classifier.
+    let TaskConfig::Classification(config) = &recipe.task else {
+        return;
     };
     let Some(InitConfig::Tag(name)) = &config.init else {
         return;

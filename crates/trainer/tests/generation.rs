@@ -78,7 +78,13 @@ fn a_run_shows_what_it_learned_and_generates() {
         folder,
         &SMALL.replace("pictures-every = 5", "pictures-every = 10"),
     );
-    succeed(folder, &["train", "recipe.toml", "--out", "run"]);
+    let trained = run(folder, &["train", "recipe.toml", "--out", "run"]);
+    let said = String::from_utf8_lossy(&trained.stderr);
+    assert!(trained.status.success(), "{said}");
+    assert!(
+        said.contains("-- generate run") && !said.contains("-- predict"),
+        "{said}"
+    );
     for file in [
         "real.png",
         "step-0000001.png",

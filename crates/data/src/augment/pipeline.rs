@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Augment, Augmentation};
 use crate::error::DataError;
-use crate::geometry::{Canvas, Geometry};
+use crate::geometry::{Canvas, Geometry, Map};
 use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
 
 /// An operation on the values of an image, its parameters drawn; size and channels stay.
@@ -29,6 +29,7 @@ pub enum Transform {
 pub struct Plan {
     transforms: Vec<Transform>,
     size: [usize; 2],
+    map: Map,
     boxes: Vec<Tracked>,
 }
 
@@ -56,6 +57,7 @@ impl Plan {
         Plan {
             transforms: Vec::new(),
             size,
+            map: Map::IDENTITY,
             boxes: Vec::new(),
         }
     }
@@ -89,6 +91,11 @@ impl Plan {
         self.size
     }
 
+    /// Where everything planned so far takes a point of the original image. Cuts and borders move the origin alone.
+    pub fn map(&self) -> Map {
+        self.map
+    }
+
     /// The steps in order.
     pub fn transforms(&self) -> &[Transform] {
         &self.transforms
@@ -98,6 +105,7 @@ impl Plan {
     pub fn geometry(&mut self, operation: Geometry) {
         let map = operation.map(self.size);
         self.size = operation.size_after(self.size);
+        self.map = self.map.then(&map);
         let frame = [0.0, 0.0, self.size[0] as f64, self.size[1] as f64];
         for tracked in &mut self.boxes {
             let Some(before) = tracked.xyxy else { continue };

@@ -14,7 +14,7 @@ use crate::engine::{
     Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task, best_metric,
 };
 use crate::experiment::{Experiment, data_root};
-use crate::recipe::{self, KernelChoice, Recipe, Schedule, TaskConfig};
+use crate::recipe::{self, KernelChoice, Recipe, Schedule};
 use crate::results;
 use crate::run_folder::{RECIPE_FILE, RunFolder};
 use crate::sinks::{Console, Files, Sinks, duration, metric};
@@ -258,15 +258,10 @@ impl Session {
         if self.experiment.splits.test.is_some() {
             eprintln!("evaluate it on the test split:  {}", command("eval"));
         }
-        match self.experiment.recipe.task {
-            TaskConfig::Generation(_) => {
-                eprintln!("make images with it:            {}", command("generate"));
-            }
-            _ => eprintln!(
-                "predict with it:                {} IMAGE",
-                command("predict")
-            ),
-        }
+        let purpose = self.experiment.recipe.task.table().purpose();
+        let argument = purpose.argument.map_or(String::new(), |a| format!(" {a}"));
+        let words = format!("{}:", purpose.words);
+        eprintln!("{words:<31} {}{argument}", command(purpose.command));
         Ok(End::Done)
     }
 }

@@ -3,6 +3,8 @@
 use anyhow::bail;
 use burn::tensor::{Tensor, TensorData};
 use firesight_data::Mask;
+use firesight_data::augment::{MAX_SIDE, Pipeline};
+use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Image;
 use firesight_models::segmentation::Segmenter;
 
@@ -49,8 +51,8 @@ impl Predictor {
 
     /// Finds the class of every pixel of an image, whatever its size.
     ///
-    /// The image is seen at its own size times each of the settings' scales; `data.prepare` has no part in it, but
-    /// for a resize to a fixed size, which is done first and undone at the end.
+    /// The image is seen at the size that `data.prepare` gives it, times each of the settings' scales, and the answer
+    /// brought back to its own. What a preparation cuts off is seen all the same, and what it adds is not.
     ///
     /// # Errors
     /// A model of another task, an image of other channels, settings out of range.
@@ -67,7 +69,7 @@ impl Predictor {
         let values = self.normalize.apply(image);
         let shape = [1, image.channels, height, width];
         let whole = Tensor::<4>::from_data(TensorData::new(values, shape), &self.device);
-        let base = self.resized_to().unwrap_or([height, width]);
+        let base = size_when_prepared(&self.prepare, [height, width]);
         let least = self.segmentation()?.model.minimum();
         let mean = views::probabilities(model, whole, base, settings, least);
         let classes = crate::task::classes_of(mean.clone());
@@ -80,14 +82,50 @@ impl Predictor {
             probabilities: mean.into_data().iter::<f32>().collect(),
         })
     }
+}
 
-    /// The size that the recipe's preparation brings every image to, height first.
-    fn resized_to(&self) -> Option<[usize; 2]> {
-        use firesight_data::augment::Augment;
-        let resize = |step: &Augment| match step {
-            Augment::Resize(resize) => Some([resize.height, resize.width]),
-            _ => None,
-        };
-        self.recipe.data.prepare.iter().rev().find_map(resize)
+/// The height and width that a preparation gives the whole of an image, cuts and borders left aside.
+fn size_when_prepared(prepare: &Pipeline, [height, width]: [usize; 2]) -> [usize; 2] {
+    // Preparation draws nothing: any stream will do.
+    let plan = prepare.draw([width, height], &mut stream(0, 0, 0, Domain::Sample));
+    let whole = [0.0, 0.0, width as f64, height as f64];
+    let side = |from: f64, to: f64| ((to - from).round() as usize).clamp(1, MAX_SIDE);
+    match plan.map().hull(whole) {
+        Some([x1, y1, x2, y2]) => [side(y1, y2), side(x1, x2)],
+        None => [height, width],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 480 rows of 640 pixels, at the scale of each preparation.
+    #[test]
+    fn an_image_is_seen_at_the_scale_of_its_preparation() {
+        for (prepare, size) in [
+            ("[]", [480, 640]),
+            (r#"[{"resize": {"width": 320, "height": 320}}]"#, [320, 320]),
+            (r#"[{"resize-shortest": {"size": 240}}]"#, [240, 320]),
+            (
+                r#"[{"centre-crop": {"width": 100, "height": 100}}]"#,
+                [480, 640],
+            ),
+            (
+                r#"[{"resize-shortest": {"size": 240}}, {"centre-crop": {"width": 224, "height": 224}}]"#,
+                [240, 320],
+            ),
+            (
+                r#"[{"letterbox": {"width": 160, "height": 160}}]"#,
+                [120, 160],
+            ),
+        ] {
+            let prepare = Pipeline::new(serde_json::from_str(prepare).unwrap());
+            assert_eq!(
+                size_when_prepared(&prepare, [480, 640]),
+                size,
+                "{prepare:?}"
+            );
+        }
     }
 }

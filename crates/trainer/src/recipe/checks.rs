@@ -174,7 +174,8 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
             let message = format!("{} is no share from 0 to 1", warmup.start_factor);
             checks.error("warmup.start-factor", message, None);
         }
-        if warmup.steps.is_none() && warmup.epochs >= recipe.epochs as f64 && recipe.epochs > 0 {
+        let epochs_known = recipe.epochs > 0 && !checks.tree().is_damaged("epochs");
+        if epochs_known && warmup.steps.is_none() && warmup.epochs >= recipe.epochs as f64 {
             let message = format!(
                 "a warm-up of {} epochs in a run of {}",
                 warmup.epochs, recipe.epochs
@@ -298,5 +299,30 @@ pub(crate) fn some(names: &[String]) -> String {
     match names.len() > 12 {
         true => format!("{shown}, ..."),
         false => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A warm-up is not measured against epochs that are missing.
+    #[test]
+    fn a_missing_key_is_one_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recipe.toml");
+        let text = r#"
+            warmup = { epochs = 2 }
+            data = { source = { digits = {} }, batch-size = 64 }
+            task = { classification = { model = { cnn = {} } } }
+            optimizer = { sgd = { learning-rate = 0.1 } }
+        "#;
+        std::fs::write(&path, text).unwrap();
+        let found = super::super::read(&path, &[]).unwrap_err();
+        assert_eq!(found.0.len(), 1, "{found}");
+        assert!(found.to_string().contains("missing key `epochs`"));
+        let found = super::super::read(&path, &["epochs=2".to_owned()]).unwrap_err();
+        assert!(
+            found.to_string().contains("a warm-up of 2 epochs"),
+            "{found}"
+        );
     }
 }

@@ -86,6 +86,25 @@ pub trait TaskRecipe {
         weights: &mut TrainedWeights,
         device: &Device,
     ) -> anyhow::Result<Model>;
+
+    /// What a trained model is for.
+    fn purpose(&self) -> Purpose {
+        Purpose {
+            words: "predict with it",
+            command: "predict",
+            argument: Some("IMAGE"),
+        }
+    }
+}
+
+/// What a trained model is for, as `train` says it in the end.
+pub struct Purpose {
+    /// In words: `predict with it`.
+    pub words: &'static str,
+    /// The subcommand that does it.
+    pub command: &'static str,
+    /// What the subcommand wants beside the run folder.
+    pub argument: Option<&'static str>,
 }
 
 impl TaskConfig {

@@ -8,7 +8,7 @@ mod scores;
 
 use burn::tensor::Device;
 use firesight_data::DataError;
-use firesight_data::augment::{Augment, Pipeline, Transform};
+use firesight_data::augment::{Augment, Pipeline};
 use firesight_data::batch::Batch;
 use firesight_data::geometry::Map;
 use firesight_data::mosaic::denormalised;
@@ -197,14 +197,7 @@ impl Back {
     /// a size; what comes after it, to `then` (width and height), is a plain resizing.
     pub(crate) fn new(prepare: &[Augment], size: [usize; 2], then: Option<[usize; 2]>) -> Self {
         let plan = Pipeline::new(prepare.to_vec()).draw(size, &mut stream(0, 0, 0, Domain::Sample));
-        let mut map = Map::scaling(1.0, 1.0);
-        let mut at = size;
-        for transform in plan.transforms() {
-            if let Transform::Geometry(operation) = transform {
-                map = map.then(&operation.map(at));
-                at = operation.size_after(at);
-            }
-        }
+        let (mut map, at) = (plan.map(), plan.size());
         if let Some(to) = then.filter(|to| *to != at) {
             let factor = |i: usize| to[i] as f64 / at[i].max(1) as f64;
             map = map.then(&Map::scaling(factor(0), factor(1)));

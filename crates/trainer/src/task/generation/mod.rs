@@ -28,7 +28,7 @@ use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, images};
+use super::{Purpose, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
 use crate::engine::{
     Batches, Details, Evaluation, Network, NonFiniteGradient, Step, StepReport, Task,
@@ -167,6 +167,14 @@ impl TaskRecipe for GenerationConfig {
         Ok(Model::Generator(Box::new(
             weights.load("generator", generator)?,
         )))
+    }
+
+    fn purpose(&self) -> Purpose {
+        Purpose {
+            words: "make images with it",
+            command: "generate",
+            argument: None,
+        }
     }
 }
 
