@@ -47,10 +47,9 @@ impl Predictor {
         }
         let model = self.detector()?;
         let size = [self.card.width, self.card.height];
-        let prepare = &self.recipe.data.prepare;
         let back: Vec<Back> = images
             .iter()
-            .map(|image| Back::new(prepare, [image.width, image.height], Some(size)))
+            .map(|image| Back::new(&self.prepare, [image.width, image.height], Some(size)))
             .collect();
         let output = model.forward(self.batch(images)?);
         let choice = choice.unwrap_or(model.postprocess());

@@ -4,13 +4,12 @@ use anyhow::bail;
 use burn::tensor::{Tensor, TensorData};
 use firesight_data::Mask;
 use firesight_data::augment::{MAX_SIDE, Pipeline};
-use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Image;
 use firesight_models::segmentation::Segmenter;
 
 use super::{Model, Predictor};
 use crate::recipe::TaskConfig;
-use crate::task::{PredictConfig, SegmentationConfig, views};
+use crate::task::{PredictConfig, SegmentationConfig, preparation, views};
 
 /// What was found in an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,8 +85,7 @@ impl Predictor {
 
 /// The height and width that a preparation gives the whole of an image, cuts and borders left aside.
 fn size_when_prepared(prepare: &Pipeline, [height, width]: [usize; 2]) -> [usize; 2] {
-    // Preparation draws nothing: any stream will do.
-    let plan = prepare.draw([width, height], &mut stream(0, 0, 0, Domain::Sample));
+    let plan = preparation(prepare, [width, height]);
     let whole = [0.0, 0.0, width as f64, height as f64];
     let side = |from: f64, to: f64| ((to - from).round() as usize).clamp(1, MAX_SIDE);
     match plan.map().hull(whole) {

@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 use burn::module::ParamGroup;
 use burn::tensor::{Device, Tensor, TensorData};
+use firesight_data::augment::{Pipeline, Plan};
 use firesight_data::batch::Batch;
+use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Label;
 use firesight_data::source::Source;
 use firesight_models::weights::TorchNames;
@@ -117,6 +119,12 @@ impl TaskConfig {
             Self::Generation(config) => config,
         }
     }
+}
+
+/// What a preparation does to an image of `[width, height]`. It draws nothing, so that it is the same for every image
+/// of a size.
+pub(crate) fn preparation(prepare: &Pipeline, size: [usize; 2]) -> Plan {
+    prepare.draw(size, &mut stream(0, 0, 0, Domain::Sample))
 }
 
 /// What a task is built from, beside its own table.

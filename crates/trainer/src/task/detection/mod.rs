@@ -8,12 +8,11 @@ mod scores;
 
 use burn::tensor::Device;
 use firesight_data::DataError;
-use firesight_data::augment::{Augment, Pipeline};
+use firesight_data::augment::Pipeline;
 use firesight_data::batch::Batch;
 use firesight_data::geometry::Map;
 use firesight_data::mosaic::denormalised;
 use firesight_data::normalize::Normalize;
-use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{BoxLabel, Label};
 use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
 use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
@@ -21,7 +20,7 @@ use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, freeze, images};
+use super::{Setup, TaskRecipe, freeze, images, preparation};
 use crate::card::ModelCard;
 use crate::engine::{
     Batches, Details, Evaluation, Network, NonFiniteGradient, Step, StepReport, Task,
@@ -127,7 +126,7 @@ pub struct DetectionTask {
     box_weight: f64,
     device: Device,
     classes: Vec<String>,
-    prepare: Vec<Augment>,
+    prepare: Pipeline,
     normalize: Normalize,
 }
 
@@ -162,7 +161,7 @@ impl DetectionTask {
             box_weight: config.box_weight,
             device: device.clone(),
             classes: card.classes.clone(),
-            prepare: setup.recipe.data.prepare.clone(),
+            prepare: Pipeline::new(setup.recipe.data.prepare.clone()),
             normalize: normalize(setup.recipe, card.channels),
         })
     }
@@ -193,10 +192,10 @@ pub(crate) struct Back {
 }
 
 impl Back {
-    /// For an original image of `[width, height]`. Preparation draws nothing, so that it is the same for every image of
-    /// a size; what comes after it, to `then` (width and height), is a plain resizing.
-    pub(crate) fn new(prepare: &[Augment], size: [usize; 2], then: Option<[usize; 2]>) -> Self {
-        let plan = Pipeline::new(prepare.to_vec()).draw(size, &mut stream(0, 0, 0, Domain::Sample));
+    /// For an original image of `[width, height]`; what comes after its preparation, to `then` (width and height), is a
+    /// plain resizing.
+    pub(crate) fn new(prepare: &Pipeline, size: [usize; 2], then: Option<[usize; 2]>) -> Self {
+        let plan = preparation(prepare, size);
         let (mut map, at) = (plan.map(), plan.size());
         if let Some(to) = then.filter(|to| *to != at) {
             let factor = |i: usize| to[i] as f64 / at[i].max(1) as f64;
@@ -380,7 +379,8 @@ fn detections(
 
 #[cfg(test)]
 mod tests {
-    use firesight_data::augment::{CentreCrop, Letterbox, Resize};
+    use firesight_data::augment::{Augment, CentreCrop, Letterbox, Resize};
+    use firesight_data::random::{Domain, stream};
 
     use super::*;
 
@@ -420,7 +420,8 @@ mod tests {
                     cover: 1.0,
                 }]),
             };
-            let prepared = Pipeline::new(prepare.clone())
+            let prepare = Pipeline::new(prepare);
+            let prepared = prepare
                 .apply(sample, &mut stream(0, 0, 0, Domain::Sample))
                 .unwrap();
             let back = Back::new(&prepare, [640, 480], None);
