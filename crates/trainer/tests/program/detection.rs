@@ -1,8 +1,6 @@
 //! A detector from recipe to pictures: train, evaluate, results files, predict, bad data.
 
-mod common;
-
-use common::{recipe, run, succeed};
+use crate::common::{recipe, run, succeed};
 use firesight_data::mosaic::write_png;
 use firesight_data::sample::Image;
 use serde_json::Value;

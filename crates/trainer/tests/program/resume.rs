@@ -1,11 +1,9 @@
 //! A run that was killed and resumed ends in the same bits as one that was not.
 
-mod common;
-
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{SMALL, kill_and_resume, recipe, run, succeed, trainer};
+use crate::common::{SMALL, kill_and_resume, recipe, run, succeed, trainer};
 
 /// A checkpoint every few steps, dropout, an average, mixing: all that has a state or draws.
 fn full(workers: usize) -> String {

@@ -1,10 +1,8 @@
 //! A GAN trained, measured, resumed and used through the program.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{kill_and_resume, recipe, run, succeed};
+use crate::common::{kill_and_resume, recipe, run, succeed};
 use serde_json::Value;
 
 /// Both networks, an average, dropout-free noise, two optimizers, accumulation: all that has a state or draws.
@@ -153,7 +151,10 @@ fn a_run_shows_what_it_learned_and_generates() {
 fn a_classifier_of_this_project_judges_the_samples() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    recipe(folder, &common::SMALL.replace("epochs = 8", "epochs = 1"));
+    recipe(
+        folder,
+        &crate::common::SMALL.replace("epochs = 8", "epochs = 1"),
+    );
     succeed(folder, &["train", "recipe.toml", "--out", "judge"]);
     let text = SMALL.replace("epochs = 3", "epochs = 1").replace(
         "samples = 50",

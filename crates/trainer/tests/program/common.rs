@@ -1,7 +1,5 @@
 //! What the tests of the program share.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::sleep;

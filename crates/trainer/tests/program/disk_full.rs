@@ -1,14 +1,11 @@
 //! A disk that takes no more: the run ends with an error that names the file, and what was saved before is whole.
 //!
 //! A full disk is played by a limit on the size of files, which fails a write half-way in the same place.
-#![cfg(unix)]
-
-mod common;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{SMALL, recipe, succeed};
+use crate::common::{SMALL, recipe, succeed};
 
 /// The program with a limit of 64 KiB on each file that it writes.
 fn limited(folder: &Path, arguments: &[&str]) -> Output {

@@ -1,8 +1,6 @@
 //! The program as a user meets it: train, evaluate, predict, export, and the exit codes.
 
-mod common;
-
-use common::{SMALL, recipe, run, succeed};
+use crate::common::{SMALL, recipe, run, succeed};
 use serde_json::Value;
 
 fn train_and_use(device: &str) {
@@ -163,7 +161,8 @@ fn predicting_reads_standard_input_augments_and_draws() {
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let plain = json(&succeed(folder, &["predict", "run", example, "--json"]));
 
-    let mut command = common::trainer(folder, &["predict", "run", "-", "--json", "--out", "drawn"]);
+    let mut command =
+        crate::common::trainer(folder, &["predict", "run", "-", "--json", "--out", "drawn"]);
     let input = std::fs::File::open(folder.join(example)).unwrap();
     let output = command.stdin(input).output().unwrap();
     assert!(

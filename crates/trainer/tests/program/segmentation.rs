@@ -1,8 +1,6 @@
 //! Segmentation as a user meets it: train on the embedded scenes, evaluate, predict, and what bad masks say.
 
-mod common;
-
-use common::{recipe, run, succeed};
+use crate::common::{recipe, run, succeed};
 use serde_json::Value;
 
 /// A recipe that learns background from digits within seconds.
