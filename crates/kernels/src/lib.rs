@@ -41,5 +41,7 @@ pub use activation::{Activation, activation};
 pub use conv::{conv_transpose2d, conv2d, conv2d_norm_act};
 pub use linear::linear;
 pub use mode::{Mode, mode, set_mode};
-pub use norm::{batch_norm, batch_norm_act, batch_norm_add_act};
+pub use norm::{
+    LoneValue, batch_norm, batch_norm_act, batch_norm_add_act, group_norm, take_lone_value,
+};
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};

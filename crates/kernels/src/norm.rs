@@ -2,14 +2,83 @@
 //!
 //! The running statistics are Burn's: the *biased* variance of the batch enters the running one
 //! (PyTorch's is unbiased), `running = running * (1 - momentum) + batch * momentum`.
+//!
+//! A single value cannot be normalised: its variance is 0, the output is the bias whatever the input, and the running
+//! variance comes nearer to 0 with every such batch. Where PyTorch raises an error, the layer here leaves its
+//! statistics as they are and takes note, on the fast path and on Burn's; whoever trains asks [`take_lone_value`]
+//! after the forward pass and refuses the batch.
 
-use burn::nn::BatchNorm;
+use std::cell::Cell;
+
+use burn::module::ParamId;
+use burn::nn::{BatchNorm, GroupNorm};
 use burn::tensor::Tensor;
 
 use crate::{Activation, activation};
 
+/// A normalisation that was given one value to normalise in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoneValue {
+    /// The layer, by the id of its scale (`weight` in PyTorch, `gamma` in Burn).
+    pub scale: ParamId,
+    /// The layer's input, `[N, C, H, W]`.
+    pub shape: [usize; 4],
+}
+
+thread_local! {
+    static LONE_VALUE: Cell<Option<LoneValue>> = const { Cell::new(None) };
+}
+
+/// The first normalisation over a single value in training since the last call, in this thread.
+///
+/// ```
+/// use burn::nn::BatchNormConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use firesight_kernels::{batch_norm, take_lone_value};
+///
+/// let device = Device::default().autodiff();
+/// let norm = BatchNormConfig::new(2).init(&device);
+/// batch_norm(&norm, Tensor::ones([1, 2, 1, 1], &device));
+/// assert_eq!(take_lone_value().map(|lone| lone.scale), Some(norm.gamma.id));
+/// batch_norm(&norm, Tensor::ones([1, 2, 1, 3], &device));
+/// assert_eq!(take_lone_value(), None);
+/// ```
+pub fn take_lone_value() -> Option<LoneValue> {
+    LONE_VALUE.take()
+}
+
+fn note(scale: ParamId, shape: [usize; 4]) {
+    let first = LONE_VALUE.get().unwrap_or(LoneValue { scale, shape });
+    LONE_VALUE.set(Some(first));
+}
+
+/// The layer with its statistics standing still, where the batch holds one value per channel.
+fn still(norm: &BatchNorm, x: &Tensor<4>) -> Option<BatchNorm> {
+    let shape @ [images, _, height, width] = x.dims();
+    let training = norm.training.is_enabled() && x.device().is_autodiff();
+    (training && images * height * width == 1).then(|| {
+        note(norm.gamma.id, shape);
+        let mut still = norm.clone();
+        still.training = still.training.with_value(false);
+        still
+    })
+}
+
+/// Group normalisation.
+///
+/// # Shapes
+/// - `x` and output: `[N, C, H, W]`
+pub fn group_norm(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    let shape @ [images, channels, height, width] = x.dims();
+    let values = images * channels * height * width / norm.num_groups.max(1);
+    if let (1, Some(gamma), true) = (values, &norm.gamma, x.device().is_autodiff()) {
+        note(gamma.id, shape);
+    }
+    norm.forward(x)
+}
+
 /// Batch normalisation over the channel dimension; batch statistics in training (and the running
-/// ones updated), running statistics otherwise.
+/// ones updated), running statistics otherwise. [`take_lone_value`] tells of a batch of one value per channel.
 ///
 /// # Shapes
 /// - `x` and output: `[N, C, H, W]`
@@ -22,6 +91,9 @@ pub fn batch_norm(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - `x` and output: `[N, C, H, W]`
 pub fn batch_norm_act(norm: &BatchNorm, x: Tensor<4>, act: Activation) -> Tensor<4> {
+    if let Some(still) = still(norm, &x) {
+        return activation(act, still.forward(x));
+    }
     #[cfg(feature = "flex")]
     if fast::takes(norm, &x, None) {
         let (clip, rest) = fast::split(act);
@@ -40,6 +112,9 @@ pub fn batch_norm_add_act(
     residual: Tensor<4>,
     act: Activation,
 ) -> Tensor<4> {
+    if let Some(still) = still(norm, &x) {
+        return activation(act, still.forward(x) + residual);
+    }
     #[cfg(feature = "flex")]
     if fast::takes(norm, &x, Some(&residual)) {
         let (clip, rest) = fast::split(act);
@@ -254,5 +329,63 @@ mod fast {
             ];
             std::array::from_fn(|i| all[i].take().filter(|_| wanted[i]))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{BatchNormConfig, GroupNormConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn values(tensor: Tensor<1>) -> Vec<f32> {
+        tensor.into_data().iter::<f32>().collect()
+    }
+
+    #[test]
+    fn one_value_per_channel_is_noted_and_moves_no_statistics() {
+        #[allow(deprecated, reason = "a backend that the kernels know nothing of")]
+        for device in [Device::flex(), Device::ndarray()] {
+            let device = device.autodiff();
+            let norm = BatchNormConfig::new(3).init(&device);
+            let ones = |n, side| Tensor::<4>::ones([n, 3, side, side], &device);
+            let forms: [&dyn Fn(Tensor<4>) -> Tensor<4>; 3] = [
+                &|x| batch_norm(&norm, x),
+                &|x| batch_norm_act(&norm, x, Activation::Relu),
+                &|x| batch_norm_add_act(&norm, x.clone(), x, Activation::Relu),
+            ];
+            for form in forms {
+                let y = form(ones(1, 1));
+                assert_eq!(y.dims(), [1, 3, 1, 1]);
+                let lone = take_lone_value().unwrap();
+                assert_eq!((lone.scale, lone.shape), (norm.gamma.id, [1, 3, 1, 1]));
+                assert_eq!(take_lone_value(), None);
+                assert_eq!(values(norm.running_mean.value_sync()), [0.0; 3]);
+                assert_eq!(values(norm.running_var.value_sync()), [1.0; 3]);
+            }
+            for x in [ones(2, 1), ones(1, 2)] {
+                batch_norm(&norm, x);
+                assert_eq!(take_lone_value(), None);
+            }
+            assert_ne!(values(norm.running_mean.value_sync()), [0.0; 3]);
+            // Inference, and a layer that stands still, normalise by the running statistics.
+            let plain = Tensor::<4>::ones([1, 3, 1, 1], &device.clone().inner());
+            batch_norm(&burn::module::Module::valid(&norm), plain);
+            let still = burn::module::Module::freeze(norm.clone());
+            batch_norm(&still, ones(1, 1));
+            assert_eq!(take_lone_value(), None);
+        }
+    }
+
+    #[test]
+    fn one_value_per_group_is_noted() {
+        let device = Device::flex().autodiff();
+        let norm = GroupNormConfig::new(4, 4).init(&device);
+        group_norm(&norm, Tensor::ones([1, 4, 1, 1], &device));
+        assert!(take_lone_value().is_some());
+        group_norm(&norm, Tensor::ones([2, 4, 1, 1], &device));
+        group_norm(&norm, Tensor::ones([1, 4, 1, 2], &device));
+        assert_eq!(take_lone_value(), None);
     }
 }

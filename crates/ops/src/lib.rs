@@ -31,6 +31,6 @@ mod testing;
 pub use anchors::AnchorGenerator;
 pub use box_coder::{BoxCoder, LinearBoxCoder};
 pub use matcher::Matcher;
-pub use reduce::sum_stable;
+pub use reduce::{mean, sum, sum_of_squares, sum_stable};
 pub use resize::{Interpolation, bilinear_upsampling_weights, resize};
 pub use roi_align::RoiAlign;
