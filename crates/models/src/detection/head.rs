@@ -173,7 +173,7 @@ fn tower(layers: &[(Conv2d, Option<GroupNorm>)], x: Tensor<4>) -> Tensor<4> {
     layers.iter().fold(x, |x, (conv, norm)| {
         let x = kernels::conv2d(conv, x);
         let x = match norm {
-            Some(norm) => norm.forward(x),
+            Some(norm) => kernels::group_norm(norm, x),
             None => x,
         };
         kernels::activation(Activation::Relu, x)

@@ -24,7 +24,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use firesight_ops::iou::{IouKind, box_iou, iou_loss};
 use firesight_ops::loss::{binary_cross_entropy_with_logits, sigmoid_focal_loss, smooth_l1_loss};
-use firesight_ops::{BoxCoder, LinearBoxCoder, Matcher};
+use firesight_ops::{BoxCoder, LinearBoxCoder, Matcher, sum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,7 @@ impl Targets {
             &device,
         );
         let logits = logits.clone().reshape([n * rows, classes]);
-        (sigmoid_focal_loss(logits, target, 0.25, 2.0) * weights).sum()
+        sum(sigmoid_focal_loss(logits, target, 0.25, 2.0) * weights)
     }
 
     /// The rows that answer for a box, out of `[N, A, values]`; `None` when there are none.
@@ -141,7 +141,7 @@ impl Targets {
 /// A loss of 0 with a gradient of 0, for a batch in which no row answers for a box: every parameter still gets a
 /// gradient, as in a batch with boxes.
 fn nothing(x: &Tensor<3>) -> Tensor<1> {
-    x.clone().sum().mul_scalar(0.0)
+    sum(x.clone()).mul_scalar(0.0)
 }
 
 /// RetinaNet's loss: focal loss of all rows (those between the thresholds left out), box loss of the matched rows,
@@ -210,7 +210,7 @@ pub fn retinanet_loss(
                         .squeeze_dim(1)
                 }
             };
-            (loss * targets.shares(&device)).sum()
+            sum(loss * targets.shares(&device))
         }
     };
     DetectorLoss {
@@ -260,7 +260,7 @@ pub fn fcos_loss(
             let coder = LinearBoxCoder { normalise: true };
             let boxes = coder.decode(distances, boxes_tensor(&targets.anchors, &device));
             let truths = boxes_tensor(&targets.truths, &device);
-            (iou_loss(IouKind::Generalised, boxes, truths) * targets.shares(&device)).sum()
+            sum(iou_loss(IouKind::Generalised, boxes, truths) * targets.shares(&device))
         }
     };
     let bbox_ctrness = centred.map(|logits| {
@@ -269,7 +269,7 @@ pub fn fcos_loss(
             .collect();
         let wanted = Tensor::<1>::from_data(TensorData::new(wanted, [targets.rows.len()]), &device);
         let loss = binary_cross_entropy_with_logits(logits.squeeze_dim::<1>(1), wanted, None);
-        (loss * targets.shares(&device)).sum()
+        sum(loss * targets.shares(&device))
     });
     DetectorLoss {
         classification: targets.classification(&output.cls_logits),

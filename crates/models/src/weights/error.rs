@@ -31,15 +31,46 @@ pub enum WeightsError {
     },
     /// Tensors that the model has and the weights have not.
     #[error(
-        "the weights lack {} of the model's tensors, such as `{}`; they may belong to another model \
-         (the weights hold, for example, {example})",
-        names.len(), names.first().map_or("", String::as_str)
+        "the weights lack {} of the model's tensors, such as {}; the weights hold {}: they may belong to another model, \
+         or lie under words that are not understood",
+        names.len(), some(names), seen(keys)
     )]
     Missing {
-        /// The keys that are lacking.
+        /// The names that are lacking.
         names: Vec<String>,
-        /// A key that the weights do hold.
-        example: String,
+        /// The keys of the weights.
+        keys: Vec<String>,
+    },
+    /// Weights that hold the model several times.
+    #[error(
+        "the weights hold the model more than once, {}; save the one that is meant by itself",
+        places.join(" and ")
+    )]
+    Ambiguous {
+        /// Where.
+        places: Vec<String>,
+    },
+    /// Two keys that are one tensor of the model.
+    #[error("the weights hold tensor `{name}` twice, as `{first}` and as `{second}`")]
+    Twice {
+        /// The tensor's name in the model.
+        name: String,
+        /// One of the keys.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A tensor with a number that is not finite.
+    #[error("tensor `{name}`: {count} of its {of} numbers are not finite, such as {value}")]
+    NotFinite {
+        /// The tensor's key.
+        name: String,
+        /// How many of its numbers.
+        count: usize,
+        /// How many numbers it has.
+        of: usize,
+        /// The first of them.
+        value: f64,
     },
     /// Tensors that the weights have and the model has not, where both must be the same.
     #[error(
@@ -68,6 +99,20 @@ pub enum WeightsError {
         /// The type found.
         found: String,
     },
+}
+
+/// The first few of a list of names.
+fn some(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(4).map(|n| format!("`{n}`")).collect();
+    shown.join(", ")
+}
+
+/// The first few keys of weights, and how many there are.
+fn seen(keys: &[String]) -> String {
+    match keys.len() {
+        0 => "no tensor".to_string(),
+        count => format!("{count} tensors, such as {}", some(keys)),
+    }
 }
 
 /// What is wrong with a weights file.

@@ -22,19 +22,24 @@
 //! ```
 
 mod error;
+mod file;
+mod fit;
+mod freeze;
 mod names;
 mod pickle;
 mod pth;
 mod zip;
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, TensorData};
 
 pub use error::{Fault, WeightsError};
+use file::Content;
+pub use file::{digest, write_safetensors};
+pub use freeze::freeze;
 pub use names::{ParameterInfo, TorchNames, parameter_count, parameters};
 use names::{Place, raw_parameters};
 
@@ -71,6 +76,9 @@ pub struct LoadReport {
     /// In the weights and not in the model. PyTorch's `num_batches_tracked` counters, which no
     /// result depends on, are not listed.
     pub unused: Vec<String>,
+    /// Where in the weights the model was found, where that is not a matter of course: a prefix of all names that was
+    /// taken off, the entry of a checkpoint and what else could have been taken.
+    pub notes: Vec<String>,
 }
 
 /// All parameters and running statistics of a module under PyTorch's names and in its layouts.
@@ -114,13 +122,14 @@ pub fn state_dict<M: TorchNames>(module: &M) -> StateDict {
 ///
 /// # Errors
 /// [`WeightsError::Missing`], [`WeightsError::Unused`], [`WeightsError::Shape`] or
-/// [`WeightsError::Type`] when it is another architecture's; the module is not changed then.
+/// [`WeightsError::Type`] when it is another architecture's, [`WeightsError::NotFinite`]; the module is not changed
+/// then.
 pub fn load_state_dict<M: TorchNames>(module: M, weights: &StateDict) -> Result<M, WeightsError> {
     let options = LoadOptions {
         replace_head: false,
         allow_missing: false,
     };
-    let (plan, report) = plan(&module, weights, &options)?;
+    let (plan, report) = plan(&module, weights, "", &options)?;
     if !report.unused.is_empty() {
         return Err(WeightsError::Unused {
             names: report.unused,
@@ -132,6 +141,10 @@ pub fn load_state_dict<M: TorchNames>(module: M, weights: &StateDict) -> Result<
 /// Loads a weights file (`.pth`, `.pt`, `.safetensors`, told by content) into a module and says
 /// what became of each tensor. The head is left as it is when the number of classes differs.
 ///
+/// The model is looked for by its names: in every dictionary of a checkpoint (`state_dict`, `model`, ...), and under any
+/// one prefix that wrappers put before all names (`module.`, `_orig_mod.`, `model.`, ...). Where a checkpoint holds the
+/// weights and their moving average, the weights themselves are taken.
+///
 /// # Errors
 /// [`WeightsError`] naming the file, or the tensor that does not fit; the module is not changed.
 pub fn load<M: TorchNames>(
@@ -139,7 +152,58 @@ pub fn load<M: TorchNames>(
     path: &Path,
     options: &LoadOptions,
 ) -> Result<(M, LoadReport), WeightsError> {
-    apply(module, &read(path)?, options)
+    let bytes = bytes(path)?;
+    let in_file = |fault| WeightsError::File {
+        path: path.to_path_buf(),
+        fault,
+    };
+    let content = Content::open(&bytes).map_err(in_file)?;
+    let expected = expected(&module);
+    let published = |key: &str| module.published_key(key);
+    let dicts = content.dicts();
+    let mut fits = Vec::new();
+    for (index, (place, keys)) in dicts.iter().enumerate() {
+        let fit = fit::fit(keys.iter(), &expected, &published)?;
+        fits.push((index, *place, fit));
+    }
+    let most = fits.iter().map(|(_, _, fit)| fit.found).max().unwrap_or(0);
+    let equal: Vec<(usize, &str)> = (fits.iter())
+        .filter(|(_, _, fit)| fit.found == most)
+        .map(|(index, place, _)| (*index, *place))
+        .collect();
+    let index = match most {
+        // Another model's, to be refused with the names of the largest dictionary.
+        0 => (0..dicts.len())
+            .rev()
+            .max_by_key(|i| dicts[*i].1.len())
+            .unwrap_or(0),
+        _ => fit::choose(&equal)?,
+    };
+    let prefix = fits[index].2.prefix.clone();
+    let mut notes = Vec::new();
+    let place = dicts[index].0;
+    if !place.is_empty() {
+        let average = match fit::is_average(place) {
+            true => ", averaged weights",
+            false => "",
+        };
+        notes.push(format!("taken from `{place}` of the file{average}"));
+    }
+    let others = fits
+        .iter()
+        .filter(|(other, _, fit)| *other != index && 2 * fit.found > most);
+    for (_, other, _) in others.filter(|_| most > 0) {
+        let average = match fit::is_average(other) {
+            true => "averaged weights",
+            false => "weights",
+        };
+        notes.push(format!("the {average} in `{other}` were not taken"));
+    }
+    let weights = content.take(index).map_err(in_file)?;
+    let (module, mut report) = apply_under(module, &weights, &prefix, options)?;
+    notes.append(&mut report.notes);
+    report.notes = notes;
+    Ok((module, report))
 }
 
 /// [`load`] for weights that have been read already.
@@ -151,39 +215,58 @@ pub fn apply<M: TorchNames>(
     weights: &StateDict,
     options: &LoadOptions,
 ) -> Result<(M, LoadReport), WeightsError> {
-    let (plan, report) = plan(&module, weights, options)?;
+    let published = |key: &str| module.published_key(key);
+    let fit = fit::fit(weights.keys(), &expected(&module), &published)?;
+    apply_under(module, weights, &fit.prefix, options)
+}
+
+fn apply_under<M: TorchNames>(
+    module: M,
+    weights: &StateDict,
+    prefix: &str,
+    options: &LoadOptions,
+) -> Result<(M, LoadReport), WeightsError> {
+    let (plan, mut report) = plan(&module, weights, prefix, options)?;
+    if !prefix.is_empty() {
+        let note = format!("`{prefix}` before the names was taken off");
+        report.notes.push(note);
+    }
     Ok((carry_out(module, plan), report))
 }
 
-/// Reads the tensors of a weights file: safetensors, or PyTorch's (zip or the older kind without).
-/// A checkpoint's `state_dict` or `model` entry is found, and a `module.` prefix on every key taken
-/// off.
+/// The names of a module's tensors.
+fn expected<M: TorchNames>(module: &M) -> HashSet<String> {
+    let all = raw_parameters(module).into_iter();
+    all.map(|(_, info)| info.name).collect()
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, WeightsError> {
+    std::fs::read(path).map_err(|source| WeightsError::Read {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// Reads the tensors of a weights file under the keys that it has: safetensors, or PyTorch's (zip or the older kind
+/// without). Of a checkpoint with several dictionaries the largest is taken, of equal ones the weights themselves
+/// before their average.
 ///
 /// # Errors
 /// [`WeightsError::Read`] or [`WeightsError::File`]; a pickle that would call anything but
 /// PyTorch's tensor constructors is [`Fault::Refused`].
 pub fn read(path: &Path) -> Result<StateDict, WeightsError> {
-    let bytes = std::fs::read(path).map_err(|source| WeightsError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let tensors = if pth::recognises(&bytes) {
-        pth::read(&bytes)
-    } else {
-        read_safetensors(&bytes)
-    };
-    let tensors = tensors.map_err(|fault| WeightsError::File {
+    let bytes = bytes(path)?;
+    let in_file = |fault| WeightsError::File {
         path: path.to_path_buf(),
         fault,
-    })?;
-    let wrapped = !tensors.is_empty() && tensors.keys().all(|key| key.starts_with("module."));
-    Ok(match wrapped {
-        true => tensors
-            .into_iter()
-            .map(|(key, data)| (key["module.".len()..].to_string(), data))
-            .collect(),
-        false => tensors,
-    })
+    };
+    let content = Content::open(&bytes).map_err(in_file)?;
+    let index = {
+        let dicts = content.dicts();
+        let order = |i: &usize| (std::cmp::Reverse(dicts[*i].1.len()), fit::rank(dicts[*i].0));
+        (0..dicts.len()).min_by_key(order).unwrap_or(0)
+    };
+    content.take(index).map_err(in_file)
 }
 
 /// Writes a module's state as safetensors that PyTorch's model of the same name loads with
@@ -199,107 +282,35 @@ pub fn save_safetensors<M: TorchNames>(
     write_safetensors(&state_dict(module), path, metadata)
 }
 
-/// Writes tensors as safetensors, whole or not at all.
-///
-/// # Errors
-/// [`WeightsError::Write`] naming the file.
-pub fn write_safetensors(
-    tensors: &StateDict,
-    path: &Path,
-    metadata: &BTreeMap<String, String>,
-) -> Result<(), WeightsError> {
-    let failed = |source| WeightsError::Write {
-        path: path.to_path_buf(),
-        source,
-    };
-    let other = |error: &dyn std::fmt::Display| failed(std::io::Error::other(error.to_string()));
-    let mut views = Vec::new();
-    for (name, data) in tensors {
-        let dtype = to_safetensors(data.dtype())
-            .ok_or_else(|| other(&format!("tensor `{name}` has type {:?}", data.dtype())))?;
-        let view =
-            safetensors::tensor::TensorView::new(dtype, data.shape().to_vec(), data.as_bytes());
-        views.push((name.as_str(), view.map_err(|error| other(&error))?));
-    }
-    let mut about: HashMap<String, String> = metadata.clone().into_iter().collect();
-    about.insert("format".to_string(), "pt".to_string());
-    let bytes = safetensors::serialize(views, Some(about)).map_err(|error| other(&error))?;
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut file = std::fs::File::create(&partial).map_err(failed)?;
-    file.write_all(&bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
-    std::fs::rename(&partial, path).map_err(failed)
-}
-
-/// Reads safetensors; the header is checked against the file by the safetensors crate.
-fn read_safetensors(bytes: &[u8]) -> Result<StateDict, Fault> {
-    let file = safetensors::SafeTensors::deserialize(bytes).map_err(|error| {
-        Fault::Damaged(format!("neither a PyTorch file nor safetensors ({error})"))
-    })?;
-    let mut tensors = StateDict::new();
-    for (name, view) in file.iter() {
-        let dtype = from_safetensors(view.dtype()).ok_or_else(|| {
-            Fault::Unsupported(format!("tensor `{name}` has type {:?}", view.dtype()))
-        })?;
-        tensors.insert(
-            name.to_string(),
-            tensor_data(view.data(), view.shape().to_vec(), dtype),
-        );
-    }
-    Ok(tensors)
-}
-
-fn tensor_data(bytes: &[u8], shape: Vec<usize>, dtype: DType) -> TensorData {
-    TensorData::from_bytes_vec(bytes.to_vec(), shape, dtype)
-}
-
-fn from_safetensors(dtype: safetensors::Dtype) -> Option<DType> {
-    use safetensors::Dtype;
-    Some(match dtype {
-        Dtype::F64 => DType::F64,
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        Dtype::I64 => DType::I64,
-        Dtype::I32 => DType::I32,
-        Dtype::I16 => DType::I16,
-        Dtype::I8 => DType::I8,
-        Dtype::U8 => DType::U8,
-        _ => return None,
-    })
-}
-
-fn to_safetensors(dtype: DType) -> Option<safetensors::Dtype> {
-    use safetensors::Dtype;
-    Some(match dtype {
-        DType::F64 => Dtype::F64,
-        DType::F32 | DType::Flex32 => Dtype::F32,
-        DType::F16 => Dtype::F16,
-        DType::BF16 => Dtype::BF16,
-        DType::I64 => Dtype::I64,
-        DType::I32 => Dtype::I32,
-        _ => return None,
-    })
-}
-
 /// Tensors to be put in by Burn path, in PyTorch's layout.
 type Plan = HashMap<String, TensorData>;
 
 fn plan<M: TorchNames>(
     module: &M,
     weights: &StateDict,
+    prefix: &str,
     options: &LoadOptions,
 ) -> Result<(Plan, LoadReport), WeightsError> {
-    let mut offered: BTreeMap<String, &TensorData> = weights
-        .iter()
-        .map(|(key, data)| (module.published_key(key), data))
-        .collect();
     let (mut plan, mut report) = (Plan::new(), LoadReport::default());
+    let published = |key: &str| module.published_key(key);
+    let mut offered: BTreeMap<String, (&String, &TensorData)> = BTreeMap::new();
+    for (key, data) in weights {
+        let Some(name) = fit::name_under(key, prefix, &published) else {
+            report.unused.push(key.clone());
+            continue;
+        };
+        if let Some((first, _)) = offered.insert(name.clone(), (key, data)) {
+            let (first, second) = (first.clone(), key.clone());
+            return Err(WeightsError::Twice {
+                name,
+                first,
+                second,
+            });
+        }
+    }
     for (path, info) in raw_parameters(module) {
         let name = info.name;
-        let Some(data) = offered.remove(&name) else {
+        let Some((_, data)) = offered.remove(&name) else {
             report.missing.push(name);
             continue;
         };
@@ -322,24 +333,47 @@ fn plan<M: TorchNames>(
                 found: format!("{:?}", data.dtype()),
             });
         }
+        check_finite(&name, data)?;
         plan.insert(path, data.clone());
         report.taken.push(name);
     }
-    report.unused = offered
-        .into_keys()
-        .filter(|key| !key.ends_with("num_batches_tracked"))
-        .collect();
+    let unused = offered.into_values().map(|(key, _)| key.clone());
+    report.unused.extend(unused);
+    report
+        .unused
+        .retain(|key| !key.ends_with("num_batches_tracked"));
     if !report.missing.is_empty() && !options.allow_missing {
-        let example = weights
-            .keys()
-            .next()
-            .map_or("no tensor".to_string(), |key| format!("`{key}`"));
         return Err(WeightsError::Missing {
             names: report.missing,
-            example,
+            keys: weights.keys().cloned().collect(),
         });
     }
     Ok((plan, report))
+}
+
+/// Refuses a tensor with a number that is not finite.
+fn check_finite(name: &str, data: &TensorData) -> Result<(), WeightsError> {
+    // Most tensors are fine and of this type: no copy for them.
+    if let Ok(values) = data.as_slice::<f32>()
+        && values.iter().all(|value| value.is_finite())
+    {
+        return Ok(());
+    }
+    let wrong = data.iter::<f64>().filter(|value| !value.is_finite());
+    let (mut count, mut first) = (0, None);
+    for value in wrong {
+        count += 1;
+        first.get_or_insert(value);
+    }
+    match first {
+        None => Ok(()),
+        Some(value) => Err(WeightsError::NotFinite {
+            name: name.to_string(),
+            count,
+            of: data.shape().iter().product(),
+            value,
+        }),
+    }
 }
 
 fn carry_out<M: TorchNames>(module: M, plan: Plan) -> M {

@@ -1,8 +1,8 @@
 //! A reader for the pickles of `torch.save` that can build tensors and plain data, and nothing else.
 //!
-//! Python's own reader runs whatever the pickle names. This one knows five names, all of them
-//! constructors of tensors or dictionaries; any other that would be *called* is refused, and so is
-//! every opcode that makes objects in another way. Values live in one arena and refer to each other
+//! Python's own reader runs whatever the pickle names. This one knows six names, all of them
+//! constructors of tensors or dictionaries, and passes over objects of a few classes of plain data; any other name that
+//! would be *called* is refused, and so is every opcode that makes objects in another way. Values live in one arena and refer to each other
 //! by index, so deeply nested or cyclic pickles cost no stack.
 
 use std::collections::HashMap;
@@ -29,7 +29,36 @@ pub(super) enum Value {
     Name(Rc<str>),
     Storage(Rc<Storage>),
     Tensor(Rc<TensorRef>),
+    /// An object of one of the [`INERT`] classes, which was not made.
+    Opaque,
 }
+
+/// Classes of plain data that trainers put beside the weights: arguments, scores, paths. Objects of them are passed
+/// over; nothing is called for them either.
+const INERT: [&str; 22] = [
+    "argparse.Namespace",
+    "types.SimpleNamespace",
+    "collections.Counter",
+    "collections.deque",
+    "builtins.set",
+    "__builtin__.set",
+    "_codecs.encode",
+    "datetime.datetime",
+    "datetime.timedelta",
+    "numpy.dtype",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "pathlib.Path",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib.PurePosixPath",
+    "pathlib._local.PosixPath",
+    "torch.device",
+    "torch.torch_version.TorchVersion",
+    "lightning.fabric.utilities.data.AttributeDict",
+    "lightning_fabric.utilities.data.AttributeDict",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+];
 
 /// A block of numbers outside of the pickle.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,9 +248,18 @@ impl Machine<'_> {
                 // is dropped; the object below stays what it was.
                 b'b' => {
                     self.pop()?;
-                    if !matches!(self.stack.last(), Some(Value::Dict(_) | Value::Tensor(_))) {
+                    if !matches!(
+                        self.stack.last(),
+                        Some(Value::Dict(_) | Value::Tensor(_) | Value::Opaque)
+                    ) {
                         return Err(refused(start, "the pickle sets attributes of an object"));
                     }
+                }
+                // NEWOBJ: a class and its arguments.
+                0x81 if self.makes_inert() => {
+                    self.pop()?;
+                    self.pop()?;
+                    self.stack.push(Value::Opaque);
                 }
                 0x81 | 0x92 | b'o' | b'i' => {
                     return Err(refused(
@@ -290,9 +328,17 @@ impl Machine<'_> {
                 Some(Value::Tuple(at) | Value::List(at)) => self.stack.push(Value::Tuple(*at)),
                 _ => return Err(self.damaged("a size that is no tuple")),
             },
+            "collections.defaultdict" => self.container(Value::Dict, Vec::new()),
+            name if INERT.contains(&name) => self.stack.push(Value::Opaque),
             other => return Err(refused(start, &format!("the pickle calls `{other}`"))),
         }
         Ok(())
+    }
+
+    /// Whether the class below the arguments on the stack is one of plain data.
+    fn makes_inert(&self) -> bool {
+        let class = self.stack.len().checked_sub(2).map(|at| &self.stack[at]);
+        matches!(class, Some(Value::Name(name)) if INERT.contains(&name.as_ref()))
     }
 
     /// `(storage, offset, shape, strides, ..)`
@@ -380,6 +426,7 @@ impl Machine<'_> {
         let at = match (self.stack.last(), pairs) {
             (Some(Value::Dict(at)), true) if items.len().is_multiple_of(2) => *at,
             (Some(Value::List(at)), false) => *at,
+            (Some(Value::Opaque), _) => return Ok(()),
             _ => return Err(self.damaged("items for something that holds none")),
         };
         self.containers[at].extend(items);

@@ -5,7 +5,7 @@
 //! claimed length, the view must lie inside it, and it may not repeat numbers by stride 0, so that no
 //! small file can ask for much memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use burn::tensor::{DType, TensorData};
 
@@ -28,21 +28,159 @@ fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Reads all tensors.
-pub(super) fn read(bytes: &[u8]) -> Result<StateDict, Fault> {
-    if is_tar(bytes) {
-        let what =
-            "PyTorch's tar files (before version 0.1.10); load and save it with a newer PyTorch";
-        return Err(Fault::Unsupported(what.to_string()));
-    }
-    if bytes.starts_with(b"PK") {
-        read_zip(bytes)
-    } else {
-        read_legacy(bytes)
+/// How deep dictionaries of tensors are looked for in each other.
+const DEEPEST: usize = 4;
+
+/// A file of `torch.save`: the object in it, and the numbers of its tensors.
+pub(super) struct Archive<'a> {
+    pickle: Pickle,
+    blocks: Blocks<'a>,
+    dicts: Vec<Dict>,
+}
+
+/// A dictionary that holds tensors.
+struct Dict {
+    /// Its place in the object, keys joined by dots; `""` for the whole object.
+    place: String,
+    /// Its container in the pickle.
+    at: usize,
+}
+
+/// Where the numbers of storages lie.
+enum Blocks<'a> {
+    /// The entries of a zip archive, and what stands before their names.
+    Zip(zip::Entries<'a>, String),
+    /// By the storage's key.
+    Legacy(BTreeMap<String, &'a [u8]>),
+}
+
+impl<'a> Blocks<'a> {
+    fn of(&self, storage: &Storage) -> Result<&'a [u8], Fault> {
+        let key = &storage.key;
+        match self {
+            Self::Zip(entries, prefix) => {
+                let name = format!("{prefix}data/{key}");
+                let data = entries.get(&name).copied();
+                data.ok_or_else(|| Fault::Damaged(format!("the archive has no entry `{name}`")))
+            }
+            Self::Legacy(blocks) => {
+                let block = blocks.get(key).copied();
+                block.ok_or_else(|| Fault::Damaged(format!("storage `{key}` is not in the file")))
+            }
+        }
     }
 }
 
-fn read_zip(bytes: &[u8]) -> Result<StateDict, Fault> {
+impl<'a> Archive<'a> {
+    /// Reads the object, and none of the numbers yet.
+    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
+        if is_tar(bytes) {
+            let what = "PyTorch's tar files (before version 0.1.10); load and save it with a newer PyTorch";
+            return Err(Fault::Unsupported(what.to_string()));
+        }
+        let (pickle, blocks) = match bytes.starts_with(b"PK") {
+            true => read_zip(bytes)?,
+            false => read_legacy(bytes)?,
+        };
+        let mut dicts = Vec::new();
+        find_dicts(&pickle, &pickle.root, "", 0, &mut dicts)?;
+        if dicts.is_empty() {
+            return Err(Fault::Unsupported(format!(
+                "a file without a state dict (a dictionary of tensors, or one under `state_dict` or `model`); {}",
+                holds(&pickle)
+            )));
+        }
+        Ok(Self {
+            pickle,
+            blocks,
+            dicts,
+        })
+    }
+
+    /// The dictionaries of tensors: the place of each, and its keys.
+    pub(super) fn dicts(&self) -> Vec<(&str, Vec<String>)> {
+        let keys = |dict: &Dict| {
+            let tensors = self.tensors_of(dict).into_iter();
+            tensors.map(|(key, _)| key.to_string()).collect()
+        };
+        self.dicts
+            .iter()
+            .map(|dict| (dict.place.as_str(), keys(dict)))
+            .collect()
+    }
+
+    /// The tensors of one of [`Archive::dicts`] with their numbers.
+    pub(super) fn tensors(&self, index: usize) -> Result<StateDict, Fault> {
+        let mut tensors = StateDict::new();
+        for (name, tensor) in self.tensors_of(&self.dicts[index]) {
+            let data = self.blocks.of(&tensor.storage)?;
+            tensors.insert(name.to_string(), gather(name, tensor, data)?);
+        }
+        Ok(tensors)
+    }
+
+    fn tensors_of(&self, dict: &Dict) -> Vec<(&str, &TensorRef)> {
+        let pairs = self.pickle.pairs(&Value::Dict(dict.at));
+        let tensors = pairs.unwrap_or_default().into_iter();
+        tensors
+            .filter_map(|(key, value)| match value {
+                Value::Tensor(tensor) => Some((key, tensor.as_ref())),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// What a file without tensors holds, in a few words.
+fn holds(pickle: &Pickle) -> String {
+    match (&pickle.root, pickle.pairs(&pickle.root)) {
+        (_, Some(pairs)) => {
+            let keys: Vec<String> = (pairs.iter().take(8))
+                .map(|(key, _)| format!("`{key}`"))
+                .collect();
+            format!("it holds a dictionary of {}", keys.join(", "))
+        }
+        (Value::Tensor(_), _) => "it holds one tensor without a name".to_string(),
+        (Value::List(_) | Value::Tuple(_), _) => "it holds a list".to_string(),
+        _ => "it holds something else".to_string(),
+    }
+}
+
+/// Collects the dictionaries that hold tensors under texts, the outer before the inner.
+fn find_dicts(
+    pickle: &Pickle,
+    value: &Value,
+    place: &str,
+    depth: usize,
+    found: &mut Vec<Dict>,
+) -> Result<(), Fault> {
+    let (Value::Dict(at), Some(pairs)) = (value, pickle.pairs(value)) else {
+        return Ok(());
+    };
+    if found.iter().any(|dict| dict.at == *at) {
+        return Ok(()); // One object under two keys.
+    }
+    let mut tensors = HashSet::new();
+    for (key, value) in &pairs {
+        if matches!(value, Value::Tensor(_)) && !tensors.insert(*key) {
+            return Err(Fault::Damaged(format!("tensor `{key}` is there twice")));
+        }
+    }
+    if !tensors.is_empty() {
+        let place = place.to_string();
+        found.push(Dict { place, at: *at });
+    }
+    for (key, value) in pairs.into_iter().filter(|_| depth < DEEPEST) {
+        let inner = match place {
+            "" => key.to_string(),
+            place => format!("{place}.{key}"),
+        };
+        find_dicts(pickle, value, &inner, depth + 1, found)?;
+    }
+    Ok(())
+}
+
+fn read_zip(bytes: &[u8]) -> Result<(Pickle, Blocks<'_>), Fault> {
     let entries = zip::entries(bytes)?;
     let (prefix, pickled) = entries
         .iter()
@@ -66,16 +204,12 @@ fn read_zip(bytes: &[u8]) -> Result<StateDict, Fault> {
         ));
     }
     let pickle = pickle::read(pickled)?;
-    tensors(&pickle, |storage| {
-        let name = format!("{prefix}data/{}", storage.key);
-        let data = entries.get(&name).copied();
-        data.ok_or_else(|| Fault::Damaged(format!("the archive has no entry `{name}`")))
-    })
+    Ok((pickle, Blocks::Zip(entries, prefix)))
 }
 
 /// Magic number, protocol, system, the object, the storages' keys; then each storage as its length
 /// and its numbers.
-fn read_legacy(bytes: &[u8]) -> Result<StateDict, Fault> {
+fn read_legacy(bytes: &[u8]) -> Result<(Pickle, Blocks<'_>), Fault> {
     let unknown = || {
         let what = "a bare pickle that torch.save did not write";
         Fault::Unsupported(what.to_string())
@@ -110,11 +244,14 @@ fn read_legacy(bytes: &[u8]) -> Result<StateDict, Fault> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     let mut sizes = HashMap::new();
-    each_tensor(&object, |_, tensor| {
-        let size = type_of(&tensor.storage.kind)?.size();
-        sizes.insert(tensor.storage.key.clone(), (size, tensor.storage.count));
-        Ok(())
-    })?;
+    // Also of tensors that are not taken, such as an optimizer's.
+    let values = object.containers.iter().flatten().chain([&object.root]);
+    for value in values {
+        if let Value::Tensor(tensor) = value {
+            let size = type_of(&tensor.storage.kind)?.size();
+            sizes.insert(tensor.storage.key.clone(), (size, tensor.storage.count));
+        }
+    }
     let mut blocks = BTreeMap::new();
     for key in keys {
         let Some(&(size, count)) = sizes.get(&key) else {
@@ -139,59 +276,12 @@ fn read_legacy(bytes: &[u8]) -> Result<StateDict, Fault> {
         blocks.insert(key, &bytes[at + 8..at + 8 + length]);
         at += 8 + length;
     }
-    tensors(&object, |storage| {
-        let block = blocks.get(&storage.key).copied();
-        block.ok_or_else(|| Fault::Damaged(format!("storage `{}` is not in the file", storage.key)))
-    })
-}
-
-/// Collects the tensors of a state dict with their contents.
-fn tensors<'a>(
-    pickle: &Pickle,
-    contents: impl Fn(&Storage) -> Result<&'a [u8], Fault>,
-) -> Result<StateDict, Fault> {
-    let mut dict = StateDict::new();
-    each_tensor(pickle, |name, tensor| {
-        let data = contents(&tensor.storage)?;
-        dict.insert(name.to_string(), gather(name, tensor, data)?);
-        Ok(())
-    })?;
-    Ok(dict)
-}
-
-/// Visits the tensors of a state dict, or of a checkpoint's entry that holds one.
-fn each_tensor(
-    pickle: &Pickle,
-    mut visit: impl FnMut(&str, &TensorRef) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let pairs = |value| pickle.pairs(value).unwrap_or_default();
-    let has_tensors = |value| {
-        pairs(value)
-            .iter()
-            .any(|(_, v)| matches!(v, Value::Tensor(_)))
-    };
-    let mut root = &pickle.root;
-    if !has_tensors(root) {
-        let inner = ["state_dict", "model", "model_state_dict", "model_ema"]
-            .iter()
-            .find_map(|key| {
-                pairs(root)
-                    .into_iter()
-                    .find(|(k, v)| k == key && has_tensors(*v))
-                    .map(|(_, v)| v)
-            });
-        root = inner.ok_or_else(|| {
-            let what = "a file without a state dict (a dictionary of tensors, or one under \
-                        `state_dict` or `model`)";
-            Fault::Unsupported(what.to_string())
-        })?;
+    match bytes.len() - at {
+        0 => Ok((object, Blocks::Legacy(blocks))),
+        more => Err(Fault::Damaged(format!(
+            "{more} bytes follow after the last tensor"
+        ))),
     }
-    for (name, value) in pairs(root) {
-        if let Value::Tensor(tensor) = value {
-            visit(name, tensor)?;
-        }
-    }
-    Ok(())
 }
 
 fn type_of(kind: &str) -> Result<DType, Fault> {
@@ -281,6 +371,13 @@ mod tests {
     fn fixture(name: &str) -> Vec<u8> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pth");
         std::fs::read(format!("{folder}/{name}.pth")).unwrap()
+    }
+
+    /// The only dictionary of a file.
+    fn read(bytes: &[u8]) -> Result<StateDict, Fault> {
+        let archive = Archive::open(bytes)?;
+        assert_eq!(archive.dicts().len(), 1);
+        archive.tensors(0)
     }
 
     fn numbers(data: &TensorData) -> Vec<f64> {
@@ -373,10 +470,15 @@ mod tests {
     fn views_outside_of_their_storage_are_refused() {
         let block = [0u8; 24];
         let read = |count, offset, sides: &[i32], strides: &[i32]| {
-            tensors(
-                &pickle::read(&pickle_of(count, offset, sides, strides))?,
-                |_| Ok(&block[..]),
-            )
+            let archive = Archive {
+                pickle: pickle::read(&pickle_of(count, offset, sides, strides))?,
+                blocks: Blocks::Legacy([("0".to_string(), &block[..])].into()),
+                dicts: vec![Dict {
+                    place: String::new(),
+                    at: 0,
+                }],
+            };
+            archive.tensors(0)
         };
         assert_eq!(
             read(6, 0, &[2, 3], &[3, 1]).unwrap()["w"].shape().to_vec(),
