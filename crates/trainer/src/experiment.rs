@@ -32,9 +32,10 @@ use firesight_data::random::{Domain, stream};
 use firesight_data::source::{Source, Splits, fingerprint};
 
 use crate::card::ModelCard;
-use crate::device::NamedDevice;
+use crate::device::{self, NamedDevice};
 use crate::download;
-use crate::engine::Task;
+use crate::engine::{OneValue, Task};
+use crate::parameters::ParameterSummary;
 use crate::recipe::Recipe;
 use crate::task::Setup;
 
@@ -161,6 +162,48 @@ impl Experiment {
             train: &self.splits.train,
             run,
         })
+    }
+
+    /// How many parameters train, and what the recipe's patterns take of them. The networks are built for it
+    /// without weights.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    pub fn parameters(&self) -> anyhow::Result<ParameterSummary> {
+        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
+        let task = self.recipe.task.table();
+        let networks = task.parameters(&self.card, &device.device)?;
+        let table = format!("task.{}", task.name());
+        let groups = &self.recipe.parameter_groups;
+        Ok(ParameterSummary::new(
+            &networks,
+            &table,
+            task.freeze(),
+            groups,
+        ))
+    }
+
+    /// Images in the smallest batch that an epoch has where no image is bad.
+    pub fn smallest_batch(&self) -> usize {
+        let (images, size) = (self.splits.train.len(), self.recipe.data.batch_size.max(1));
+        match images % size {
+            rest if rest > 0 && !self.recipe.data.drop_last => rest,
+            _ => size.min(images),
+        }
+    }
+
+    /// The first layer that gets one value per channel to normalise in a batch of this recipe; none where there is no
+    /// batch of one image.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    pub fn lone_norm(&self) -> anyhow::Result<Option<OneValue>> {
+        if self.smallest_batch() != 1 {
+            return Ok(None);
+        }
+        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
+        let task = self.recipe.task.table();
+        task.lone_norm(&self.card, &device.device)
     }
 
     /// The dataset's splits by name and size.

@@ -65,7 +65,7 @@ fn published(model: &str, name: &str, key: &str) -> anyhow::Result<PathBuf> {
     download::weights(tag).context(key.to_owned())
 }
 
-/// What became of the tensors, in a sentence.
+/// What became of the tensors and where they were found, in a sentence.
 pub fn describe(report: &LoadReport) -> String {
     let mut text = format!("weights: {} tensors taken", report.taken.len());
     let parts = [
@@ -75,8 +75,21 @@ pub fn describe(report: &LoadReport) -> String {
     ];
     for (what, names) in parts {
         if !names.is_empty() {
-            text += &format!("; {what}: {}", names.join(", "));
+            text += &format!("; {what}: {}", some(names));
         }
     }
+    for note in &report.notes {
+        text += &format!("; {note}");
+    }
     text
+}
+
+/// The first few of a list of names, and how many more there are.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }

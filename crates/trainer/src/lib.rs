@@ -6,6 +6,7 @@
 //! - [`engine`]: the training loop; it knows no task.
 //! - [`task`]: one file per kind of training.
 //! - [`predictor`]: a trained model in use.
+//! - [`parameters`]: which parameters train, and what the recipe's patterns take of them.
 //! - [`preprocessing`]: how images are prepared for published weights.
 //! - [`download`]: datasets and weights by name, fetched where the person can see it.
 //! - [`device`]: the only file that names Burn backends.
@@ -29,6 +30,7 @@ pub mod download;
 pub mod engine;
 pub mod experiment;
 pub mod init;
+pub mod parameters;
 pub mod predictor;
 pub mod preprocessing;
 pub mod recipe;

@@ -55,12 +55,16 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         let root = data_root(args.overrides.data_root.as_deref());
         let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
         recipe::check_data(&loaded, &experiment.card)?;
+        let parameters = recipe::check_parameters(&loaded, &experiment)?;
         let card = &experiment.card;
         let (channels, height, width) = (card.channels, card.height, card.width);
         println!(
             "{}: the model's input is {channels}x{height}x{width}",
             path.display()
         );
+        for line in parameters.lines() {
+            println!("  {line}");
+        }
         let total: usize = experiment.sizes().iter().map(|(_, size)| size).sum();
         let bar = ProgressBar::new(total as u64);
         let report = scan(&experiment.splits, &|done, _| {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::train::set_kernels;
 use super::{DeviceArgs, End, RecipeArgs, Usage, print_json, usage};
 use crate::device;
-use crate::engine::{Step, Task};
+use crate::engine::{Step, StepError, Task};
 use crate::experiment::{Experiment, data_root};
 use crate::recipe;
 
@@ -81,6 +81,7 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
     let root = data_root(args.overrides.data_root.as_deref());
     let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
+    recipe::check_parameters(&loaded, &experiment)?;
     let mut task = experiment.task(&device, None).map_err(usage)?;
     let points = range_test(&experiment, task.as_mut(), &device, &args)?;
     let found = Found {
@@ -140,8 +141,11 @@ fn range_test(
                     .wrapping_add(step * accumulate as u64 + part as u64),
             );
             let update = part == accumulate;
-            let Ok(report) = task.train_batch(batch?, &Step { rate, update }) else {
-                return Ok(points); // A gradient that is not a number: past the end of what can be learned.
+            let report = match task.train_batch(batch?, &Step { rate, update }) {
+                Ok(report) => report,
+                // Past the end of what can be learned.
+                Err(StepError::NonFiniteGradient(_)) => return Ok(points),
+                Err(error @ StepError::OneValue(_)) => return Err(error.into()),
             };
             loss += report.loss * report.samples as f64;
             samples += report.samples;

@@ -14,6 +14,7 @@ use crate::engine::{
     Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task, best_metric,
 };
 use crate::experiment::{Experiment, data_root};
+use crate::parameters::ParameterSummary;
 use crate::recipe::{self, KernelChoice, Recipe, Schedule};
 use crate::results;
 use crate::run_folder::{RECIPE_FILE, RunFolder};
@@ -48,6 +49,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<End> {
     let root = data_root(args.overrides.data_root.as_deref());
     let experiment = Experiment::open(recipe.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
+    let parameters = recipe::check_parameters(&loaded, &experiment)?;
 
     let folder = match args.resume {
         true => RunFolder::find(args.out.as_deref(), &args.recipe),
@@ -67,6 +69,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<End> {
         device,
         folder,
         resolved,
+        parameters,
         stop,
     };
     session.describe();
@@ -86,6 +89,7 @@ struct Session {
     device: NamedDevice,
     folder: RunFolder,
     resolved: String,
+    parameters: ParameterSummary,
     stop: StopSignal,
 }
 
@@ -143,14 +147,9 @@ impl Session {
             results::write_previews(&self.folder.path, &self.experiment, &train)
                 .context("preview")?;
         }
-        let parameters: usize = task
-            .networks()
-            .iter()
-            .map(|network| network.trainable_parameters())
-            .sum();
-        sinks.event(&crate::engine::Event::Note(format!(
-            "{parameters} trainable parameters"
-        )))?;
+        for line in self.parameters.lines() {
+            sinks.event(&crate::engine::Event::Note(line))?;
+        }
         let steps = Engine::steps_per_epoch(train.batches_per_epoch(), recipe.accumulate);
         if steps == 0 {
             return Err(Usage(format!(

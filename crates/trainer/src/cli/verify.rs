@@ -135,7 +135,7 @@ fn of_images(
     };
     if let Ok(config) = SegmenterConfig::named(&args.model) {
         // Published weights come with and without the auxiliary head.
-        let config = config.with_aux(weights.keys().any(|key| key.starts_with("aux_classifier.")));
+        let config = config.with_aux(weights.keys().any(|key| key.contains("aux_classifier.")));
         let model = config.init(channels, args.classes.unwrap_or(VOC_CLASSES), device);
         return compare(model.map_err(usage)?, weights, reference, device);
     }

@@ -84,8 +84,9 @@ impl ModuleMapper for Average {
         };
         let (id, shadow, mapper) = param.consume();
         let current = Tensor::<D>::from_bridge(current);
-        // shadow + (1 - decay) * (current - shadow): exact where both agree.
-        let step = (current - shadow.clone()).mul_scalar(1.0 - self.decay);
-        Param::from_mapped_value(id, shadow + step, mapper)
+        // shadow + (1 - decay) * (current - shadow), subtracted: exact where both agree, a zero's sign included, so
+        // that the average of what stands still stands still.
+        let step = (shadow.clone() - current).mul_scalar(1.0 - self.decay);
+        Param::from_mapped_value(id, shadow - step, mapper)
     }
 }

@@ -43,7 +43,8 @@ use firesight_data::sample::Image;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, load};
 pub use ema::Ema;
 pub use network::{
-    Network, NetworkConfig, NetworkState, NonFiniteGradient, StateScalar, TrainedNetwork, Weights,
+    Network, NetworkConfig, NetworkState, NonFiniteGradient, OneValue, StateScalar, StepError,
+    TrainedNetwork, Weights,
 };
 pub use optimizer::Optimizer;
 pub use progress::{BestScore, Finish, Progress};
@@ -73,8 +74,8 @@ pub trait Task {
     /// Forward and backward passes of one batch, and the update where the step asks for it.
     ///
     /// # Errors
-    /// A gradient that is not a number; no network has then been updated with it.
-    fn train_batch(&mut self, batch: Batch, step: &Step) -> Result<StepReport, NonFiniteGradient>;
+    /// A gradient that is not a number, a batch that cannot be normalised; no network has then been updated with it.
+    fn train_batch(&mut self, batch: Batch, step: &Step) -> Result<StepReport, StepError>;
 
     /// Called after each optimizer step, with its number from 1: for pictures of the training's course
     /// and for a watch over it. What is returned is shown and logged as warnings.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_pack::Scalar;
-use firesight_models::weights::{StateDict, TorchNames, load_state_dict, state_dict};
+use firesight_models::weights::{StateDict, TorchNames, load_state_dict, parameters, state_dict};
 use serde::{Deserialize, Serialize};
 
 use super::ema::Ema;
@@ -69,6 +69,50 @@ pub struct NonFiniteGradient {
     pub norm: f64,
 }
 
+/// A normalisation layer was to normalise one value per channel: its output would be its bias whatever the input,
+/// and its running variance would come nearer to 0 with each such batch.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "the normalisation `{layer}` gets one value per channel in training (its input is {shape:?}), which cannot be \
+     normalised; batches of 2 images and more (`data.batch-size`, `data.drop-last = true` for a last batch of one) or \
+     larger images help"
+)]
+pub struct OneValue {
+    /// The layer's name in a state dict.
+    pub layer: String,
+    /// Its input, `[N, C, H, W]`.
+    pub shape: [usize; 4],
+}
+
+impl OneValue {
+    /// What the last forward passes of this thread left a note of, if it was about a layer of the module.
+    pub fn take<M: TorchNames>(module: &M) -> Option<Self> {
+        let lone = firesight_kernels::take_lone_value()?;
+        let name = parameters(module)
+            .into_iter()
+            .find(|info| info.id == lone.scale)
+            .map(|info| info.name);
+        let layer = name.as_deref().map_or("of another network", |name| {
+            name.strip_suffix(".weight").unwrap_or(name)
+        });
+        Some(Self {
+            layer: layer.to_owned(),
+            shape: lone.shape,
+        })
+    }
+}
+
+/// Why a training step was not made; no network was updated with it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StepError {
+    /// A gradient that is not a number.
+    #[error(transparent)]
+    NonFiniteGradient(#[from] NonFiniteGradient),
+    /// A batch that a normalisation cannot take.
+    #[error(transparent)]
+    OneValue(#[from] OneValue),
+}
+
 impl<M: TorchNames> Network<M> {
     /// Takes a freshly built module; its parameters are brought into being now, so that they are
     /// drawn in the order of its fields, and `device` (with autodiff) is where it is trained.
@@ -102,9 +146,16 @@ impl<M: TorchNames> Network<M> {
     }
 
     /// Adds the gradient of a mean loss over `weight` samples to what is gathered for the next update.
-    pub fn backward(&mut self, loss: Tensor<1>, weight: f64) {
+    ///
+    /// # Errors
+    /// [`OneValue`]: the forward pass of the loss cannot be learned from.
+    pub fn backward(&mut self, loss: Tensor<1>, weight: f64) -> Result<(), StepError> {
+        if let Some(lone) = OneValue::take(self.module()) {
+            return Err(lone.into());
+        }
         let gradients = GradientsParams::from_grads(loss.backward(), self.module());
         self.gather(gradients, weight);
+        Ok(())
     }
 
     /// Adds gradients of a mean over `weight` samples to what is gathered for the next update.

@@ -26,6 +26,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use firesight_models::weights::{self, ParameterInfo, TorchNames};
+use firesight_ops::sum_of_squares;
 
 /// The parameters that take gradients; running statistics and frozen parameters do not.
 pub fn trainable<M: TorchNames>(module: &M) -> Vec<ParameterInfo> {
@@ -42,26 +43,6 @@ pub fn trainable<M: TorchNames>(module: &M) -> Vec<ParameterInfo> {
     let all = weights::parameters(module).into_iter();
     all.filter(|info| !info.buffer && ids.0.contains(&info.id))
         .collect()
-}
-
-/// The largest tensor that is summed in one call; larger ones are summed in chunks of this size, since
-/// Flex sums 4 Mi elements and more in an order that depends on work stealing.
-const SUM_CHUNK: usize = 1 << 20;
-
-/// The sum of squares of all elements, in an order that never varies.
-pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    let flat: Tensor<1> = tensor.flatten(0, D.saturating_sub(1));
-    let [elements] = flat.dims();
-    if elements <= SUM_CHUNK {
-        return flat.square().sum();
-    }
-    let chunks = (0..elements).step_by(SUM_CHUNK).map(|start| {
-        let end = (start + SUM_CHUNK).min(elements);
-        flat.clone().slice(start..end).square().sum()
-    });
-    chunks
-        .reduce(|total, chunk| total + chunk)
-        .expect("a tensor over the chunk size has chunks")
 }
 
 /// The global Euclidean norm of the gradients of a module's parameters; 0 without any gradient.

@@ -10,7 +10,8 @@ use firesight_data::loader::Loader;
 
 use super::{
     BestScore, Checkpoint, CheckpointError, CheckpointStore, Evaluation, Event, Finish,
-    NonFiniteGradient, Progress, Signal, Sink, Spent, Step, StopSignal, Task, Weights,
+    NonFiniteGradient, OneValue, Progress, Signal, Sink, Spent, Step, StepError, StopSignal, Task,
+    Weights,
 };
 use crate::recipe::{Best, CheckpointConfig, EarlyStopping, EvaluateConfig, Goal, Schedule};
 
@@ -98,6 +99,14 @@ pub enum EngineError {
         rate: f64,
         /// Which network, which norm.
         source: NonFiniteGradient,
+    },
+    /// A batch that a normalisation layer cannot take.
+    #[error("step {step}: {source}")]
+    OneValue {
+        /// The optimizer step, from 1.
+        step: u64,
+        /// Which layer.
+        source: OneValue,
     },
     /// An image could not be had.
     #[error(transparent)]
@@ -369,10 +378,16 @@ impl<'a, 'b> Session<'a, 'b> {
         let report = Spent::timed(&mut self.spent.steps, || {
             self.task.train_batch(batch, &step)
         });
-        let report = report.map_err(|source| EngineError::NonFiniteGradient {
-            step: number,
-            rate: step.rate,
-            source,
+        let report = report.map_err(|error| match error {
+            StepError::NonFiniteGradient(source) => EngineError::NonFiniteGradient {
+                step: number,
+                rate: step.rate,
+                source,
+            },
+            StepError::OneValue(source) => EngineError::OneValue {
+                step: number,
+                source,
+            },
         })?;
         let parts = report.parts.iter().map(|(name, value)| (*name, *value));
         let bad = parts

@@ -5,6 +5,8 @@ use firesight_recipe::{Checks, Diagnostics, Loaded};
 
 use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
 use crate::card::ModelCard;
+use crate::experiment::Experiment;
+use crate::parameters::ParameterSummary;
 
 /// Checks a recipe by itself; every finding points at the key that is wrong.
 pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
@@ -286,6 +288,43 @@ pub fn check_data(loaded: &Loaded<Recipe>, card: &ModelCard) -> Result<(), Diagn
     let mut checks = loaded.diagnostics();
     task.check_data(&format!("task.{}", task.name()), card, &mut checks);
     checks.finish().map(|_| ())
+}
+
+/// Checks what the recipe asks of the model as it is built: that every pattern finds parameters, that something trains,
+/// that no batch is too small to be normalised.
+///
+/// # Errors
+/// Every pattern that is wrong, with its place.
+pub fn check_parameters(
+    loaded: &Loaded<Recipe>,
+    experiment: &Experiment,
+) -> anyhow::Result<ParameterSummary> {
+    let summary = experiment.parameters()?;
+    let mut checks = loaded.diagnostics();
+    let table = format!("task.{}", loaded.value.task.table().name());
+    summary.check(&table, &mut checks);
+    if summary.trainable.tensors > 0
+        && let Some(lone) = experiment.lone_norm()?
+    {
+        let size = loaded.value.data.batch_size;
+        let images = experiment.splits.train.len();
+        let which = match size {
+            1 => "a batch".to_owned(),
+            _ => format!("the last batch of an epoch ({images} images in batches of {size})"),
+        };
+        let message = format!(
+            "{which} has one image, of which the normalisation `{}` gets one value per channel ({:?}): that cannot be \
+             normalised, and its running variance would come nearer to 0 each time",
+            lone.layer, lone.shape
+        );
+        let help = match size {
+            1 => "give `data.batch-size` 2 or more, or enlarge the images in `data.prepare`",
+            _ => "set `data.drop-last = true`, or another `data.batch-size`",
+        };
+        checks.error("data.batch-size", message, Some(help));
+    }
+    checks.finish()?;
+    Ok(summary)
 }
 
 /// The first few of a list of names.

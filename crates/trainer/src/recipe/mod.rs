@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::task::{
     ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
 };
-pub use checks::{check, check_data};
+pub use checks::{check, check_data, check_parameters};
 pub(crate) use checks::{not_negative, positive, regular_expression, share, some};
 pub use optimizer::{
     AdagradConfig, AdamConfig, AdamwConfig, LionConfig, MuonConfig, OptimizerConfig,

@@ -15,12 +15,13 @@ use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, freeze, images};
+use super::{Setup, TaskRecipe, freeze, images, lone_norm};
 use crate::card::ModelCard;
 use crate::engine::{
-    Batches, Details, Evaluation, Network, NonFiniteGradient, SampleDetail, Step, StepReport, Task,
-    TrainedNetwork, Weights,
+    Batches, Details, Evaluation, Network, OneValue, SampleDetail, Step, StepError, StepReport,
+    Task, TrainedNetwork, Weights,
 };
+use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
 use crate::recipe::{Goal, InitConfig, regular_expression, share, some};
 
@@ -39,8 +40,9 @@ pub struct ClassificationConfig {
     /// Weights to start from instead of random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<InitConfig>,
-    /// Patterns of parameter names that are not trained; their layers' running statistics and dropout
-    /// stand still too.
+    /// Patterns of parameter names that are not trained, searched for in the names that exports have, such as
+    /// `^layer1\.`; the running statistics of normalisations whose weight and bias are frozen, and dropout in parts
+    /// that are frozen as a whole, stand still too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
 }
@@ -99,6 +101,28 @@ impl TaskRecipe for ClassificationConfig {
             let help = "enlarge the images in `data.prepare`, or take another model";
             checks.error(&format!("{table}.model"), message, Some(help));
         }
+    }
+
+    fn freeze(&self) -> &[String] {
+        &self.freeze
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> anyhow::Result<Vec<NetworkParameters>> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        Ok(vec![NetworkParameters::of("model", &module)])
+    }
+
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> anyhow::Result<Option<OneValue>> {
+        let device = device.clone().autodiff();
+        let module = self.model.init(card.input(), card.classes.len(), &device)?;
+        let module = freeze(module, &self.freeze, "task.classification.freeze")?;
+        Ok(lone_norm(&module, card, &device, |module, image| {
+            module.forward_train(image);
+        }))
     }
 
     fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>> {
@@ -225,11 +249,7 @@ impl Task for ClassificationTask {
         vec![&mut self.network]
     }
 
-    fn train_batch(
-        &mut self,
-        mut batch: Batch,
-        step: &Step,
-    ) -> Result<StepReport, NonFiniteGradient> {
+    fn train_batch(&mut self, mut batch: Batch, step: &Step) -> Result<StepReport, StepError> {
         let samples = batch.shape[0];
         let targets = Targets::new(&batch, self.classes, &self.device);
         let output = self
@@ -254,7 +274,7 @@ impl Task for ClassificationTask {
                 gradient_norm,
             });
         }
-        self.network.backward(loss, samples as f64);
+        self.network.backward(loss, samples as f64)?;
         let gradient_norm = match step.update {
             true => Some(self.network.update(step.rate)?),
             false => None,

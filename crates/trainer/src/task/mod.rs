@@ -20,14 +20,14 @@ mod segmentation;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::module::ParamGroup;
+use anyhow::{Context, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::augment::{Pipeline, Plan};
 use firesight_data::batch::Batch;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Label;
 use firesight_data::source::Source;
-use firesight_models::weights::TorchNames;
+use firesight_models::weights::{self, TorchNames};
 use firesight_recipe::Checks;
 
 pub(crate) use classification::best;
@@ -43,7 +43,8 @@ pub use segmentation::{
 pub(crate) use segmentation::{classes_of, views};
 
 use crate::card::ModelCard;
-use crate::engine::{NetworkConfig, Task};
+use crate::engine::{NetworkConfig, OneValue, Task};
+use crate::parameters::{NetworkParameters, frozen_by};
 use crate::predictor::{Model, TrainedWeights};
 use crate::recipe::{Recipe, TaskConfig};
 
@@ -71,6 +72,28 @@ pub trait TaskRecipe {
 
     /// Checks the table against what the data tells.
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>);
+
+    /// Patterns of parameter names that are not trained.
+    fn freeze(&self) -> &[String] {
+        &[]
+    }
+
+    /// The parameters of the networks that are trained, by name. Nothing is drawn or loaded for it.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> anyhow::Result<Vec<NetworkParameters>>;
+
+    /// The first layer that would get one value per channel to normalise if a batch of one image was trained: found by
+    /// a forward pass of one blank image.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> anyhow::Result<Option<OneValue>>;
 
     /// Builds freshly initialised networks on the setup's device and what trains them.
     ///
@@ -153,21 +176,39 @@ impl Setup<'_> {
     }
 }
 
-/// Freezes the parameters whose names match one of the patterns of `key`.
+/// Freezes the parameters whose exported names match one of the patterns of `key`.
 ///
 /// # Errors
-/// A pattern that is no regular expression.
+/// A pattern that is no regular expression, patterns that leave nothing to train.
 pub(crate) fn freeze<M: TorchNames>(
-    mut module: M,
+    module: M,
     patterns: &[String],
     key: &str,
 ) -> anyhow::Result<M> {
-    for pattern in patterns {
-        let group =
-            ParamGroup::from_regex(pattern).map_err(|error| anyhow::anyhow!("{key}: {error:?}"))?;
-        module = module.freeze_group(group);
+    if patterns.is_empty() {
+        return Ok(module);
     }
-    Ok(module)
+    let frozen = frozen_by(patterns).with_context(|| key.to_owned())?;
+    let mut parameters = weights::parameters(&module)
+        .into_iter()
+        .filter(|info| !info.buffer);
+    if parameters.all(|info| frozen(&info.name)) {
+        bail!("{key}: all parameters are frozen; nothing is left to train");
+    }
+    Ok(weights::freeze(module, frozen))
+}
+
+/// [`TaskRecipe::lone_norm`] of a network.
+pub(crate) fn lone_norm<M: TorchNames>(
+    module: &M,
+    card: &ModelCard,
+    device: &Device,
+    forward: impl FnOnce(&M, Tensor<4>),
+) -> Option<OneValue> {
+    firesight_kernels::take_lone_value();
+    let shape = [1, card.channels, card.height, card.width];
+    forward(module, Tensor::zeros(shape, device));
+    OneValue::take(module)
 }
 
 /// Moves the images of a batch to a device, `[N, C, H, W]`.

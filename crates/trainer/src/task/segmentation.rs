@@ -21,13 +21,14 @@ use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, freeze, images};
+use super::{Setup, TaskRecipe, freeze, images, lone_norm};
 use crate::card::ModelCard;
 use crate::engine::{
-    Batches, Details, Evaluation, Network, NonFiniteGradient, Step, StepReport, Task,
+    Batches, Details, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
     TrainedNetwork, Weights,
 };
 use crate::experiment::normalize;
+use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
 use crate::recipe::{Goal, InitConfig, regular_expression, some};
 
@@ -217,6 +218,30 @@ impl TaskRecipe for SegmentationConfig {
         }
     }
 
+    fn freeze(&self) -> &[String] {
+        &self.freeze
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> anyhow::Result<Vec<NetworkParameters>> {
+        let module = self.model.init(card.channels, card.classes.len(), device)?;
+        Ok(vec![NetworkParameters::of("model", &module)])
+    }
+
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> anyhow::Result<Option<OneValue>> {
+        let device = device.clone().autodiff();
+        let module = self
+            .model
+            .init(card.channels, card.classes.len(), &device)?;
+        let module = freeze(module, &self.freeze, "task.segmentation.freeze")?;
+        Ok(lone_norm(&module, card, &device, |module, image| {
+            module.forward_train(image);
+        }))
+    }
+
     fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>> {
         Ok(Box::new(SegmentationTask::new(self, setup)?))
     }
@@ -334,11 +359,7 @@ impl Task for SegmentationTask {
         vec![&mut self.network]
     }
 
-    fn train_batch(
-        &mut self,
-        mut batch: Batch,
-        step: &Step,
-    ) -> Result<StepReport, NonFiniteGradient> {
+    fn train_batch(&mut self, mut batch: Batch, step: &Step) -> Result<StepReport, StepError> {
         let samples = batch.shape[0];
         let targets = targets(&masks(&batch.labels), &self.device);
         let output = self
@@ -359,7 +380,7 @@ impl Task for SegmentationTask {
         let value = f64::from(loss.clone().into_scalar::<f32>());
         let mut gradient_norm = None;
         if value.is_finite() {
-            self.network.backward(loss, samples as f64);
+            self.network.backward(loss, samples as f64)?;
             if step.update {
                 gradient_norm = Some(self.network.update(step.rate)?);
             }

@@ -20,13 +20,14 @@ use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, freeze, images, preparation};
+use super::{Setup, TaskRecipe, freeze, images, lone_norm, preparation};
 use crate::card::ModelCard;
 use crate::engine::{
-    Batches, Details, Evaluation, Network, NonFiniteGradient, Step, StepReport, Task,
+    Batches, Details, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
     TrainedNetwork, Weights,
 };
 use crate::experiment::normalize;
+use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
 use crate::recipe::{Goal, InitConfig, regular_expression};
 use scores::{Judged, details_of};
@@ -47,7 +48,9 @@ pub struct DetectionConfig {
     /// Weights of a whole detector to start from instead of random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<InitConfig>,
-    /// Patterns of parameter names that are not trained; their layers' running statistics stand still too.
+    /// Patterns of parameter names that are not trained, searched for in the names that exports have, such as
+    /// `^layer1\.`; the running statistics of normalisations whose weight and bias are frozen, and dropout in parts
+    /// that are frozen as a whole, stand still too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
 }
@@ -103,6 +106,28 @@ impl TaskRecipe for DetectionConfig {
                 Some("enlarge the images in `data.prepare`"),
             );
         }
+    }
+
+    fn freeze(&self) -> &[String] {
+        &self.freeze
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> anyhow::Result<Vec<NetworkParameters>> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        Ok(vec![NetworkParameters::of("model", &module)])
+    }
+
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> anyhow::Result<Option<OneValue>> {
+        let device = device.clone().autodiff();
+        let module = self.model.init(card.input(), card.classes.len(), &device)?;
+        let module = freeze(module, &self.freeze, "task.detection.freeze")?;
+        Ok(lone_norm(&module, card, &device, |module, image| {
+            module.forward(image);
+        }))
     }
 
     fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>> {
@@ -264,11 +289,7 @@ impl Task for DetectionTask {
         vec![&mut self.network]
     }
 
-    fn train_batch(
-        &mut self,
-        mut batch: Batch,
-        step: &Step,
-    ) -> Result<StepReport, NonFiniteGradient> {
+    fn train_batch(&mut self, mut batch: Batch, step: &Step) -> Result<StepReport, StepError> {
         let samples = batch.shape[0];
         let size = [batch.shape[2], batch.shape[3]];
         let objects: Vec<Objects> = batch.labels.iter().map(objects).collect();
@@ -290,7 +311,7 @@ impl Task for DetectionTask {
             gradient_norm: None,
         };
         if value.is_finite() {
-            self.network.backward(total, samples as f64);
+            self.network.backward(total, samples as f64)?;
             if step.update {
                 report.gradient_norm = Some(self.network.update(step.rate)?);
             }

@@ -31,9 +31,10 @@ use serde::{Deserialize, Serialize};
 use super::{Purpose, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
 use crate::engine::{
-    Batches, Details, Evaluation, Network, NonFiniteGradient, Step, StepReport, Task,
+    Batches, Details, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
     TrainedNetwork, Weights,
 };
+use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
 use crate::recipe::{Goal, OptimizerConfig, not_negative, positive, share};
 use features::{Extractor, FeaturesConfig};
@@ -100,6 +101,16 @@ impl LossConfig {
     }
 }
 
+impl GenerationConfig {
+    /// The classes that the networks are told.
+    fn told(&self, card: &ModelCard) -> usize {
+        match self.model.conditional() {
+            true => card.classes.len(),
+            false => 0,
+        }
+    }
+}
+
 impl TaskRecipe for GenerationConfig {
     fn name(&self) -> &'static str {
         "generation"
@@ -151,6 +162,24 @@ impl TaskRecipe for GenerationConfig {
                 Some("set `data.prepare = [{ resize = { width = 32, height = 32 } }]`"),
             );
         }
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> anyhow::Result<Vec<NetworkParameters>> {
+        let classes = self.told(card);
+        let (generator, discriminator) = self.model.init(card.input(), classes, device)?;
+        Ok(vec![
+            NetworkParameters::of("generator", &generator),
+            NetworkParameters::of("discriminator", &discriminator),
+        ])
+    }
+
+    /// No map that is normalised is smaller than 4x4.
+    fn lone_norm(&self, _: &ModelCard, _: &Device) -> anyhow::Result<Option<OneValue>> {
+        Ok(None)
     }
 
     fn build(&self, setup: &Setup<'_>) -> anyhow::Result<Box<dyn Task>> {
@@ -224,10 +253,7 @@ impl GenerationTask {
                 "data.mean and data.std: a generator makes values from -1 to 1, so both must be 0.5; leave them out"
             );
         }
-        let classes = match config.model.conditional() {
-            true => card.classes.len(),
-            false => 0,
-        };
+        let classes = config.told(card);
         let (generator, discriminator) = config.model.init(card.input(), classes, device)?;
         let network = setup.network();
         let mut opponent = network.clone();
@@ -347,11 +373,7 @@ impl Task for GenerationTask {
         vec![&mut self.generator, &mut self.discriminator]
     }
 
-    fn train_batch(
-        &mut self,
-        mut batch: Batch,
-        step: &Step,
-    ) -> Result<StepReport, NonFiniteGradient> {
+    fn train_batch(&mut self, mut batch: Batch, step: &Step) -> Result<StepReport, StepError> {
         let samples = batch.shape[0];
         let classes = self.classes_of(&batch);
         let real = images(&mut batch, &self.device);
@@ -371,7 +393,7 @@ impl Task for GenerationTask {
             discriminator_loss(game, on_real, on_generated, self.config.label_smoothing);
         let loss = real_loss + generated_loss;
         let discriminator = value(&loss);
-        self.discriminator.backward(loss, samples as f64);
+        self.discriminator.backward(loss, samples as f64)?;
         if step.update {
             self.discriminator.update(step.rate * self.rate_factor)?;
         }
@@ -380,7 +402,7 @@ impl Task for GenerationTask {
         let judge = self.discriminator.module().clone().no_grad();
         let loss = generator_loss(game, judge.forward(self.blurred(generated), classes));
         let generator = value(&loss);
-        self.generator.backward(loss, samples as f64);
+        self.generator.backward(loss, samples as f64)?;
         let gradient_norm = match step.update {
             true => Some(self.generator.update(step.rate)?),
             false => None,

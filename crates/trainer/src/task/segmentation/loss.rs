@@ -6,6 +6,7 @@ use firesight_ops::loss::{
     ClassAverage, CrossEntropyOptions, cross_entropy_pixels, dice_loss, lovasz_softmax,
     softmax_focal_loss,
 };
+use firesight_ops::sum;
 use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -187,8 +188,8 @@ fn focal(logits: Tensor<4>, targets: Tensor<3, Int>, gamma: f64) -> Tensor<1> {
     let ignored = targets.clone().equal_elem(IGNORE);
     let targets = targets.mask_fill(ignored.clone(), 0);
     let loss = softmax_focal_loss(rows, targets, gamma).mask_fill(ignored.clone(), 0.0);
-    let counted = ignored.bool_not().float().sum().clamp_min(1.0);
-    loss.sum() / counted
+    let counted = sum(ignored.bool_not().float()).clamp_min(1.0);
+    sum(loss) / counted
 }
 
 /// The masks of a batch as class indices, `[N, H, W]`.
