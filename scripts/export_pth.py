@@ -4,10 +4,12 @@ crates/models/tests/fixtures/pth/. Made with torch 2.15.0; nothing is random.
     python scripts/export_pth.py
 """
 
+import argparse
 import collections
 import os
 from pathlib import Path
 
+import numpy
 import torch
 from torch import nn
 
@@ -41,6 +43,26 @@ def main():
         value.fill_(i)
     torch.save(model.state_dict(), OUT / "module.pth")
     torch.save(model, OUT / "whole_module.pth")
+    # As training scripts save: scores, arguments and an optimizer's tensors beside the weights and their average.
+    layer = nn.Linear(2, 1)
+    nn.init.constant_(layer.weight, 3.0)
+    nn.init.constant_(layer.bias, 4.0)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.0, momentum=0.9)
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    average = torch.optim.swa_utils.AveragedModel(layer)
+    training = {
+        "epoch": 3,
+        "best_acc1": torch.tensor(0.5),
+        "score": numpy.float64(0.25),
+        "args": argparse.Namespace(lr=0.1, out=Path("out")),
+        "counts": collections.Counter([1, 2]),
+        "state": {"model": layer.state_dict()},
+        "model_ema": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    torch.save(training, OUT / "training.pth")
+    torch.save(training, OUT / "training_legacy.pth", _use_new_zipfile_serialization=False)
     torch.save({"weight": base, "evil": Calls()}, OUT / "calls.pth")
     torch.save({"weight": base, "evil": Calls()}, OUT / "calls_legacy.pth", _use_new_zipfile_serialization=False)
 

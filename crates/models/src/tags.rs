@@ -22,6 +22,46 @@ mod table;
 /// Where torchvision's files lie; a tag's file name follows.
 pub const BASE_URL: &str = "https://download.pytorch.org/models/";
 
+/// Preparation of the published detectors: the shorter side becomes 800 pixels, nothing is cropped.
+const DETECTION: Preprocessing = Preprocessing {
+    resize: 800,
+    crop: 0,
+    interpolation: Interpolation::Bilinear,
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+};
+
+/// The detectors' weights for COCO's 91 category numbers.
+const DETECTORS: &[Tag] = &[
+    detector(
+        "retinanet_resnet50_fpn",
+        "retinanet_resnet50_fpn_coco-eeacb38b.pth",
+        "eeacb38b",
+    ),
+    detector(
+        "retinanet_resnet50_fpn_v2",
+        "retinanet_resnet50_fpn_v2_coco-5905b1c5.pth",
+        "5905b1c5",
+    ),
+    detector(
+        "fcos_resnet50_fpn",
+        "fcos_resnet50_fpn_coco-99b0c9b7.pth",
+        "99b0c9b7",
+    ),
+];
+
+const fn detector(model: &'static str, file: &'static str, sha256_prefix: &'static str) -> Tag {
+    Tag {
+        model,
+        tag: "COCO_V1",
+        file,
+        sha256_prefix,
+        preprocessing: DETECTION,
+        top1: None,
+        top5: None,
+    }
+}
+
 /// One set of published weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tag {
@@ -48,7 +88,7 @@ pub struct Tag {
 pub struct Preprocessing {
     /// Pixels of the shorter side after resizing.
     pub resize: usize,
-    /// Side of the central crop in pixels.
+    /// Side of the central crop in pixels; 0 for none.
     pub crop: usize,
     /// Filter of the resizing, with antialias.
     pub interpolation: Interpolation,
@@ -73,6 +113,14 @@ impl Tag {
         format!("{BASE_URL}{}", self.file)
     }
 
+    /// The epsilon of the body's normalisations that belongs to these weights, where it is not the model's own.
+    /// torchvision sets it to 0 when it loads the COCO weights of RetinaNet's first version, which were trained so; the
+    /// published average precision needs it.
+    pub fn body_epsilon(&self) -> Option<f64> {
+        let first = (self.model, self.tag) == ("retinanet_resnet50_fpn", "COCO_V1");
+        first.then_some(0.0)
+    }
+
     /// Whether a file's content is the published one, as far as the published digits tell.
     pub fn matches(&self, content: &[u8]) -> bool {
         let digest = Sha256::digest(content);
@@ -83,7 +131,8 @@ impl Tag {
 
 /// The tags of a model, oldest first; none for a model that torchvision lacks.
 pub fn tags(model: &str) -> impl Iterator<Item = &'static Tag> + use<'_> {
-    table::TAGS.iter().filter(move |tag| tag.model == model)
+    let all = table::TAGS.iter().chain(DETECTORS);
+    all.filter(move |tag| tag.model == model)
 }
 
 /// One tag of a model. `DEFAULT` is the newest, as in torchvision.
@@ -129,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_file_name_carries_its_digits() {
-        for tag in table::TAGS {
+        for tag in table::TAGS.iter().chain(DETECTORS) {
             let digits = tag.sha256_prefix;
             assert!(
                 tag.file.ends_with(&format!("-{digits}.pth")),
@@ -146,6 +195,15 @@ mod tests {
                 "{tag:?}"
             );
         }
+    }
+
+    #[test]
+    fn one_detectors_weights_have_an_epsilon_of_their_own() {
+        let epsilon = |model| tag(model, "COCO_V1").unwrap().body_epsilon();
+        assert_eq!(epsilon("retinanet_resnet50_fpn"), Some(0.0));
+        assert_eq!(epsilon("retinanet_resnet50_fpn_v2"), None);
+        assert_eq!(epsilon("fcos_resnet50_fpn"), None);
+        assert_eq!(tag("resnet50", "DEFAULT").unwrap().body_epsilon(), None);
     }
 
     #[test]

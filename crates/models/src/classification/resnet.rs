@@ -237,6 +237,28 @@ impl Architecture for ResNet {
 }
 
 impl ResNet {
+    /// Gives all normalisations another epsilon; 0 is what some published weights were trained with.
+    pub(crate) fn set_norm_epsilon(&mut self, epsilon: f64) {
+        self.bn1.epsilon = epsilon;
+        let stages = [
+            &mut self.layer1,
+            &mut self.layer2,
+            &mut self.layer3,
+            &mut self.layer4,
+        ];
+        for block in stages.into_iter().flatten() {
+            let last = block.bn3.iter_mut();
+            let side = block.downsample.iter_mut().map(|(_, norm)| norm);
+            for norm in [&mut block.bn1, &mut block.bn2]
+                .into_iter()
+                .chain(last)
+                .chain(side)
+            {
+                norm.epsilon = epsilon;
+            }
+        }
+    }
+
     fn stages(&self) -> [&[Block]; 4] {
         [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
     }

@@ -280,6 +280,21 @@ impl Detector {
         })
     }
 
+    /// The model with another epsilon in the normalisations of its body, for weights that were trained with it
+    /// ([`crate::tags::Tag::body_epsilon`]). Only a ResNet's is changed.
+    pub fn with_body_epsilon(self, epsilon: f64) -> Self {
+        let changed = self.map_body(|mut body| {
+            if let Classifier::ResNet(resnet) = &mut body {
+                resnet.set_norm_epsilon(epsilon);
+            }
+            Ok::<_, std::convert::Infallible>(body)
+        });
+        match changed {
+            Ok(model) => model,
+            Err(never) => match never {},
+        }
+    }
+
     /// The choice of boxes that the model was made with.
     pub fn postprocess(&self) -> &Postprocess {
         match self {
@@ -405,4 +420,26 @@ fn check_common(
     let under = |(key, message): (String, String)| (format!("postprocess.{key}"), message);
     problems.extend(postprocess.problems().into_iter().map(under));
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classification::ClassifierConfig;
+
+    #[test]
+    fn the_bodys_normalisations_take_another_epsilon() {
+        let config = DetectorConfig::Retinanet(RetinaNetConfig {
+            backbone: ClassifierConfig::named("resnet50").unwrap(),
+            ..RetinaNetConfig::default()
+        });
+        let model = config.init(InputSpec::rgb(64), 3, &Device::flex()).unwrap();
+        let epsilons = |model: &Detector, value: &str| {
+            let text = format!("{model:?}");
+            text.matches(&format!("epsilon: {value}")).count()
+        };
+        assert_eq!((epsilons(&model, "1e-5"), epsilons(&model, "0.0")), (53, 0));
+        let model = model.with_body_epsilon(0.0);
+        assert_eq!((epsilons(&model, "1e-5"), epsilons(&model, "0.0")), (0, 53));
+    }
 }

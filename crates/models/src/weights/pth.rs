@@ -417,6 +417,25 @@ mod tests {
     }
 
     #[test]
+    fn every_dictionary_of_a_training_scripts_file_is_found() {
+        for name in ["training", "training_legacy"] {
+            let bytes = fixture(name);
+            let archive = Archive::open(&bytes).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+            let found = archive.dicts();
+            let places: Vec<&str> = found.iter().map(|(place, _)| *place).collect();
+            assert_eq!(places, ["", "state.model", "model_ema"], "{name}");
+            assert_eq!(found[0].1, ["best_acc1"]);
+            assert_eq!(found[2].1, ["n_averaged", "module.weight", "module.bias"]);
+            let dict = archive.tensors(1).unwrap();
+            assert_eq!(numbers(&dict["weight"]), [3.0, 3.0]);
+            assert_eq!(numbers(&dict["bias"]), [4.0]);
+        }
+        let more = [&fixture("legacy")[..], b"more"].concat();
+        let fault = read(&more).unwrap_err().to_string();
+        assert!(fault.contains("4 bytes follow"), "{fault}");
+    }
+
+    #[test]
     fn a_pickle_that_calls_is_refused_and_runs_nothing() {
         for name in ["calls", "calls_legacy"] {
             let fault = read(&fixture(name)).unwrap_err();

@@ -8,6 +8,7 @@ use firesight_models::classification::{ClassifierConfig, InputSpec};
 use firesight_models::detection::DetectorConfig;
 use firesight_models::generation::dcgan::DcganNetwork;
 use firesight_models::segmentation::SegmenterConfig;
+use firesight_models::tags::tags;
 use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
 use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, apply, read};
 use serde::Serialize;
@@ -141,7 +142,15 @@ fn of_images(
     }
     if let Ok(config) = DetectorConfig::named(&args.model) {
         let model = config.init(input, args.classes.unwrap_or(COCO_CLASSES), device);
-        return compare(model.map_err(usage)?, weights, reference, device);
+        let mut model = model.map_err(usage)?;
+        // The published file is run as torchvision runs it.
+        let epsilon = tags(&args.model).find_map(|tag| Some((tag, tag.body_epsilon()?)));
+        if let Some((tag, epsilon)) = epsilon
+            && std::fs::read(&args.weights).is_ok_and(|content| tag.matches(&content))
+        {
+            model = model.with_body_epsilon(epsilon);
+        }
+        return compare(model, weights, reference, device);
     }
     let config = ClassifierConfig::named(&args.model).map_err(usage)?;
     let entries = firesight_models::classification::registry();

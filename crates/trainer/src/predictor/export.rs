@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Predictor;
@@ -22,6 +22,9 @@ pub struct Sidecar {
     pub std: Vec<f32>,
     /// What is done to an image before that, as the recipe says it.
     pub prepare: serde_json::Value,
+    /// The SHA-256 of the weights that this belongs to; none in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
     /// The whole recipe, from which [`Predictor::load`] builds the network again.
     pub recipe: String,
 }
@@ -39,6 +42,7 @@ impl Sidecar {
             mean: normalize.mean,
             std: normalize.std,
             prepare: serde_json::to_value(&recipe.data.prepare)?,
+            weights_sha256: Some(predictor.model().digest()),
             recipe: firesight_recipe::to_toml(recipe),
         })
     }
@@ -49,13 +53,29 @@ impl Sidecar {
     }
 }
 
-/// Card and recipe of exported weights.
-pub(super) fn read(weights: &Path) -> anyhow::Result<(ModelCard, Recipe)> {
+/// Card, recipe and stated digest of exported weights.
+pub(super) fn read(weights: &Path) -> anyhow::Result<(ModelCard, Recipe, Option<String>)> {
     let path = Sidecar::path(weights);
     let name = path.display().to_string();
     let text = std::fs::read(&path)
         .with_context(|| format!("{name} (`trainer export` writes it beside the weights)"))?;
     let sidecar: Sidecar = serde_json::from_slice(&text).with_context(|| name.clone())?;
     let recipe = firesight_recipe::read_str::<Recipe>(&sidecar.recipe, &name, &[])?.value;
-    Ok((sidecar.card, recipe))
+    Ok((sidecar.card, recipe, sidecar.weights_sha256))
+}
+
+/// Whether weights are those that the file beside them was written for.
+pub(super) fn check_digest(
+    weights: &Path,
+    stated: Option<&str>,
+    found: &str,
+) -> anyhow::Result<()> {
+    match stated {
+        Some(stated) if stated != found => bail!(
+            "{}: it belongs to weights of the SHA-256 {stated}, those in {} have {found}; export both together again",
+            Sidecar::path(weights).display(),
+            weights.display()
+        ),
+        _ => Ok(()),
+    }
 }

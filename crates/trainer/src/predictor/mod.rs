@@ -44,7 +44,9 @@ use firesight_models::classification::Classifier;
 use firesight_models::detection::Detector;
 use firesight_models::generation::dcgan::Generator;
 use firesight_models::segmentation::Segmenter;
-use firesight_models::weights::{StateDict, TorchNames, load_state_dict, save_safetensors};
+use firesight_models::weights::{
+    StateDict, TorchNames, digest, load_state_dict, save_safetensors, state_dict,
+};
 
 pub use classification::Guess;
 pub use detection::Found;
@@ -79,6 +81,17 @@ impl Model {
             Self::Detector(_) => "finds objects",
             Self::Generator(_) => "generates images (`trainer generate`)",
         }
+    }
+
+    /// The SHA-256 of the weights: of names, types, shapes and numbers.
+    pub fn digest(&self) -> String {
+        let weights = match self {
+            Self::Classifier(model) => state_dict(model.as_ref()),
+            Self::Segmenter(model) => state_dict(model.as_ref()),
+            Self::Detector(model) => state_dict(model.as_ref()),
+            Self::Generator(model) => state_dict(model.as_ref()),
+        };
+        digest(&weights)
     }
 
     /// Writes the weights as safetensors under PyTorch's names.
@@ -173,12 +186,14 @@ impl Predictor {
     }
 
     fn load_export(path: &Path, device: &NamedDevice) -> anyhow::Result<Self> {
-        let (card, recipe) = export::read(path)?;
+        let (card, recipe, sha256) = export::read(path)?;
+        let exported = firesight_models::weights::read(path)?;
+        export::check_digest(path, sha256.as_deref(), &digest(&exported))?;
         let weights = TrainedWeights {
             checkpoint: path.to_path_buf(),
             networks: BTreeMap::new(),
             which: Weights::Current,
-            exported: Some(firesight_models::weights::read(path)?),
+            exported: Some(exported),
         };
         let path = ModelPath {
             checkpoint: path.to_path_buf(),

@@ -5,7 +5,10 @@ mod common;
 mod detection;
 #[cfg(unix)]
 mod disk_full;
+mod freezing;
 mod generation;
 mod inputs;
+mod normalisation;
 mod resume;
 mod segmentation;
+mod weights;

@@ -16,6 +16,7 @@ use firesight_data::normalize::Normalize;
 use firesight_data::sample::{BoxLabel, Label};
 use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
 use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
+use firesight_models::tags;
 use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,8 @@ pub struct DetectionConfig {
     /// Weights of the classification network below, from a classifier; its head is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backbone_init: Option<InitConfig>,
-    /// Weights of a whole detector to start from instead of random ones.
+    /// Weights of a whole detector to start from instead of random ones. With the tag `COCO_V1`,
+    /// `retinanet_resnet50_fpn` has an epsilon of 0 in the normalisations of its body, as torchvision has it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<InitConfig>,
     /// Patterns of parameter names that are not trained, searched for in the names that exports have, such as
@@ -57,6 +59,23 @@ pub struct DetectionConfig {
 
 fn one() -> f64 {
     1.0
+}
+
+impl DetectionConfig {
+    /// The network with fresh weights, as it belongs to the published weights that it starts from.
+    fn detector(&self, card: &ModelCard, device: &Device) -> anyhow::Result<Detector> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        let epsilon = match &self.init {
+            Some(InitConfig::Tag(tag)) => {
+                tags::tag(self.model.name(), tag).and_then(tags::Tag::body_epsilon)
+            }
+            _ => None,
+        };
+        Ok(match epsilon {
+            Some(epsilon) => module.with_body_epsilon(epsilon),
+            None => module,
+        })
+    }
 }
 
 impl TaskRecipe for DetectionConfig {
@@ -117,13 +136,13 @@ impl TaskRecipe for DetectionConfig {
         card: &ModelCard,
         device: &Device,
     ) -> anyhow::Result<Vec<NetworkParameters>> {
-        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        let module = self.detector(card, device)?;
         Ok(vec![NetworkParameters::of("model", &module)])
     }
 
     fn lone_norm(&self, card: &ModelCard, device: &Device) -> anyhow::Result<Option<OneValue>> {
         let device = device.clone().autodiff();
-        let module = self.model.init(card.input(), card.classes.len(), &device)?;
+        let module = self.detector(card, &device)?;
         let module = freeze(module, &self.freeze, "task.detection.freeze")?;
         Ok(lone_norm(&module, card, &device, |module, image| {
             module.forward(image);
@@ -140,7 +159,7 @@ impl TaskRecipe for DetectionConfig {
         weights: &mut TrainedWeights,
         device: &Device,
     ) -> anyhow::Result<Model> {
-        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        let module = self.detector(card, device)?;
         Ok(Model::Detector(Box::new(weights.load("model", module)?)))
     }
 }
@@ -162,9 +181,7 @@ impl DetectionTask {
     /// Options that the model cannot take, or weights that do not fit it.
     pub fn new(config: &DetectionConfig, setup: &Setup<'_>) -> anyhow::Result<Self> {
         let (card, device) = (setup.card, setup.device);
-        let mut module = config
-            .model
-            .init(card.input(), card.classes.len(), device)?;
+        let mut module = config.detector(card, device)?;
         if let Some(init) = &config.backbone_init {
             let name = config.model.backbone_name();
             module = module.map_body(|body| -> anyhow::Result<_> {
