@@ -120,6 +120,14 @@ impl Source for Cached {
     fn remarks(&self) -> Vec<Remark> {
         self.source.remarks()
     }
+
+    fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
+        self.source.inspect(index)
+    }
+
+    fn known_bad(&self) -> Vec<(usize, Remark)> {
+        self.source.known_bad()
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
 use crate::sample::{Image, Label, Mask, Sample};
-use crate::source::{Source, Splits};
+use crate::source::{Remark, Source, Splits};
 
 /// How many findings of a kind are listed; all are counted.
 const LISTED: usize = 50;
@@ -150,6 +150,7 @@ pub fn scan(splits: &Splits, progress: &(dyn Fn(usize, usize) + Sync)) -> ScanRe
 struct Seen {
     bad: Option<String>,
     suspicious: Vec<String>,
+    remarks: Vec<Remark>,
     digest: Option<[u8; 32]>,
     size: Option<(usize, usize, usize)>,
     classes: Vec<usize>,
@@ -160,15 +161,19 @@ fn look(source: &dyn Source, index: usize) -> Seen {
     let mut seen = Seen {
         bad: None,
         suspicious: Vec::new(),
+        remarks: Vec::new(),
         digest: None,
         size: None,
         classes: Vec::new(),
         pixels: BTreeMap::new(),
     };
-    let sample = match source.read(index) {
-        Ok(sample) => sample,
+    let sample = match source.inspect(index) {
+        Ok((sample, remarks)) => {
+            seen.remarks = remarks;
+            sample
+        }
         Err(error) => {
-            seen.bad = Some(without_path(error));
+            seen.bad = Some(without_path(error, &source.origin(index)));
             return seen;
         }
     };
@@ -209,10 +214,12 @@ fn look(source: &dyn Source, index: usize) -> Seen {
     seen
 }
 
-/// What is wrong, without the file, which a finding names itself.
-fn without_path(error: DataError) -> String {
+/// What is wrong, without the sample's file, which a finding names itself; another file, such as that of the labels
+/// with its line, stays.
+fn without_path(error: DataError, sample: &str) -> String {
     match error {
-        DataError::Unreadable { reason, .. } => reason,
+        DataError::Unreadable { origin, reason } if origin.ends_with(sample) => reason,
+        DataError::Unreadable { origin, reason } => format!("{origin}: {reason}"),
         DataError::OverLimit { reason, .. } => format!("refused: {reason}"),
         DataError::Io { action, source, .. } => format!("cannot {action}: {source}"),
         error => error.to_string(),
@@ -305,6 +312,9 @@ fn summarise(name: &str, part: &Arc<dyn Source>, seen: Vec<Seen>, report: &mut S
         seen.suspicious.into_iter().for_each(|message| {
             list.add(Severity::Suspicious, part.origin(index), message, report);
         });
+        for Remark { origin, message } in seen.remarks {
+            list.add(Severity::Suspicious, origin, message, report);
+        }
         seen.classes.iter().for_each(|&class| counts[class] += 1);
         for (class, count) in seen
             .pixels

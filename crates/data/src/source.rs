@@ -11,6 +11,7 @@
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,16 +22,14 @@ use sha2::{Digest, Sha256};
 
 use crate::datasets::camvid::CamvidConfig;
 use crate::datasets::cifar::{Cifar10Config, Cifar100Config};
-use crate::datasets::coco::CocoConfig;
-use crate::datasets::coco_masks::CocoMasksConfig;
+use crate::datasets::coco::{CocoConfig, CocoMasksConfig};
 use crate::datasets::digits::DigitsConfig;
 use crate::datasets::folder::FolderConfig;
 use crate::datasets::idx::IdxConfig;
 use crate::datasets::mnist::{FashionMnistConfig, MnistConfig};
 use crate::datasets::pairs::PairsConfig;
 use crate::datasets::scenes::ScenesConfig;
-use crate::datasets::voc::VocConfig;
-use crate::datasets::voc_masks::VocMasksConfig;
+use crate::datasets::voc::{VocConfig, VocMasksConfig};
 use crate::download::{Progress, Published};
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -92,6 +91,21 @@ pub trait Source: Send + Sync {
 
     /// What was noticed when the dataset was opened and does not keep it from being used.
     fn remarks(&self) -> Vec<Remark> {
+        Vec::new()
+    }
+
+    /// As [`Source::read`], with what was noticed about this sample on the way and does not keep it from being used:
+    /// what was repaired or left out, and what could have been meant in two ways.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`].
+    fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
+        Ok((self.read(index)?, Vec::new()))
+    }
+
+    /// The samples that their labels alone show to be bad, by index, in order; no picture is opened for it.
+    /// [`Source::read`] refuses each of them for the same reason.
+    fn known_bad(&self) -> Vec<(usize, Remark)> {
         Vec::new()
     }
 }
@@ -356,6 +370,21 @@ impl Source for Subset {
 
     fn remarks(&self) -> Vec<Remark> {
         self.source.remarks()
+    }
+
+    fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
+        match self.indices.get(index) {
+            Some(&index) => self.source.inspect(index),
+            None => Err(out_of_range(index, self.len(), "a subset")),
+        }
+    }
+
+    fn known_bad(&self) -> Vec<(usize, Remark)> {
+        let bad: BTreeMap<usize, Remark> = self.source.known_bad().into_iter().collect();
+        let places = self.indices.iter().enumerate();
+        places
+            .filter_map(|(place, index)| Some((place, bad.get(index)?.clone())))
+            .collect()
     }
 }
 

@@ -13,7 +13,6 @@
 pub mod camvid;
 pub mod cifar;
 pub mod coco;
-pub mod coco_masks;
 pub mod digits;
 pub mod folder;
 pub mod idx;
@@ -23,7 +22,6 @@ pub(crate) mod packed;
 pub mod pairs;
 pub mod scenes;
 pub mod voc;
-pub mod voc_masks;
 
 use std::path::Path;
 

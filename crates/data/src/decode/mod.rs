@@ -19,6 +19,7 @@
 mod bytes;
 pub mod mask;
 mod tiff;
+pub mod turn;
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -34,6 +35,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::bytes::Bytes;
+use self::turn::Turn;
 use crate::error::DataError;
 use crate::sample::Image;
 
@@ -80,6 +82,15 @@ pub fn decode_file(path: &Path, limits: &DecodeLimits) -> Result<Image, DataErro
     )
 }
 
+/// As [`decode_file`], with the turn that the file's EXIF orientation asked for and that the image has had.
+///
+/// # Errors
+/// Those of [`decode_file`].
+pub fn decode_turned(path: &Path, limits: &DecodeLimits) -> Result<(Image, Turn), DataError> {
+    let bytes = read_file(path, limits)?;
+    decode_bytes(&bytes, &path.display().to_string(), limits)
+}
+
 /// The bytes of a file, if there are not too many.
 pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, DataError> {
     let file = File::open(path).map_err(|error| DataError::io(path, "open", error))?;
@@ -110,6 +121,14 @@ pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, D
 /// # Errors
 /// [`DataError::Unreadable`] for what is damaged or no image, [`DataError::OverLimit`].
 pub fn decode(bytes: &[u8], origin: &str, limits: &DecodeLimits) -> Result<Image, DataError> {
+    decode_bytes(bytes, origin, limits).map(|(image, _)| image)
+}
+
+fn decode_bytes(
+    bytes: &[u8],
+    origin: &str,
+    limits: &DecodeLimits,
+) -> Result<(Image, Turn), DataError> {
     guarded(origin, || match format(bytes)? {
         ImageFormat::Jpeg => decode_jpeg(bytes, limits),
         format => decode_other(bytes, format, limits),
@@ -141,16 +160,8 @@ pub fn dimensions(
             Ok((width as usize, height as usize, orientation(&mut decoder)?))
         }
     })?;
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    let turned = matches!(
-        orientation,
-        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH
-    );
-    Ok(if turned {
-        (height, width)
-    } else {
-        (width, height)
-    })
+    let [width, height] = Turn::new(orientation).shown([width, height]);
+    Ok((width, height))
 }
 
 /// Why a file cannot be decoded, before it is known how the file is called.
@@ -249,7 +260,7 @@ fn jpeg_header<'a>(
     Ok((decoder, header))
 }
 
-fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<Image, Fault> {
+fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<(Image, Turn), Fault> {
     let (mut decoder, header) = jpeg_header(bytes, limits)?;
     let pixels = decoder.decode().map_err(jpeg_fault)?;
     // The decoder accepts a last row without an end marker. It may be all grey.
@@ -269,10 +280,8 @@ fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<Image, Fault> {
         channels: 3,
         pixels,
     };
-    match header.orientation {
-        Orientation::NoTransforms => Ok(image),
-        orientation => turned(image, orientation),
-    }
+    let turn = Turn::new(header.orientation);
+    Ok((turned(image, header.orientation)?, turn))
 }
 
 fn jpeg_fault(error: zune_jpeg::errors::DecodeErrors) -> Fault {
@@ -302,11 +311,15 @@ fn other_decoder<'a>(
     Ok(decoder)
 }
 
-fn decode_other(bytes: &[u8], format: ImageFormat, limits: &DecodeLimits) -> Result<Image, Fault> {
+fn decode_other(
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: &DecodeLimits,
+) -> Result<(Image, Turn), Fault> {
     if format == ImageFormat::Tiff
-        && let Some(image) = tiff::decode(bytes, limits)?
+        && let Some((image, orientation)) = tiff::decode(bytes, limits)?
     {
-        return Ok(image);
+        return Ok((image, Turn::new(orientation)));
     }
     let mut decoder = other_decoder(bytes, format, limits)?;
     let orientation = orientation(&mut decoder)?;
@@ -321,7 +334,7 @@ fn decode_other(bytes: &[u8], format: ImageFormat, limits: &DecodeLimits) -> Res
     }
     let mut decoded = DynamicImage::ImageRgb8(decoded.into_rgb8());
     decoded.apply_orientation(orientation);
-    Ok(from_dynamic(decoded))
+    Ok((from_dynamic(decoded), Turn::new(orientation)))
 }
 
 /// The orientation that a file's metadata gives. Some writers put JPEG's prefix before the EXIF data of other
@@ -341,6 +354,9 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Result<Orientation, Fault> {
 }
 
 fn turned(image: Image, orientation: Orientation) -> Result<Image, Fault> {
+    if orientation == Orientation::NoTransforms {
+        return Ok(image);
+    }
     let (width, height) = (image.width as u32, image.height as u32);
     let buffer = image::RgbImage::from_raw(width, height, image.pixels)
         .ok_or_else(|| Fault::Damaged("size and pixels do not fit".into()))?;

@@ -20,11 +20,15 @@ const FILL_ORDER: u16 = 266;
 const SAMPLES_PER_PIXEL: u16 = 277;
 
 /// Decodes a file that is one of these, and leaves all others (nothing) to the `image` crate.
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<Image>, Fault> {
-    match Stored::open(bytes, limits)? {
-        Some(stored) => stored.read().map(Some),
-        None => Ok(None),
-    }
+pub(super) fn decode(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<Option<(Image, Orientation)>, Fault> {
+    let Some(stored) = Stored::open(bytes, limits)? else {
+        return Ok(None);
+    };
+    let orientation = stored.orientation;
+    Ok(Some((stored.read()?, orientation)))
 }
 
 /// Width, height and orientation of a file that is one of these.

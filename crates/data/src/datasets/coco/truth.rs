@@ -1,0 +1,642 @@
+//! One part of a dataset in COCO's format: its file, with every entry put in relation to the others, and everything that
+//! does not fit said by name. Boxes and class masks are both learnt from this.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+
+use super::super::objects::{Faulty, frame, impossible, leaves};
+use super::classes::{Classes, Note};
+use super::file::{AnnotationEntry, CocoFile, ImageEntry, Odd, TWICE};
+use super::outline::Outline;
+use super::value::{Id, Value};
+use crate::decode::turn::Turn;
+use crate::decode::{self, DecodeLimits};
+use crate::error::DataError;
+use crate::sample::Image;
+use crate::source::Remark;
+
+/// How many faults of a file or picture a message lists.
+const LISTED: usize = 3;
+
+/// What a part is read with.
+pub(super) struct Wanted<'a> {
+    /// The annotation file.
+    pub annotations: PathBuf,
+    /// The folder of the images.
+    pub images: PathBuf,
+    pub faulty: Faulty,
+    /// Whether outlines are learnt from, and not boxes.
+    pub masks: bool,
+    /// The names of the classes that are asked for, all where it is empty.
+    pub chosen: &'a [String],
+    /// The classes of the training part, where this is another.
+    pub classes: Option<&'a Classes>,
+}
+
+/// One part.
+pub(super) struct Truth {
+    /// How messages name the file.
+    pub shown: String,
+    pub images: PathBuf,
+    pub classes: Classes,
+    pub pictures: Vec<Picture>,
+    pub faulty: Faulty,
+    pub remarks: Vec<Remark>,
+}
+
+/// One image and its objects.
+pub(super) struct Picture {
+    /// Its place in the file.
+    place: usize,
+    pub id: Id,
+    /// Its file in the folder of the images.
+    pub file: PathBuf,
+    /// Width and height, where the file states them.
+    stated: Option<[usize; 2]>,
+    pub objects: Vec<Object>,
+    /// What makes it a bad sample: JSON pointers and what is wrong.
+    faults: Vec<Note>,
+}
+
+/// An annotation that can be used.
+pub(super) struct Object {
+    /// Its place in the file.
+    pub number: usize,
+    pub class: usize,
+    /// `x1 y1 x2 y2`; nothing where outlines are learnt from and there is no box.
+    pub xyxy: Option<[f64; 4]>,
+    /// The outline, where it is learnt from; nothing where the box alone is known.
+    pub outline: Option<Outline>,
+    pub crowd: bool,
+    /// The share of the box that the object covers.
+    pub cover: f32,
+}
+
+impl Truth {
+    /// Reads an annotation file; no image is opened.
+    ///
+    /// # Errors
+    /// A file that cannot be read, ids of images or categories that are missing or occur twice, annotations of images
+    /// that there are not (where faulty objects are refused), a file of which nothing can be used.
+    pub fn open(wanted: &Wanted) -> Result<Self, DataError> {
+        let file = CocoFile::read(&wanted.annotations, wanted.masks)?;
+        let shown = file.shown;
+        let wrong =
+            |(pointer, reason): Note| DataError::unreadable(format!("{shown}: {pointer}"), reason);
+        let mut notes = Vec::new();
+        let classes = match wanted.classes {
+            Some(classes) => classes.of_part(file.categories, &mut notes),
+            None => {
+                let used = used(&file.annotations);
+                Classes::of_training(file.categories, &used, wanted.chosen, &mut notes)
+            }
+        };
+        let classes = classes.map_err(wrong)?;
+        let (mut pictures, places) = pictures(file.images).map_err(wrong)?;
+        let mut reader = Reader {
+            wanted,
+            classes: &classes,
+            ids: HashSet::new(),
+            homeless: Vec::new(),
+            left_out: Vec::new(),
+            notes,
+        };
+        let annotations = file.annotations.len();
+        for (number, annotation) in file.annotations.into_iter().enumerate() {
+            reader.add(number, annotation, &places, &mut pictures);
+        }
+        let Reader {
+            homeless,
+            mut left_out,
+            mut notes,
+            ..
+        } = reader;
+        if let Some((pointer, reason)) = homeless.first().cloned() {
+            let count = homeless.len();
+            let reason = match count {
+                1 => reason,
+                _ => {
+                    format!("{reason}; {count} of the {annotations} annotations belong to no image")
+                }
+            };
+            return Err(wrong((pointer, reason)));
+        }
+        if annotations > 0 && left_out.len() == annotations {
+            let (pointer, reason) = left_out.swap_remove(0);
+            let reason = format!("{reason}; none of the {annotations} annotations can be used");
+            return Err(wrong((pointer, reason)));
+        }
+        let done = |(pointer, reason)| (pointer, format!("{reason}; left out"));
+        notes.extend(left_out.into_iter().map(done));
+        if !wanted.masks {
+            crowds_alone(&pictures, &classes, &mut notes);
+        }
+        numbers(&pictures, &classes, &mut notes);
+        same_files(&pictures, wanted.masks, &mut notes);
+        let empty = |picture: &&Picture| picture.objects.is_empty() && picture.faults.is_empty();
+        let empty = pictures.iter().filter(empty).count();
+        let mut remarks = file.remarks;
+        if empty > 0 {
+            let message =
+                format!("{empty} images without annotations: taken for images without objects");
+            remarks.push(Remark::new(&*shown, message));
+        }
+        let place = |pointer: String| format!("{shown}: {pointer}");
+        remarks.extend(
+            notes
+                .into_iter()
+                .map(|(pointer, m)| Remark::new(place(pointer), m)),
+        );
+        Ok(Self {
+            images: wanted.images.clone(),
+            faulty: wanted.faulty,
+            classes,
+            pictures,
+            remarks,
+            shown,
+        })
+    }
+
+    /// The place of an annotation, for messages.
+    pub fn place(&self, object: &Object) -> String {
+        format!("{}: /annotations/{}", self.shown, object.number)
+    }
+
+    /// What makes a picture a bad sample, if its labels alone do.
+    pub fn label_fault(&self, picture: &Picture) -> Option<Remark> {
+        if picture.faults.is_empty() {
+            return None;
+        }
+        let (pointer, reason) = together(picture.faults.clone());
+        Some(Remark::new(format!("{}: {pointer}", self.shown), reason))
+    }
+
+    /// All pictures that are bad samples by their labels.
+    pub fn known_bad(&self) -> Vec<(usize, Remark)> {
+        let pictures = self.pictures.iter().enumerate();
+        pictures
+            .filter_map(|(index, picture)| Some((index, self.label_fault(picture)?)))
+            .collect()
+    }
+
+    /// Opens the image of a picture: it, the turn from the frame of its labels to it, and what was noticed.
+    ///
+    /// # Errors
+    /// Faults of its labels, a file that is missing or cannot be decoded, a stated size that contradicts it.
+    pub fn image(
+        &self,
+        picture: &Picture,
+        limits: &DecodeLimits,
+    ) -> Result<(Image, Turn, Vec<Remark>), DataError> {
+        if let Some(Remark { origin, message }) = self.label_fault(picture) {
+            return Err(DataError::unreadable(origin, message));
+        }
+        let path = self.path(picture)?;
+        let (image, turn) = decode::decode_turned(&path, limits)?;
+        let size = [image.width, image.height];
+        let shown = path.display().to_string();
+        match frame(picture.stated, size, turn) {
+            Ok((frame, doubt)) => {
+                let remarks = doubt.map(|message| Remark::new(shown, message));
+                Ok((image, frame, remarks.into_iter().collect()))
+            }
+            Err([width, height]) => {
+                let message = format!(
+                    "{}x{} pixels, {}: /images/{} says {width}x{height}",
+                    size[0], size[1], self.shown, picture.place
+                );
+                match self.faulty {
+                    Faulty::Repair => {
+                        let message = format!("{message}; the image's own size is taken");
+                        Ok((image, Turn::NONE, vec![Remark::new(shown, message)]))
+                    }
+                    _ => Err(DataError::unreadable(shown, message)),
+                }
+            }
+        }
+    }
+
+    fn path(&self, picture: &Picture) -> Result<PathBuf, DataError> {
+        let path = self.images.join(&picture.file);
+        if path.is_file() {
+            return Ok(path);
+        }
+        // Written on Windows.
+        let name = picture.file.to_string_lossy();
+        if let Some(other) = name
+            .contains('\\')
+            .then(|| inside(&name.replace('\\', "/")))
+            .flatten()
+        {
+            let other = self.images.join(other);
+            if other.is_file() {
+                return Ok(other);
+            }
+        }
+        let hint = format!("{}: /images/{} names it", self.shown, picture.place);
+        Err(DataError::Missing { path, hint })
+    }
+
+    /// Where a sample comes from.
+    pub fn origin(&self, index: usize, folder: &Path) -> String {
+        let picture = self.pictures.get(index);
+        picture.map_or_else(String::new, |picture| {
+            match picture.file.as_os_str().is_empty() {
+                true => format!("image {}", picture.id),
+                false => folder.join(&picture.file).display().to_string(),
+            }
+        })
+    }
+
+    /// The number of a sample in files of results.
+    pub fn number(&self, index: usize) -> u64 {
+        let id = self
+            .pictures
+            .get(index)
+            .and_then(|picture| picture.id.number());
+        id.unwrap_or(index as u64 + 1)
+    }
+
+    /// The number of a class in files of results.
+    pub fn class_number(&self, class: usize) -> u64 {
+        let id = self.classes.ids.get(class).and_then(Option::as_ref);
+        id.and_then(Id::number).unwrap_or(class as u64 + 1)
+    }
+}
+
+/// How many annotations each category has.
+fn used(annotations: &[Result<AnnotationEntry, Value>]) -> HashMap<Id, usize> {
+    let mut used = HashMap::new();
+    for annotation in annotations.iter().flatten() {
+        if let Ok(category) = &annotation.category {
+            match used.get_mut(category) {
+                Some(count) => *count += 1,
+                None => drop(used.insert(category.clone(), 1)),
+            }
+        }
+    }
+    used
+}
+
+/// Several faults as one: the first, and how many more.
+fn together(mut faults: Vec<Note>) -> Note {
+    let count = faults.len();
+    let more = faults.split_off(1.min(count));
+    let (pointer, mut reason) = faults.pop().unwrap_or_default();
+    for (pointer, other) in more.iter().take(LISTED - 1) {
+        reason += &format!("; {pointer}: {other}");
+    }
+    if count > LISTED {
+        reason += &format!("; {count} faults in all");
+    }
+    (pointer, reason)
+}
+
+fn note(list: &str, number: usize, odd: Odd) -> Note {
+    match odd.key {
+        Some(key) => (format!("/{list}/{number}/{key}"), odd.reason),
+        None => (format!("/{list}/{number}"), odd.reason),
+    }
+}
+
+/// A relative path without `.` and `..`; nothing where it leaves its folder or names none.
+fn inside(name: &str) -> Option<PathBuf> {
+    let mut path = PathBuf::new();
+    for part in Path::new(name).components() {
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir => {}
+            Component::ParentDir if path.pop() => {}
+            _ => return None,
+        }
+    }
+    (!path.as_os_str().is_empty()).then_some(path)
+}
+
+/// The pictures in the order of the file, and the place of each id among them.
+fn pictures(
+    entries: Vec<Result<ImageEntry, Value>>,
+) -> Result<(Vec<Picture>, HashMap<Id, usize>), Note> {
+    let mut places: HashMap<Id, usize> = HashMap::new();
+    let mut pictures: Vec<Picture> = Vec::with_capacity(entries.len());
+    let mut wrong = Vec::new();
+    for (place, entry) in entries.into_iter().enumerate() {
+        let pointer = format!("/images/{place}");
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(value) => {
+                wrong.push((pointer, format!("is {value}, not an object")));
+                continue;
+            }
+        };
+        let mut faults: Vec<Note> = Vec::new();
+        for odd in entry.odd {
+            faults.push(note("images", place, odd));
+        }
+        let name = entry.file_name.unwrap_or_else(|odd| {
+            faults.push(note("images", place, odd));
+            String::new()
+        });
+        let file = inside(&name).unwrap_or_default();
+        if !name.is_empty() && file.as_os_str().is_empty() {
+            let reason = format!("the file `{name}` leaves the folder of the images");
+            faults.push((format!("{pointer}/file_name"), reason));
+        }
+        let id = match entry.id {
+            Ok(id) => id,
+            Err(odd) => {
+                wrong.push(note("images", place, odd));
+                continue;
+            }
+        };
+        if let Some(first) = places.get(&id) {
+            let Picture { place, file, .. } = &pictures[*first];
+            let reason = format!(
+                "the id {id} occurs twice: `{name}` has it, and `{}` in /images/{place}",
+                file.display()
+            );
+            wrong.push((pointer, reason));
+            continue;
+        }
+        places.insert(id.clone(), pictures.len());
+        pictures.push(Picture {
+            place,
+            id,
+            file,
+            stated: entry.stated,
+            objects: Vec::new(),
+            faults,
+        });
+    }
+    match (wrong.is_empty(), pictures.is_empty()) {
+        (false, _) => Err(together(wrong)),
+        (true, true) => Err(("/images".into(), "there is none".into())),
+        (true, false) => Ok((pictures, places)),
+    }
+}
+
+/// Puts annotations to their pictures.
+struct Reader<'a> {
+    wanted: &'a Wanted<'a>,
+    classes: &'a Classes,
+    /// Of the annotations so far.
+    ids: HashSet<Id>,
+    /// Faults of annotations that belong to no picture.
+    homeless: Vec<Note>,
+    /// One fault of each annotation that is not used.
+    left_out: Vec<Note>,
+    notes: Vec<Note>,
+}
+
+/// What an annotation is, and what is wrong with it.
+#[derive(Default)]
+struct Reading {
+    /// What is known of the object, if that is enough to be used.
+    object: Option<Object>,
+    faults: Vec<Note>,
+}
+
+impl Reader<'_> {
+    fn add(
+        &mut self,
+        number: usize,
+        annotation: Result<AnnotationEntry, Value>,
+        places: &HashMap<Id, usize>,
+        pictures: &mut [Picture],
+    ) {
+        let here = |reason: String| (format!("/annotations/{number}"), reason);
+        let annotation = match annotation {
+            Ok(annotation) => annotation,
+            Err(value) => return self.homeless(here(format!("is {value}, not an object"))),
+        };
+        let picture = match &annotation.image {
+            Ok(id) => match places.get(id) {
+                Some(place) => &mut pictures[*place],
+                None => return self.homeless(here(format!("there is no image {id}"))),
+            },
+            Err(odd) => return self.homeless(note("annotations", number, odd.clone())),
+        };
+        let Reading { object, mut faults } = self.reading(number, annotation, picture.stated);
+        match (self.wanted.faulty, &object) {
+            (Faulty::Refuse, _) => picture.faults.append(&mut faults),
+            (Faulty::Repair, Some(object)) => {
+                let done = match self.wanted.masks && object.outline.is_none() {
+                    true => "the pixels of its box do not count",
+                    false => "used all the same",
+                };
+                let used = |(pointer, reason)| (pointer, format!("{reason}; {done}"));
+                self.notes.extend(faults.drain(..).map(used));
+            }
+            _ => {}
+        }
+        match faults.is_empty() {
+            true => picture.objects.extend(object),
+            false => self.left_out.push(together(faults)),
+        }
+    }
+
+    fn homeless(&mut self, fault: Note) {
+        match self.wanted.faulty {
+            Faulty::Refuse => self.homeless.push(fault),
+            Faulty::Repair | Faulty::Drop => self.left_out.push(fault),
+        }
+    }
+
+    fn reading(
+        &mut self,
+        number: usize,
+        annotation: AnnotationEntry,
+        stated: Option<[usize; 2]>,
+    ) -> Reading {
+        let here = |reason: String| (format!("/annotations/{number}"), reason);
+        let odd_one = |odd: Odd| note("annotations", number, odd);
+        let classes = self.classes;
+        let mut faults: Vec<Note> = Vec::new();
+        let category = match annotation.category {
+            Ok(id) => match classes.numbers.get(&id) {
+                // Not asked for: whatever else there is to it does not matter.
+                Some(None) => return Reading::default(),
+                Some(Some(class)) => Some(*class),
+                None => {
+                    faults.push(here(format!("there is no category {id}")));
+                    None
+                }
+            },
+            Err(odd) => {
+                faults.push(odd_one(odd));
+                None
+            }
+        };
+        // Of two values for one key, neither is known to be meant.
+        let mut usable = !annotation.odd.iter().any(|odd| odd.reason == TWICE);
+        faults.extend(annotation.odd.into_iter().map(odd_one));
+        self.notes
+            .extend(annotation.passed_over.into_iter().map(odd_one));
+        if let Some(id) = annotation.id {
+            match self.ids.contains(&id) {
+                true => faults.push(here(format!("the id {id} occurs twice"))),
+                false => drop(self.ids.insert(id)),
+            }
+        }
+        let crowd = annotation.crowd.unwrap_or_else(|odd| {
+            faults.push(odd_one(odd));
+            false
+        });
+        let Some(class) = category else {
+            return Reading {
+                object: None,
+                faults,
+            };
+        };
+        let name = &classes.names[class];
+        let (outline, no_outline) = match annotation.outline {
+            Ok(outline) => (outline, None),
+            Err(odd) => (None, Some(odd)),
+        };
+        let (bbox, no_box) = match annotation.bbox {
+            Ok(bbox) => (bbox, None),
+            Err(odd) => (None, Some(odd)),
+        };
+        let (needed, other) = match self.wanted.masks {
+            true => (no_outline, no_box),
+            false => (no_box, no_outline),
+        };
+        let missing = needed.is_none();
+        faults.extend(needed.map(odd_one));
+        if let Some(Odd { key, reason }) = other {
+            let reason = format!("{reason}; it is not needed");
+            self.notes.push(odd_one(Odd { key, reason }));
+        }
+        let bound = outline.as_ref().map(|around| around.bound);
+        let xyxy = bbox.map(|[x, y, w, h]| [x, y, x + w, y + h]).or(bound);
+        let mut object = Object {
+            number,
+            class,
+            xyxy,
+            outline: None,
+            crowd,
+            cover: 1.0,
+        };
+        // Where objects are not refused, what leaves the image is seen to when it is read.
+        let size = stated.filter(|_| self.wanted.faulty == Faulty::Refuse);
+        if self.wanted.masks {
+            if let (Some(bound), Some([width, height])) = (bound, size)
+                && leaves(bound, [width, height])
+            {
+                let reason = format!("`{name}`: {}", outline_leaves([width, height]));
+                faults.push(here(reason));
+            }
+            if outline.is_none() && missing {
+                faults.push(here(format!("`{name}` has no outline (`segmentation`)")));
+            }
+            usable &= outline.is_some() || xyxy.is_some_and(|xyxy| impossible(xyxy).is_none());
+            object.outline = outline.and_then(|around| around.outline);
+        } else {
+            match xyxy {
+                None if missing => {
+                    faults.push(here(format!(
+                        "`{name}` has neither a `bbox` nor an outline"
+                    )));
+                }
+                None => {}
+                Some([x1, y1, x2, y2]) => {
+                    let [w, h] = [x2 - x1, y2 - y1];
+                    let wrong = impossible([x1, y1, x2, y2]);
+                    usable &= wrong.is_none();
+                    let out = size.filter(|size| leaves([x1, y1, x2, y2], *size));
+                    let out =
+                        out.map(|[w, h]| format!("the box leaves the image of {w}x{h} pixels"));
+                    if let Some(reason) = wrong.or(out) {
+                        faults.push(here(format!("`{name}` [{x1}, {y1}, {w}, {h}]: {reason}")));
+                    }
+                    object.cover = cover(annotation.area, w * h);
+                }
+            }
+            usable &= xyxy.is_some();
+        }
+        Reading {
+            object: usable.then_some(object),
+            faults,
+        }
+    }
+}
+
+/// What is said of an outline.
+pub(super) fn outline_leaves([width, height]: [usize; 2]) -> String {
+    format!("the outline leaves the image of {width}x{height} pixels")
+}
+
+/// The share of a box of `of` pixels that an object of `area` pixels covers; all of it where that is not known.
+fn cover(area: Option<f64>, of: f64) -> f32 {
+    let share = area.map_or(1.0, |area| area / of);
+    if share.is_finite() && share >= 0.0 {
+        share as f32
+    } else {
+        1.0
+    }
+}
+
+/// Notes classes of which all objects are crowds, which a detector does not learn from.
+fn crowds_alone(pictures: &[Picture], classes: &Classes, notes: &mut Vec<Note>) {
+    let mut counts = vec![[0usize; 2]; classes.names.len()];
+    for object in pictures.iter().flat_map(|picture| &picture.objects) {
+        counts[object.class][usize::from(object.crowd)] += 1;
+    }
+    for (name, [single, crowds]) in classes.names.iter().zip(counts) {
+        if single == 0 && crowds > 0 {
+            let message = format!(
+                "`{name}`: all of its {crowds} objects are crowds (`iscrowd`), which a detector does not learn from"
+            );
+            notes.push(("/annotations".into(), message));
+        }
+    }
+}
+
+/// Notes ids that cannot stand in a file of results.
+fn numbers(pictures: &[Picture], classes: &Classes, notes: &mut Vec<Note>) {
+    let images = pictures
+        .iter()
+        .filter(|picture| picture.id.number().is_none());
+    let ids = classes.ids.iter().flatten();
+    let categories = ids.filter(|id| id.number().is_none());
+    for (list, count) in [
+        ("images", images.count()),
+        ("categories", categories.count()),
+    ] {
+        if count > 0 {
+            let message = format!(
+                "{count} ids are no numbers of 0 and above; files of results number them by their place from 1"
+            );
+            notes.push((format!("/{list}"), message));
+        }
+    }
+}
+
+/// Notes files that are listed as several images.
+fn same_files(pictures: &[Picture], masks: bool, notes: &mut Vec<Note>) {
+    let mut seen: HashMap<&Path, &Picture> = HashMap::new();
+    let labels = if masks { "outlines" } else { "boxes" };
+    for picture in pictures {
+        if picture.file.as_os_str().is_empty() {
+            continue;
+        }
+        let Some(first) = seen.insert(&picture.file, picture) else {
+            continue;
+        };
+        let objects = |picture: &Picture| -> Vec<(usize, Option<[f64; 4]>)> {
+            let objects = picture.objects.iter();
+            objects.map(|object| (object.class, object.xyxy)).collect()
+        };
+        let same = match objects(first) == objects(picture) {
+            true => format!("both with the same {labels}"),
+            false => format!("each with other {labels}"),
+        };
+        let message = format!(
+            "`{}` is listed as images {} and {}, {same}",
+            picture.file.display(),
+            first.id,
+            picture.id
+        );
+        notes.push((format!("/images/{}", picture.place), message));
+    }
+}
