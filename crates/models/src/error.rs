@@ -56,7 +56,7 @@ pub enum ModelError {
         message: String,
     },
     /// No model of that name is in the zoo.
-    #[error("no model is called `{name}`{}; `trainer models` lists them all",
+    #[error("no model is called `{name}`{}; the command `models` lists them all",
         .nearest.as_ref().map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default())]
     Unknown {
         /// The name asked for.

@@ -218,6 +218,25 @@ pub fn check_rate(key: &str, rate: f64) -> Option<(String, String)> {
     })
 }
 
+/// The widest layer that an option may ask for.
+pub const MAX_WIDTH: usize = 65_536;
+
+/// What is wrong with a number of channels or of hidden units.
+pub fn check_width(key: &str, width: usize) -> Option<(String, String)> {
+    (!(1..=MAX_WIDTH).contains(&width)).then(|| {
+        (
+            key.to_string(),
+            format!("{width} is not from 1 to {MAX_WIDTH}"),
+        )
+    })
+}
+
+/// What is wrong with a list of widths: the first that is out of range, by its place.
+pub fn check_widths(key: &str, widths: &[usize]) -> Option<(String, String)> {
+    let mut widths = widths.iter().enumerate();
+    widths.find_map(|(at, width)| check_width(&format!("{key}[{at}]"), *width))
+}
+
 /// Switches dropout and stochastic depth off for good, and leaves normalisation in training mode.
 pub fn without_dropout<M: Module>(module: M) -> M {
     #[derive(Default)]

@@ -17,7 +17,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::{path::Path, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,9 +61,18 @@ pub struct Environment {
     /// The splits that were opened and their sizes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<Split>,
-    /// The command as it was given.
+    /// The whole command as it was given, quoted for a shell.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub command: String,
+    /// The recipe's file as an absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<PathBuf>,
+    /// What replaced values of that file: `data.source.mnist.path=fashion-mnist`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
+    /// The folder that the recipe's data paths are relative to, as an absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_root: Option<PathBuf>,
     /// When training began, RFC 3339 in UTC; [`now`] makes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
@@ -77,6 +89,9 @@ pub struct Split {
     pub name: String,
     /// Samples in it.
     pub samples: usize,
+    /// Its content as one hash; empty where it is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
 }
 
 impl Environment {
@@ -127,6 +142,7 @@ mod tests {
             splits: vec![Split {
                 name: "train".into(),
                 samples: 1437,
+                ..Split::default()
             }],
             ..Environment::default()
         };

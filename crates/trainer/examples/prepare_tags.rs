@@ -12,9 +12,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use burn::tensor::TensorData;
-use firesight_data::augment::Pipeline;
+use firesight_data::augment::Preparation;
 use firesight_data::decode::{DecodeLimits, decode_file};
-use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Label, Sample};
 use firesight_models::classification::registry;
 use firesight_models::tags::{self, Preprocessing};
@@ -41,7 +40,7 @@ fn main() -> anyhow::Result<()> {
     }
     for (number, kind) in kinds.iter().enumerate() {
         let (prepare, normalize) = preprocessing::of(kind);
-        let pipeline = Pipeline::new(prepare);
+        let preparation = Preparation::new(&prepare);
         let mut tensors = BTreeMap::new();
         for (index, path) in photographs.iter().enumerate() {
             let image = decode_file(path, &DecodeLimits::default())?;
@@ -49,9 +48,7 @@ fn main() -> anyhow::Result<()> {
                 image,
                 label: Label::None,
             };
-            // Nothing is drawn; the pipeline asks for a stream all the same.
-            let mut rng = stream(0, 0, 0, Domain::Sample);
-            let image = pipeline.apply(sample, &mut rng)?.image;
+            let image = preparation.apply(sample)?.image;
             let shape = [3, image.height, image.width];
             let data = TensorData::new(normalize.apply(&image), shape);
             tensors.insert(index.to_string(), data);

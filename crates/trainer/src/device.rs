@@ -98,7 +98,7 @@ pub enum DeviceError {
     /// The backend exists but not in this build.
     #[error(
         "device `{name}`: the backend `{backend}` is not compiled in (compiled in: {compiled}); \
-         build with `cargo run --release -p trainer --features {backend}`"
+         `cargo build --release -p trainer --features {backend}` builds a program with it"
     )]
     NotCompiledIn {
         /// What was asked for.

@@ -71,6 +71,12 @@ pub fn shown<T>(
     result
 }
 
+/// Where the file of published weights lies, or will.
+pub fn weights_path(tag: &Tag) -> PathBuf {
+    let folder = std::env::var_os(WEIGHTS).unwrap_or_else(|| "weights".into());
+    Path::new(&folder).join(tag.file)
+}
+
 /// The file of published weights, fetched unless it is there: in the folder that the environment variable
 /// `FIRESIGHT_WEIGHTS` names, or in `weights` below the working directory. Either way its content is the published
 /// one, as far as the published digits of its SHA-256 tell.
@@ -78,9 +84,8 @@ pub fn shown<T>(
 /// # Errors
 /// A transfer that fails, a file that cannot be read, another content.
 pub fn weights(tag: &Tag) -> anyhow::Result<PathBuf> {
-    let folder = std::env::var_os(WEIGHTS).unwrap_or_else(|| "weights".into());
-    let folder = Path::new(&folder);
-    let path = folder.join(tag.file);
+    let path = weights_path(tag);
+    let folder = path.parent().unwrap_or(Path::new("."));
     if path.exists() {
         let content = std::fs::read(&path).with_context(|| path.display().to_string())?;
         if !tag.matches(&content) {

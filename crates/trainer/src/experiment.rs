@@ -4,6 +4,7 @@
 //! ```
 //! use trainer::device;
 //! use trainer::experiment::Experiment;
+//! use trainer::task::Build;
 //!
 //! let recipe = "
 //!     epochs = 1
@@ -15,16 +16,16 @@
 //! let experiment = Experiment::open(recipe, ".".as_ref())?;
 //! assert_eq!(experiment.sizes(), [("train", 1293), ("validation", 144), ("test", 360)]);
 //! assert_eq!((experiment.card.width, experiment.card.classes.len()), (8, 10));
-//! let task = experiment.task(&device::select(Some("cpu"))?, None)?;
+//! let task = experiment.task(&device::select(Some("cpu"))?, Build::Fresh, None)?;
 //! assert_eq!(task.networks()[0].name(), "model");
 //! # anyhow::Ok(())
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use firesight_data::augment::Pipeline;
+use firesight_data::augment::{Pipeline, Preparation};
 use firesight_data::cached::Cached;
 use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::normalize::Normalize;
@@ -37,7 +38,7 @@ use crate::download;
 use crate::engine::{OneValue, Task};
 use crate::parameters::ParameterSummary;
 use crate::recipe::Recipe;
-use crate::task::Setup;
+use crate::task::{Build, Setup};
 
 /// Decoded images of a split that `cache = true` keeps at most, in bytes; the rest is read anew.
 const CACHE_LIMIT: usize = 4 << 30;
@@ -106,7 +107,7 @@ impl Experiment {
     /// The loader of the training split.
     pub fn train_loader(&self) -> anyhow::Result<Loader> {
         let data = &self.recipe.data;
-        let steps: Vec<_> = data.prepare.iter().chain(&data.augment).cloned().collect();
+        let pipeline = Preparation::new(&data.prepare).then(&data.augment);
         let config = LoaderConfig {
             batch_size: data.batch_size,
             shuffle: true,
@@ -118,7 +119,7 @@ impl Experiment {
             sampling: data.sampling.clone(),
             mixing: data.mix.clone(),
         };
-        self.loader(Arc::clone(&self.splits.train), Pipeline::new(steps), config)
+        self.loader(Arc::clone(&self.splits.train), pipeline, config)
     }
 
     /// A loader that gives a split in order, prepared but not augmented.
@@ -134,7 +135,7 @@ impl Experiment {
             max_bad: data.max_bad,
             ..LoaderConfig::default()
         };
-        self.loader(source, Pipeline::new(data.prepare.clone()), config)
+        self.loader(source, Preparation::new(&data.prepare).then(&[]), config)
     }
 
     fn loader(
@@ -147,12 +148,17 @@ impl Experiment {
         Ok(Loader::new(source, Arc::new(pipeline), normalize, config)?)
     }
 
-    /// Builds the task with freshly initialised networks on the device; `run` is where a training puts
-    /// the pictures of its course.
+    /// Builds the task with freshly initialised networks on the device, for the use that `build` says; `run` is
+    /// the run folder, where a training puts the pictures of its course.
     ///
     /// # Errors
     /// What the model cannot be built from.
-    pub fn task(&self, device: &NamedDevice, run: Option<&Path>) -> anyhow::Result<Box<dyn Task>> {
+    pub fn task(
+        &self,
+        device: &NamedDevice,
+        build: Build,
+        run: Option<&Path>,
+    ) -> anyhow::Result<Box<dyn Task>> {
         device.device.seed(self.recipe.seed);
         let training_device = device.device.clone().autodiff();
         self.recipe.task.table().build(&Setup {
@@ -160,6 +166,7 @@ impl Experiment {
             card: &self.card,
             device: &training_device,
             train: &self.splits.train,
+            build,
             run,
         })
     }
@@ -236,7 +243,7 @@ pub fn normalize(recipe: &Recipe, channels: usize) -> Normalize {
 /// Reads the first training sample and sends it through the pipeline, to learn the input's shape.
 fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
     let data = &recipe.data;
-    let steps: Vec<_> = data.prepare.iter().chain(&data.augment).cloned().collect();
+    let steps = Preparation::new(&data.prepare).then(&data.augment);
     let source = &splits.train;
     let mut first = None;
     for index in 0..source.len().min(data.max_bad + 1) {
@@ -256,7 +263,7 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
         bail!("task.{name} needs a dataset with {needs}; {origin} has none");
     }
     let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
-    let image = Pipeline::new(steps).apply(sample, &mut rng)?.image;
+    let image = steps.apply(sample, &mut rng)?.image;
     for (key, values) in [("data.mean", &data.mean), ("data.std", &data.std)] {
         if values.len() != 1 && values.len() != image.channels {
             let (found, channels) = (values.len(), image.channels);
@@ -276,9 +283,4 @@ fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
 /// The same source with its decoded images kept in memory.
 fn cached(source: Arc<dyn Source>) -> Arc<dyn Source> {
     Arc::new(Cached::new(source, CACHE_LIMIT))
-}
-
-/// The folder that data paths are relative to.
-pub fn data_root(given: Option<&Path>) -> PathBuf {
-    given.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

@@ -7,6 +7,7 @@
 //! - [`task`]: one file per kind of training.
 //! - [`predictor`]: a trained model in use.
 //! - [`parameters`]: which parameters train, and what the recipe's patterns take of them.
+//! - [`stored`]: what a run knows of its data, compared with the data at hand.
 //! - [`preprocessing`]: how images are prepared for published weights.
 //! - [`download`]: datasets and weights by name, fetched where the person can see it.
 //! - [`device`]: the only file that names Burn backends.
@@ -37,4 +38,5 @@ pub mod recipe;
 pub mod results;
 pub mod run_folder;
 pub mod sinks;
+pub mod stored;
 pub mod task;

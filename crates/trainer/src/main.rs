@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use trainer::cli::{Cli, run};
+use trainer::cli::{parse, run};
 
 fn main() -> ExitCode {
     // Wrong arguments end the process in here, with exit code 2.
-    let cli = Cli::parse();
-    run(cli)
+    run(parse())
 }

@@ -1,6 +1,6 @@
 //! How images are prepared for published weights: torchvision's `weights.transforms()` as a recipe says it.
 
-use firesight_data::augment::{Augment, CentreCrop, ResizeShortest};
+use firesight_data::augment::{CentreCrop, Prepare, ResizeShortest};
 use firesight_data::geometry::Filter;
 use firesight_data::normalize::Normalize;
 use firesight_models::classification::ClassifierConfig;
@@ -21,7 +21,7 @@ use crate::recipe::{InitConfig, Recipe, TaskConfig};
 /// assert_eq!(prepare.len(), 2); // to 232 pixels, then the central 224
 /// assert_eq!(normalize.mean, [0.485, 0.456, 0.406]);
 /// ```
-pub fn of(preprocessing: &Preprocessing) -> (Vec<Augment>, Normalize) {
+pub fn of(preprocessing: &Preprocessing) -> (Vec<Prepare>, Normalize) {
     let Preprocessing {
         resize,
         crop,
@@ -47,7 +47,7 @@ pub fn of(preprocessing: &Preprocessing) -> (Vec<Augment>, Normalize) {
         std: std.to_vec(),
     };
     (
-        vec![Augment::ResizeShortest(resize), Augment::CentreCrop(crop)],
+        vec![Prepare::ResizeShortest(resize), Prepare::CentreCrop(crop)],
         normalize,
     )
 }

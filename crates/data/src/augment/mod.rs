@@ -33,6 +33,7 @@ mod objects;
 mod perspective;
 mod pipeline;
 mod policies;
+mod preparation;
 mod resize;
 mod values;
 
@@ -49,6 +50,7 @@ pub use objects::{IouCrop, ScaleJitter, ZoomOut};
 pub use perspective::Perspective;
 pub(crate) use pipeline::check;
 pub use pipeline::{MINIMUM_VISIBLE, Pipeline, PixelOperation, Plan, Transform};
+pub use preparation::{Preparation, Prepare};
 pub use resize::{Letterbox, RandomResizeShortest, Resize, ResizeShortest};
 pub use values::Values;
 

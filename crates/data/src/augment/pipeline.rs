@@ -161,6 +161,13 @@ impl Pipeline {
         Pipeline { augmentations }
     }
 
+    /// These augmentations, and others behind them.
+    #[must_use]
+    pub fn then(mut self, more: &[Augment]) -> Pipeline {
+        self.augmentations.extend_from_slice(more);
+        self
+    }
+
     /// Draws what is to be done to an image of `[width, height]`.
     pub fn draw(&self, size: [usize; 2], rng: &mut ChaCha8Rng) -> Plan {
         self.extend(Plan::new(size), rng)

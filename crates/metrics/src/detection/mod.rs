@@ -20,6 +20,7 @@
 
 mod coco;
 mod coco_file;
+mod json;
 mod outcome;
 mod voc;
 

@@ -24,7 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, InputSpec, Variant};
-use crate::layers::{Init, batch_norm, check_rate, conv, dropout, linear};
+use crate::layers::{Init, batch_norm, check_rate, check_widths, conv, dropout, linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, ModelError};
 
@@ -103,9 +103,11 @@ impl Architecture for Cnn {
 
     fn problems(config: &CnnConfig) -> Vec<(String, String)> {
         let mut problems: Vec<_> = check_rate("dropout", config.dropout).into_iter().collect();
+        problems.extend(check_widths("channels", &config.channels));
+        problems.extend(check_widths("hidden", &config.hidden));
         let mut say =
             |key: &str, message: &str| problems.push((key.to_string(), message.to_string()));
-        if config.channels.is_empty() || config.channels.contains(&0) {
+        if config.channels.is_empty() {
             say(
                 "channels",
                 "give at least one width, each at least 1, such as [32, 64]",
@@ -117,11 +119,8 @@ impl Architecture for Cnn {
                 "more than 16 blocks: every block halves the image",
             );
         }
-        if config.hidden.contains(&0) {
-            say("hidden", "every width must be at least 1");
-        }
-        if config.convolutions == 0 {
-            say("convolutions", "every block needs at least 1 convolution");
+        if !(1..=64).contains(&config.convolutions) {
+            say("convolutions", "every block has from 1 to 64 convolutions");
         }
         problems
     }

@@ -117,8 +117,8 @@ impl Architecture for ConvNext {
             .and_then(|rate| check_rate("stochastic-depth", rate))
             .into_iter()
             .collect();
-        if !config.layer_scale.is_finite() {
-            let message = format!("must be a finite number, got {}", config.layer_scale);
+        if !(-1e3..=1e3).contains(&config.layer_scale) {
+            let message = format!("{} is not from -1000 to 1000", config.layer_scale);
             problems.push(("layer-scale".to_string(), message));
         }
         problems

@@ -27,7 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, InputSpec, Variant};
-use crate::layers::{Init, check_rate, conv, dropout, linear};
+use crate::layers::{Init, check_rate, check_widths, conv, dropout, linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, ModelError};
 
@@ -91,12 +91,7 @@ impl Architecture for LeNet {
     fn problems(config: &LeNetConfig) -> Vec<(String, String)> {
         let mut problems: Vec<_> = check_rate("dropout", config.dropout).into_iter().collect();
         for (key, widths) in [("channels", &config.channels), ("hidden", &config.hidden)] {
-            if widths.contains(&0) {
-                problems.push((
-                    key.to_string(),
-                    "every width must be at least 1".to_string(),
-                ));
-            }
+            problems.extend(check_widths(key, widths));
         }
         problems
     }

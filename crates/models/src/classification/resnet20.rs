@@ -27,7 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, InputSpec, Variant};
-use crate::layers::{Init, batch_norm, check_rate, conv, dropout, linear};
+use crate::layers::{Init, MAX_WIDTH, batch_norm, check_rate, conv, dropout, linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, ModelError};
 
@@ -106,8 +106,10 @@ impl Architecture for CifarResNet {
 
     fn problems(config: &CifarResNetConfig) -> Vec<(String, String)> {
         let mut problems: Vec<_> = check_rate("dropout", config.dropout).into_iter().collect();
-        if config.width == 0 || !config.width.is_multiple_of(2) {
-            let message = format!("must be even and at least 2, got {}", config.width);
+        // It doubles twice.
+        let most = MAX_WIDTH / 4;
+        if !(2..=most).contains(&config.width) || !config.width.is_multiple_of(2) {
+            let message = format!("must be even, from 2 to {most}, got {}", config.width);
             problems.push(("width".to_string(), message));
         }
         problems

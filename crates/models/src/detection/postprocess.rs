@@ -64,8 +64,9 @@ impl Postprocess {
             }
         }
         for (key, value) in [("candidates", self.candidates), ("most", self.most)] {
-            if value == 0 {
-                problems.push((key.to_string(), "0; at least 1 is needed".to_string()));
+            if !(1..=1_000_000).contains(&value) {
+                let message = format!("{value} is not from 1 to 1000000");
+                problems.push((key.to_string(), message));
             }
         }
         problems

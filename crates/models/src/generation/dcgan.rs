@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use super::SpectralConv;
 use crate::ModelError;
 use crate::classification::InputSpec;
-use crate::layers::{Init, batch_norm, conv};
+use crate::layers::{Init, MAX_WIDTH, batch_norm, conv};
 use crate::sequential::Named;
 use crate::verify::NamedOutputs;
 use crate::weights::{StateDict, TorchNames};
@@ -77,14 +77,21 @@ impl Default for DcganConfig {
 impl DcganConfig {
     /// What is wrong with the options: `(key, message)` pairs.
     pub fn problems(&self) -> Vec<(String, String)> {
+        // Widths double up to four times.
         let sizes = [
-            ("latent", self.latent),
-            ("generator-width", self.generator_width),
-            ("discriminator-width", self.discriminator_width),
+            ("latent", self.latent, MAX_WIDTH),
+            ("generator-width", self.generator_width, MAX_WIDTH / 16),
+            (
+                "discriminator-width",
+                self.discriminator_width,
+                MAX_WIDTH / 16,
+            ),
         ];
-        let wrong = sizes.into_iter().filter(|(_, size)| *size == 0);
+        let wrong = sizes
+            .into_iter()
+            .filter(|(_, size, most)| !(1..=*most).contains(size));
         wrong
-            .map(|(key, _)| (key.to_string(), "must be at least 1".to_string()))
+            .map(|(key, size, most)| (key.to_string(), format!("{size} is not from 1 to {most}")))
             .collect()
     }
 

@@ -27,7 +27,7 @@ use super::{SegmenterArchitecture, SegmenterOutput, body, to_size};
 use crate::ModelError;
 use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::layers::{ConvSpec, Init, check_rate, conv, dropout};
+use crate::layers::{ConvSpec, Init, check_rate, check_width, conv, dropout};
 use crate::sequential::{Act, Layer, Sequential};
 use crate::weights::TorchNames;
 
@@ -66,12 +66,13 @@ impl DeepLabV3Config {
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = body::problems(&self.backbone);
         problems.extend(check_rate("dropout", self.dropout));
-        if self.rates.contains(&0) {
-            problems.push(("rates".into(), "every dilation must be at least 1".into()));
+        for (at, rate) in self.rates.iter().enumerate() {
+            if !(1..=1024).contains(rate) {
+                let message = format!("{rate} is not from 1 to 1024");
+                problems.push((format!("rates[{at}]"), message));
+            }
         }
-        if self.channels == 0 {
-            problems.push(("channels".into(), "must be at least 1".into()));
-        }
+        problems.extend(check_width("channels", self.channels));
         problems
     }
 }

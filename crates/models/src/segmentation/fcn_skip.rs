@@ -63,6 +63,10 @@ impl FcnSkipConfig {
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = body::problems(&self.backbone);
         problems.extend(check_rate("dropout", self.dropout));
+        // No network here has more stages; whether this one has as many is known when it is built.
+        if self.skips > 8 {
+            problems.push(("skips".into(), format!("{} is not from 0 to 8", self.skips)));
+        }
         problems
     }
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::{SegmenterArchitecture, SegmenterOutput, body, to_size};
 use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::layers::{Init, conv};
+use crate::layers::{Init, check_width, conv};
 use crate::sequential::{Act, Layer, Sequential};
 use crate::weights::TorchNames;
 use crate::{Backbone, ModelError};
@@ -52,9 +52,7 @@ impl LrasppConfig {
     /// What is wrong with the options: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = body::problems(&self.backbone);
-        if self.channels == 0 {
-            problems.push(("channels".into(), "must be at least 1".into()));
-        }
+        problems.extend(check_width("channels", self.channels));
         problems
     }
 }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SegmenterArchitecture, SegmenterOutput, to_size};
 use crate::blocks::max_pool;
-use crate::layers::{Init, batch_norm, check_rate, conv, dropout};
+use crate::layers::{Init, batch_norm, check_rate, check_widths, conv, dropout};
 use crate::weights::TorchNames;
 
 /// A U-Net.
@@ -59,10 +59,11 @@ impl UnetConfig {
     /// What is wrong with the options: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems: Vec<_> = check_rate("dropout", self.dropout).into_iter().collect();
-        if !(2..=10).contains(&self.channels.len()) || self.channels.contains(&0) {
+        if !(2..=10).contains(&self.channels.len()) {
             let message = "give 2 to 10 widths, each at least 1, such as [16, 32, 64]";
             problems.push(("channels".to_string(), message.to_string()));
         }
+        problems.extend(check_widths("channels", &self.channels));
         problems
     }
 

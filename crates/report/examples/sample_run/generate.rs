@@ -327,9 +327,12 @@ fn environment(plan: &Plan, finished: bool) -> Environment {
         dataset: "digits".into(),
         dataset_fingerprint: "9f3c1c52ad0f4d9d3b7de1a0c6d1cf83c2f4a9e0b7a8d5e6f1029384756afbec".into(),
         splits: [("train", plan.images), ("validation", 180), ("test", 180)]
-            .map(|(name, samples)| Split { name: name.into(), samples })
+            .map(|(name, samples)| Split { name: name.into(), samples, ..Split::default() })
             .to_vec(),
         command: "trainer train configs/classification/digits.toml --set optimizer.sgd.learning-rate=0.05".into(),
+        recipe: Some("/home/user/firesight/configs/classification/digits.toml".into()),
+        overrides: vec!["optimizer.sgd.learning-rate=0.05".into()],
+        data_root: Some("/home/user/data".into()),
         started: Some("2026-11-23T18:00:00Z".into()),
         finished: finished.then(|| "2026-11-23T18:01:12Z".into()),
     }

@@ -250,6 +250,10 @@ fn environment(run: &RunFolder) -> Vec<Fact> {
         .splits
         .iter()
         .map(|s| format!("{} {}", s.name, format::count(s.samples as u64)));
+    let path = |path: &Option<PathBuf>| {
+        let shown = |path: &PathBuf| path.display().to_string();
+        path.as_ref().map(shown).unwrap_or_default()
+    };
     let moment = |text: &Option<String>| text.as_deref().map(format::moment).unwrap_or_default();
     let took = env.seconds().map_or(String::new(), |s| {
         format!(" (after {})", format::duration(s))
@@ -266,6 +270,9 @@ fn environment(run: &RunFolder) -> Vec<Fact> {
             },
         ),
         ("Command", env.command.clone()),
+        ("Recipe", path(&env.recipe)),
+        ("Replaced", env.overrides.join(", ")),
+        ("Data root", path(&env.data_root)),
         ("Firesight", env.version.clone()),
         ("Backend", env.backend.clone()),
         ("Device", env.device.clone()),

@@ -7,8 +7,8 @@ use clap::Args;
 use firesight_data::scan::{ScanReport, Severity, scan};
 use indicatif::ProgressBar;
 
-use super::{End, RecipeArgs, Usage, usage};
-use crate::experiment::{Experiment, data_root};
+use super::{End, RecipeArgs, Usage, read_recipe, usage};
+use crate::experiment::Experiment;
 use crate::{recipe, results};
 
 /// Arguments of `trainer check`.
@@ -50,9 +50,14 @@ pub fn run(args: CheckArgs) -> anyhow::Result<End> {
 }
 
 fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
-    let loaded = recipe::read(path, &args.overrides.set)?;
+    let loaded = read_recipe(path, &args.overrides.set)?;
     if !args.recipe_only {
-        let root = data_root(args.overrides.data_root.as_deref());
+        for note in recipe::check_files(&loaded)? {
+            println!("  note: {note}");
+        }
+    }
+    if !args.recipe_only {
+        let root = args.overrides.root(None)?;
         let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
         recipe::check_data(&loaded, &experiment.card)?;
         let parameters = recipe::check_parameters(&loaded, &experiment)?;

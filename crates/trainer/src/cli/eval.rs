@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -10,14 +11,17 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::train::set_kernels;
-use super::{DeviceArgs, End, RecipeArgs, Usage, print_json, usage};
+use super::{DeviceArgs, End, RecipeArgs, Usage, out, print_json, usage};
+use crate::card::ModelCard;
 use crate::device;
 use crate::engine::{self, Details, Engine};
-use crate::experiment::{Experiment, data_root};
+use crate::experiment::Experiment;
 use crate::recipe;
 use crate::results;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
 use crate::sinks::metric;
+use crate::stored;
+use crate::task::Build;
 
 /// Arguments of `trainer eval`.
 #[derive(Args, Debug)]
@@ -26,7 +30,7 @@ pub struct EvalArgs {
     #[arg(required_unless_present = "from")]
     run: Option<PathBuf>,
     /// Score a file in COCO's results format instead of a model
-    #[arg(long, value_name = "RESULTS", requires = "truth", conflicts_with_all = ["run", "predictions"])]
+    #[arg(long, value_name = "RESULTS", requires = "truth", conflicts_with_all = ["run", "predictions", "split", "set", "data_root", "device"])]
     from: Option<PathBuf>,
     /// The truth that `--from` is scored against, in COCO's format
     #[arg(long, value_name = "COCO", requires = "from")]
@@ -41,6 +45,9 @@ pub struct EvalArgs {
     /// Write each sample's prediction as a line of CSV; detections in COCO's results format
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
+    /// Write over the file of --predictions if it is there
+    #[arg(long, requires = "predictions")]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -68,18 +75,32 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
         .run
         .as_deref()
         .ok_or_else(|| Usage("give a run folder".into()))?;
+    if let Some(file) = &args.predictions {
+        out::claim("--predictions", file, args.force, &[run])?;
+    }
     let path = ModelPath::find(run).map_err(usage)?;
     let loaded = recipe::read(&path.checkpoint.join(RECIPE_FILE), &args.overrides.set)?;
     let device = device::select(args.device.device.as_deref())?;
     set_kernels(&loaded.value);
-    let root = data_root(args.overrides.data_root.as_deref());
+    let root = args.overrides.root(path.run.as_deref())?;
     let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
+    let card = ModelCard::read(&path.checkpoint).map_err(usage)?;
+    if experiment.recipe.task.table().knows_classes() {
+        stored::same_classes(&card, &experiment.card)
+            .with_context(|| format!("{}", path.checkpoint.display()))
+            .map_err(usage)?;
+    }
+    if let Some(run) = &path.run {
+        for change in stored::changes(run, &experiment)? {
+            eprintln!("warning: {}: {change}", run.display());
+        }
+    }
     let source = experiment.split(&args.split).map_err(usage)?;
     let mut task = experiment
-        .task(&device, path.run.as_deref())
+        .task(&device, Build::Measured, path.run.as_deref())
         .map_err(usage)?;
-    let checkpoint = engine::load(&path.checkpoint)?;
+    let checkpoint = engine::load(&path.checkpoint).map_err(usage)?;
     let step = checkpoint.progress.step;
     Engine::restore(task.as_mut(), &path.checkpoint, checkpoint)?;
     let weights = results::weights_of(task.as_ref());
@@ -140,7 +161,6 @@ fn write_predictions(
     source: &dyn firesight_data::source::Source,
     details: &Details,
 ) -> anyhow::Result<()> {
-    use anyhow::Context;
     let name = |class: usize| quoted(&experiment.card.classes[class]);
     if let Some(text) = &details.predictions {
         return std::fs::write(path, text).with_context(|| format!("{}", path.display()));

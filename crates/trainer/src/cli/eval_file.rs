@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use firesight_metrics::detection::read_coco;
+use firesight_metrics::detection::{CocoCategory, read_coco};
 use serde::Serialize;
 
-use super::{End, print_json, usage};
+use super::{End, Usage, print_json, usage};
 use crate::sinks::metric;
 use crate::task::detection_metrics;
 
@@ -18,7 +18,10 @@ struct Output {
     split: String,
     samples: usize,
     metrics: BTreeMap<String, f64>,
+    /// By the category's name, and its id where several have one name.
     per_class: BTreeMap<String, Option<f64>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
 }
 
 /// Scores.
@@ -32,6 +35,16 @@ pub(super) fn run(results: &Path, truth: &Path, json: bool) -> anyhow::Result<En
     let pair = read_coco(&truth_text, &results_text)
         .with_context(|| format!("{} against {}", results.display(), truth.display()))
         .map_err(usage)?;
+    for remark in &pair.remarks {
+        eprintln!("note: {remark}");
+    }
+    if pair.images.iter().all(|image| image.truth.is_empty()) {
+        let shown = truth.display();
+        return Err(Usage(format!(
+            "{shown}: /annotations is empty; there is nothing to score against"
+        ))
+        .into());
+    }
     let (metrics, coco, _) = detection_metrics(&pair.images, pair.categories.len())?;
     let per_class = pair.categories.iter().zip(&coco.per_class);
     let output = Output {
@@ -40,8 +53,9 @@ pub(super) fn run(results: &Path, truth: &Path, json: bool) -> anyhow::Result<En
         samples: pair.images.len(),
         metrics,
         per_class: per_class
-            .map(|(category, class)| (category.name.clone(), class.ap))
+            .map(|(category, class)| (key(category, &pair.categories), class.ap))
             .collect(),
+        remarks: pair.remarks,
     };
     if json {
         print_json(&output)?;
@@ -57,4 +71,15 @@ pub(super) fn run(results: &Path, truth: &Path, json: bool) -> anyhow::Result<En
         println!("  {name:<16} {}", metric(name, *value));
     }
     Ok(End::Done)
+}
+
+/// What a category's number is called: its name, and its id as well where it has none or shares it.
+fn key(category: &CocoCategory, all: &[CocoCategory]) -> String {
+    let CocoCategory { id, name } = category;
+    let bearers = all.iter().filter(|other| other.name == *name).count();
+    match (name.is_empty(), bearers) {
+        (true, _) => id.to_string(),
+        (false, 1) => name.clone(),
+        _ => format!("{name} ({id})"),
+    }
 }

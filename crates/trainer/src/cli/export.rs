@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::{DeviceArgs, End, usage};
+use super::{DeviceArgs, End, Usage, out, usage};
 use crate::device;
 use crate::predictor::{Predictor, Sidecar};
 
@@ -14,9 +14,12 @@ use crate::predictor::{Predictor, Sidecar};
 pub struct ExportArgs {
     /// A run folder (its best checkpoint, else its last) or a checkpoint folder
     run: PathBuf,
-    /// The file to write; `<FILE>.json` beside it holds classes and preprocessing
+    /// The file to write, ending in .safetensors; `<FILE>.json` beside it holds classes and preprocessing
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
+    /// Write over both files if they are there
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -26,12 +29,36 @@ pub struct ExportArgs {
 /// # Errors
 /// No model, a file that cannot be written.
 pub fn run(args: ExportArgs) -> anyhow::Result<End> {
+    let ending = args
+        .out
+        .extension()
+        .map(|e| e.to_string_lossy().into_owned());
+    if ending.as_deref() != Some("safetensors") {
+        let shown = args.out.display();
+        let what = match ending.as_deref() {
+            Some("onnx") => "ONNX is not written",
+            Some("pth" | "pt" | "bin" | "ckpt") => {
+                "PyTorch's own format is not written, but PyTorch reads safetensors \
+                 (`safetensors.torch.load_file`)"
+            }
+            _ => "the format is safetensors",
+        };
+        let better = args.out.with_extension("safetensors");
+        let message = format!(
+            "--out {shown}: {what}; give a name such as {}",
+            better.display()
+        );
+        return Err(Usage(message).into());
+    }
+    let beside = Sidecar::path(&args.out);
+    for file in [&args.out, &beside] {
+        out::claim("--out", file, args.force, &[&args.run])?;
+    }
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     let card = predictor.card();
     let metadata = [("model".to_owned(), card.model.clone())].into();
     predictor.model().save(&args.out, &metadata)?;
-    let beside = Sidecar::path(&args.out);
     std::fs::write(
         &beside,
         serde_json::to_vec_pretty(&Sidecar::new(&predictor)?)?,

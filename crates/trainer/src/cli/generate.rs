@@ -11,7 +11,7 @@ use firesight_models::generation::dcgan::Generator;
 use firesight_models::weights::{StateDict, write_safetensors};
 
 use super::train::set_kernels;
-use super::{DeviceArgs, End, Usage, usage};
+use super::{DeviceArgs, End, Usage, out, usage};
 use crate::device;
 use crate::predictor::Predictor;
 use crate::task::{latent, pictures};
@@ -22,7 +22,7 @@ pub struct GenerateArgs {
     /// A run folder (its best checkpoint, else its last) or a checkpoint folder
     run: PathBuf,
     /// How many images; with --interpolate, how many ways through the latent space
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=MOST))]
     count: u32,
     /// The same seed gives the same images
     #[arg(long, default_value_t = 0)]
@@ -31,17 +31,28 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "T")]
     truncation: Option<f64>,
     /// Images on each way from one latent vector to another
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MOST))]
     interpolate: Option<u32>,
     /// The class to generate, by its index, where the model is conditional (all in turn if not given)
     #[arg(long, value_name = "INDEX")]
     class: Option<usize>,
-    /// A .png for a grid, a .safetensors for the raw values, a folder for single files
-    #[arg(long, value_name = "FILE", default_value = "samples.png")]
-    out: PathBuf,
+    /// A .png for a grid, a .safetensors for the raw values, a folder for single files (samples.png if not given,
+    /// numbered where that is there)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write over files that are there
+    #[arg(long, requires = "out")]
+    force: bool,
     #[command(flatten)]
     device: DeviceArgs,
 }
+
+/// The most images of one call.
+const MOST: i64 = 65_536;
+/// The most values of all images together: 2 GiB.
+const VALUES: usize = 1 << 29;
+/// The longest side of a grid in pixels.
+const LONGEST: usize = 32_768;
 
 /// What is written.
 enum Target {
@@ -55,9 +66,23 @@ enum Target {
 /// # Errors
 /// No model, a model that does not generate, arguments out of range, a file that cannot be written.
 pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
-    let target = target(&args.out)?;
+    let path = match &args.out {
+        Some(path) => path.clone(),
+        None => out::free("samples", "png"),
+    };
+    let target = target(&path)?;
+    if let (Target::Grid | Target::Raw, Some(path)) = (&target, &args.out) {
+        out::claim("--out", path, args.force, &[&args.run])?;
+    }
+    let each = args.interpolate.unwrap_or(1);
+    if u64::from(args.count) * u64::from(each) > MOST as u64 {
+        let count = args.count;
+        let message =
+            format!("--count {count} --interpolate {each}: more than {MOST} images; give less");
+        return Err(Usage(message).into());
+    }
     if let Some(limit) = args.truncation
-        && (limit.is_nan() || limit < 0.05)
+        && !(limit >= 0.05 && limit.is_finite())
     {
         return Err(Usage(format!(
             "--truncation {limit}: give 0.05 or more; 2 keeps 95 % of the draws, 0.5 is strong"
@@ -68,6 +93,7 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     set_kernels(predictor.recipe());
     let generator = predictor.generator().map_err(usage)?;
+    let card = predictor.card();
     let conditions = conditions(&args, generator)?;
     let (z, columns) = vectors(&args, generator.latent(), conditions.len());
     let conditions: Vec<usize> = match args.interpolate {
@@ -78,18 +104,52 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
         }
         None => conditions,
     };
+    let images = z.len() / generator.latent().max(1);
+    let [channels, height, width] = [card.channels, card.height, card.width];
+    if images * channels * height * width > VALUES {
+        let most = VALUES / (channels * height * width).max(1);
+        let message = format!("{images} images at once are too many: give {most} or less");
+        return Err(Usage(message).into());
+    }
+    match target {
+        Target::Grid => {
+            let rows = images.div_ceil(columns.max(1));
+            if width * columns > LONGEST || height * rows > LONGEST {
+                let message = format!(
+                    "--count {}: a grid of {columns} columns and {rows} rows would be larger than {LONGEST} pixels; give \
+                     less, or a folder for single files",
+                    args.count
+                );
+                return Err(Usage(message).into());
+            }
+        }
+        Target::Folder => {
+            let inside = names(&path, images);
+            let taken = inside
+                .iter()
+                .find(|file| out::is_there(file) && !args.force);
+            if let Some(file) = taken {
+                let shown = file.display();
+                let message = format!(
+                    "--out: {shown} is there already; give another folder, or add --force to write over it"
+                );
+                return Err(Usage(message).into());
+            }
+        }
+        Target::Raw => {}
+    }
     let tensor = latent::generate(generator, &z, &conditions, predictor.device());
     let count = tensor.dims()[0];
     match target {
-        Target::Raw => raw(tensor, z, generator.latent(), &args)?,
+        Target::Raw => raw(tensor, z, generator.latent(), args.seed, &path)?,
         Target::Grid => {
             let picture = pictures::grid(&pictures::images(tensor), columns);
-            write_png(&picture, &args.out)?;
+            write_png(&picture, &path)?;
         }
-        Target::Folder => single(&pictures::images(tensor), &args.out)?,
+        Target::Folder => single(&pictures::images(tensor), &path)?,
     }
     eprintln!("{}", predictor.origin());
-    println!("{count} images: {}", args.out.display());
+    println!("{count} images: {}", path.display());
     Ok(End::Done)
 }
 
@@ -144,25 +204,37 @@ fn vectors(args: &GenerateArgs, latent: usize, classes: usize) -> (Vec<f32>, usi
 }
 
 /// `images`, `[N, C, H, W]` from -1 to 1, and the `latent` vectors that they come from, `[N, latent]`.
-fn raw(images: Tensor<4>, z: Vec<f32>, latent: usize, args: &GenerateArgs) -> anyhow::Result<()> {
+fn raw(
+    images: Tensor<4>,
+    z: Vec<f32>,
+    latent: usize,
+    seed: u64,
+    path: &Path,
+) -> anyhow::Result<()> {
     let shape = [z.len() / latent, latent];
     let tensors = StateDict::from([
         ("images".to_owned(), images.into_data()),
         ("latent".to_owned(), burn::tensor::TensorData::new(z, shape)),
     ]);
     let about = [
-        ("seed".to_owned(), args.seed.to_string()),
+        ("seed".to_owned(), seed.to_string()),
         ("range".to_owned(), "-1 to 1".to_owned()),
     ];
-    write_safetensors(&tensors, &args.out, &about.into())?;
+    write_safetensors(&tensors, path, &about.into())?;
     Ok(())
 }
 
 fn single(images: &[Image], folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
-    let digits = images.len().saturating_sub(1).to_string().len().max(4);
-    for (number, image) in images.iter().enumerate() {
-        write_png(image, &folder.join(format!("{number:0digits$}.png")))?;
+    for (image, path) in images.iter().zip(names(folder, images.len())) {
+        write_png(image, &path)?;
     }
     Ok(())
+}
+
+/// The files of so many images in a folder.
+fn names(folder: &Path, count: usize) -> Vec<PathBuf> {
+    let digits = count.saturating_sub(1).to_string().len().max(4);
+    let name = |number| folder.join(format!("{number:0digits$}.png"));
+    (0..count).map(name).collect()
 }

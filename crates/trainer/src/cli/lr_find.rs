@@ -10,11 +10,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::train::set_kernels;
-use super::{DeviceArgs, End, RecipeArgs, Usage, print_json, usage};
+use super::{DeviceArgs, End, RecipeArgs, Usage, hint, out, print_json, read_recipe, usage};
 use crate::device;
 use crate::engine::{Step, StepError, Task};
-use crate::experiment::{Experiment, data_root};
+use crate::experiment::Experiment;
 use crate::recipe;
+use crate::task::Build;
 
 /// Arguments of `trainer lr-find`.
 #[derive(Args, Debug)]
@@ -32,11 +33,14 @@ pub struct LrFindArgs {
     #[arg(long, default_value_t = 10.0)]
     to: f64,
     /// Optimizer steps in between
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
     steps: u64,
-    /// The picture of the curve (<recipe name>-lr-find.svg if not given)
+    /// The picture of the curve (<recipe name>-lr-find.svg if not given, numbered where that is there)
     #[arg(long, value_name = "FILE.svg")]
     out: Option<PathBuf>,
+    /// Write over the file of --out if it is there
+    #[arg(long, requires = "out")]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -75,14 +79,27 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
         let (from, to) = (args.from, args.to);
         return Err(Usage(format!("--from {from} --to {to}: give 0 < FROM < TO")).into());
     }
-    let loaded = recipe::read(&args.recipe, &args.overrides.set)?;
+    if let Some(picture) = &args.out {
+        if picture.extension().is_none_or(|ending| ending != "svg") {
+            let shown = picture.display();
+            return Err(Usage(format!(
+                "--out {shown}: the picture is an SVG; end its name in .svg"
+            ))
+            .into());
+        }
+        out::claim("--out", picture, args.force, &[&args.recipe])?;
+    }
+    let loaded = read_recipe(&args.recipe, &args.overrides.set)?;
+    recipe::check_files(&loaded)?;
     let device = device::select(args.device.device.as_deref())?;
     set_kernels(&loaded.value);
-    let root = data_root(args.overrides.data_root.as_deref());
+    let root = args.overrides.root(None)?;
     let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
     recipe::check_parameters(&loaded, &experiment)?;
-    let mut task = experiment.task(&device, None).map_err(usage)?;
+    let mut task = experiment
+        .task(&device, Build::Fresh, None)
+        .map_err(usage)?;
     let points = range_test(&experiment, task.as_mut(), &device, &args)?;
     let found = Found {
         suggestion: steepest(&points),
@@ -94,7 +111,7 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
     };
     let picture = args.out.clone().unwrap_or_else(|| {
         let name = args.recipe.file_stem().unwrap_or_default();
-        format!("{}-lr-find.svg", name.to_string_lossy()).into()
+        out::free(&format!("{}-lr-find", name.to_string_lossy()), "svg")
     });
     std::fs::write(&picture, svg(&found)).with_context(|| format!("{}", picture.display()))?;
     if args.json {
@@ -105,7 +122,17 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
         println!("{:>9.2e}  {:.4}", point.rate, point.smoothed);
     }
     match found.suggestion {
-        Some(rate) => println!("the loss falls steepest at a learning rate of {rate:.1e}"),
+        Some(rate) => {
+            println!("the loss falls steepest at a learning rate of {rate:.1e}");
+            let key = format!("optimizer.{}.learning-rate", loaded.value.optimizer.name());
+            let train = hint::command("train")
+                .path(&args.recipe)
+                .overrides(&args.overrides)
+                .option("--set", Some(format!("{key}={rate:.1e}")))
+                .data_root(&args.overrides)
+                .device(&args.device);
+            println!("train with it: {train}");
+        }
         None => println!("the loss never falls: try other values of --from and --to"),
     }
     println!("curve: {}", picture.display());

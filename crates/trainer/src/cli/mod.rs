@@ -17,20 +17,27 @@ mod eval;
 mod eval_file;
 mod export;
 mod generate;
+mod hint;
 mod lr_find;
 mod models;
+mod out;
 mod predict;
 pub mod recipe_docs;
 mod report;
 mod train;
 mod verify;
 
-use std::path::PathBuf;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
+use firesight_recipe::{Diagnostics, Loaded};
+use firesight_report::environment::Environment;
 
 use crate::engine::Signal;
+use crate::recipe::Recipe;
 
 /// Trains, evaluates and uses computer-vision models from TOML recipes.
 #[derive(Debug, Parser)]
@@ -48,7 +55,7 @@ enum Command {
     LrFind(lr_find::LrFindArgs),
     /// Measure a trained model on a split of its data
     Eval(eval::EvalArgs),
-    /// Classify images with a trained model
+    /// Use a trained model on images: classes, masks, or boxes
     Predict(predict::PredictArgs),
     /// Make images with a trained generator
     Generate(generate::GenerateArgs),
@@ -76,9 +83,34 @@ pub struct RecipeArgs {
     /// Replaces a value of the recipe: `--set epochs=3`, `--set data.batch-size=32`
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// The folder that the recipe's data paths are relative to (the working directory if not given)
+    /// The folder that the recipe's data paths are relative to (if not given, the one that a run was trained with, else
+    /// the working directory)
     #[arg(long, value_name = "DIR")]
     pub data_root: Option<PathBuf>,
+}
+
+impl RecipeArgs {
+    /// The folder that data paths are relative to: as given; else the one that the run remembers, if it is still there;
+    /// else the working directory.
+    ///
+    /// # Errors
+    /// A given folder that is not there, an `environment.json` of the run that cannot be read.
+    fn root(&self, run: Option<&Path>) -> anyhow::Result<PathBuf> {
+        if let Some(given) = &self.data_root {
+            if !given.is_dir() {
+                let message = format!("--data-root {}: there is no such folder", given.display());
+                return Err(Usage(message).into());
+            }
+            return Ok(given.clone());
+        }
+        let remembered = match run {
+            Some(run) => Environment::read(run)?.and_then(|environment| environment.data_root),
+            None => None,
+        };
+        Ok(remembered
+            .filter(|root| root.is_dir())
+            .unwrap_or_else(|| PathBuf::from(".")))
+    }
 }
 
 /// Arguments of all commands that compute.
@@ -110,9 +142,80 @@ pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
     Usage(format!("{:#}", error.into())).into()
 }
 
-/// Runs a command and gives the exit code of the process.
+/// Other programs' words for the commands here.
+const WORDS: [(&str, &str); 22] = [
+    ("fit", "train"),
+    ("learn", "train"),
+    ("finetune", "train"),
+    ("fine-tune", "train"),
+    ("resume", "train"),
+    ("test", "eval"),
+    ("val", "eval"),
+    ("valid", "eval"),
+    ("validate", "eval"),
+    ("evaluate", "eval"),
+    ("score", "eval"),
+    ("infer", "predict"),
+    ("inference", "predict"),
+    ("classify", "predict"),
+    ("detect", "predict"),
+    ("segment", "predict"),
+    ("sample", "generate"),
+    ("convert", "export"),
+    ("save", "export"),
+    ("lint", "check"),
+    ("zoo", "models"),
+    ("lr_find", "lr-find"),
+];
+
+/// Reads the command line of the process. A wrong one ends it with exit code 2; where a command is called by a word
+/// that other programs have for it, the message names the one that is meant.
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| named(error).exit())
+}
+
+/// Adds the command that is meant to an error about a word that is none.
+fn named(mut error: clap::Error) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => word.to_lowercase(),
+        _ => return error,
+    };
+    let known = WORDS.iter().find(|(other, _)| *other == word);
+    let meant = match known {
+        Some((_, command)) => *command,
+        // A recipe without a word before it.
+        None if word.ends_with(".toml") => "train",
+        None => return error,
+    };
+    let meant = ContextValue::Strings(vec![meant.to_owned()]);
+    error.insert(ContextKind::SuggestedSubcommand, meant);
+    error
+}
+
+/// Runs a command and gives the exit code of the process: 0 where it was done, 1 where it failed while it worked, 2
+/// where the command line, the recipe or the data is wrong, and that of the signal that stopped it.
 pub fn run(cli: Cli) -> ExitCode {
-    let result = match cli.command {
+    quiet_about_closed_pipes();
+    match std::panic::catch_unwind(AssertUnwindSafe(|| command(cli))) {
+        Ok(result) => exit_code(result),
+        // The message is out; that it was a fault of the program does not make it another kind of failure.
+        Err(_) => ExitCode::from(1),
+    }
+}
+
+/// A reader of the output that has seen enough (`trainer models | head`) is no fault to report.
+fn quiet_about_closed_pipes() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>();
+        if !message.is_some_and(|message| message.starts_with("failed printing to std")) {
+            usual(panic);
+        }
+    }));
+}
+
+fn command(cli: Cli) -> anyhow::Result<End> {
+    match cli.command {
         Command::Train(args) => train::run(args),
         Command::LrFind(args) => lr_find::run(args),
         Command::Eval(args) => eval::run(args),
@@ -126,7 +229,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Compare(args) => report::compare(args),
         Command::RecipeDocs => recipe_docs::run(),
         Command::Devices(args) => devices::run(args),
-    };
+    }
+}
+
+/// The one place that decides how the process ends.
+fn exit_code(result: anyhow::Result<End>) -> ExitCode {
     match result {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Partly) => ExitCode::from(1),
@@ -146,10 +253,22 @@ pub fn run(cli: Cli) -> ExitCode {
 fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<Usage>()
-            || cause.is::<firesight_recipe::Diagnostics>()
+            || cause.is::<Diagnostics>()
             || cause.is::<crate::device::DeviceError>()
             || cause.is::<firesight_data::DataError>()
     })
+}
+
+/// Reads a recipe for a command that trains or checks; what is remarked on goes to standard error.
+///
+/// # Errors
+/// Every problem of the recipe, each with its place.
+fn read_recipe(path: &Path, set: &[String]) -> Result<Loaded<Recipe>, Diagnostics> {
+    let loaded = crate::recipe::read(path, set)?;
+    if !loaded.warnings.0.is_empty() {
+        eprintln!("{}", loaded.warnings);
+    }
+    Ok(loaded)
 }
 
 /// Prints one JSON object on standard output.
@@ -162,4 +281,36 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut out, value)?;
     writeln!(out)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn a_word_of_other_programs_names_the_command() {
+        let said = |words: &[&str]| {
+            let words = [&["trainer"], words].concat();
+            named(Cli::try_parse_from(words).unwrap_err()).to_string()
+        };
+        for (word, command) in WORDS {
+            assert!(
+                said(&[word, "run"]).contains(&format!("'{command}'")),
+                "{word}"
+            );
+            // The command is there, and the word itself is none.
+            Cli::command().find_subcommand(command).unwrap();
+        }
+        assert!(said(&["Detect"]).contains("'predict'"));
+        assert!(said(&["digits.toml"]).contains("'train'"));
+        assert!(said(&["trian"]).contains("'train'"));
+        assert!(said(&["predict"]).contains("required arguments"));
+    }
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
 }

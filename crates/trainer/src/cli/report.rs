@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{End, usage};
+use super::{End, out, usage};
 
 /// Arguments of `trainer report`.
 #[derive(Args, Debug)]
@@ -19,9 +19,12 @@ pub struct CompareArgs {
     /// Run folders
     #[arg(required = true, num_args = 2..)]
     runs: Vec<PathBuf>,
-    /// The page to write
-    #[arg(long, default_value = "compare.html", value_name = "FILE")]
-    out: PathBuf,
+    /// The page to write (compare.html if not given, numbered where that is there)
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+    /// Write over the file of --out if it is there
+    #[arg(long, requires = "out")]
+    force: bool,
 }
 
 /// Makes a run's report anew.
@@ -39,7 +42,11 @@ pub fn report(args: ReportArgs) -> anyhow::Result<End> {
 /// # Errors
 /// A folder that is no run, a file that cannot be written.
 pub fn compare(args: CompareArgs) -> anyhow::Result<End> {
-    let comparison = firesight_report::compare(&args.runs, &args.out).map_err(usage)?;
+    if let Some(page) = &args.out {
+        out::claim("--out", page, args.force, &[])?;
+    }
+    let page = args.out.unwrap_or_else(|| out::free("compare", "html"));
+    let comparison = firesight_report::compare(&args.runs, &page).map_err(usage)?;
     println!("{}", comparison.text);
     println!("{}", comparison.path.display());
     Ok(End::Done)

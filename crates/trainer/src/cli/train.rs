@@ -5,25 +5,29 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use firesight_report::environment::{Environment, Split, now};
+use firesight_report::environment::{Environment, now};
 
-use super::{DeviceArgs, End, RecipeArgs, Usage, usage};
+use super::hint::{self, Hint};
+use super::{DeviceArgs, End, RecipeArgs, Usage, read_recipe, usage};
 use crate::card::ModelCard;
 use crate::device::{self, NamedDevice};
 use crate::engine::{
     Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task, best_metric,
 };
-use crate::experiment::{Experiment, data_root};
+use crate::experiment::Experiment;
 use crate::parameters::ParameterSummary;
 use crate::recipe::{self, KernelChoice, Recipe, Schedule};
 use crate::results;
 use crate::run_folder::{RECIPE_FILE, RunFolder};
 use crate::sinks::{Console, Files, Sinks, duration, metric};
+use crate::stored;
+use crate::task::Build;
 
 /// Arguments of `trainer train`.
 #[derive(Args, Debug)]
 pub struct TrainArgs {
-    /// The recipe, for example configs/classification/digits.toml
+    /// The recipe, for example configs/classification/digits.toml; with --resume also a run folder, whose own recipe
+    /// it is then
     recipe: PathBuf,
     #[command(flatten)]
     overrides: RecipeArgs,
@@ -42,29 +46,41 @@ pub struct TrainArgs {
 /// # Errors
 /// A wrong recipe, device or dataset; numbers that go wrong; files that cannot be written.
 pub fn run(args: TrainArgs) -> anyhow::Result<End> {
-    let loaded = recipe::read(&args.recipe, &args.overrides.set)?;
+    let args = of_run_folder(args)?;
+    let loaded = read_recipe(&args.recipe, &args.overrides.set)?;
+    if !args.resume {
+        recipe::check_files(&loaded)?;
+    }
     let device = device::select(args.device.device.as_deref())?;
     let recipe = loaded.value.clone();
     set_kernels(&recipe);
-    let root = data_root(args.overrides.data_root.as_deref());
+    let old = match args.resume {
+        true => Some(RunFolder::find(args.out.as_deref(), &args.recipe).map_err(usage)?),
+        false => None,
+    };
+    let root = args
+        .overrides
+        .root(old.as_ref().map(|run| run.path.as_path()))?;
     let experiment = Experiment::open(recipe.clone(), &root).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
     let parameters = recipe::check_parameters(&loaded, &experiment)?;
 
-    let folder = match args.resume {
-        true => RunFolder::find(args.out.as_deref(), &args.recipe),
-        false => RunFolder::create(args.out.as_deref(), &args.recipe),
-    }
-    .map_err(usage)?;
+    let folder = match old {
+        Some(folder) => folder,
+        None => RunFolder::create(args.out.as_deref(), &args.recipe)
+            .map_err(|error| already_there(error, &args))?,
+    };
     let resolved = firesight_recipe::to_toml(&recipe);
     if args.resume {
         check_unchanged(&folder, &recipe)?;
+        check_data(&folder, &experiment)?;
     } else {
         std::fs::write(folder.path.join(RECIPE_FILE), &resolved)?;
-        write_environment(&folder.path, &experiment, &device, &args.recipe)?;
+        write_environment(&folder.path, &experiment, &device, &args, &root)?;
     }
     let stop = StopSignal::listen()?;
     let mut session = Session {
+        args: &args,
         experiment,
         device,
         folder,
@@ -76,6 +92,53 @@ pub fn run(args: TrainArgs) -> anyhow::Result<End> {
     session.run(args.resume)
 }
 
+/// Where a run folder is given in place of a recipe, the run's own recipe and folder.
+fn of_run_folder(mut args: TrainArgs) -> anyhow::Result<TrainArgs> {
+    if !args.recipe.is_dir() {
+        return Ok(args);
+    }
+    let run = args.recipe.clone();
+    let shown = run.display();
+    let recipe = run.join(RECIPE_FILE);
+    if !recipe.is_file() {
+        bail!(Usage(format!(
+            "{shown}: this folder is no run, since it holds no {RECIPE_FILE}; give a recipe"
+        )));
+    }
+    if !args.resume {
+        let hint = resuming(&run, &args);
+        bail!(Usage(format!(
+            "{shown}: this is the folder of a run. To go on with it:\n  {hint}"
+        )));
+    }
+    let same = |out: &PathBuf| out.canonicalize().ok() == run.canonicalize().ok();
+    if let Some(out) = args.out.as_ref().filter(|out| !same(out)) {
+        bail!(Usage(format!(
+            "--out {}: the run {shown} goes on in its own folder; leave --out away",
+            out.display()
+        )));
+    }
+    (args.recipe, args.out) = (recipe, Some(run));
+    Ok(args)
+}
+
+/// The command that goes on with a run.
+fn resuming(run: &Path, args: &TrainArgs) -> Hint {
+    let command = hint::command("train").path(run).word("--resume");
+    command.data_root(&args.overrides).device(&args.device)
+}
+
+/// A run folder that cannot be made; how to go on where a run is there.
+fn already_there(error: anyhow::Error, args: &TrainArgs) -> anyhow::Error {
+    match &args.out {
+        Some(out) if out.join(RECIPE_FILE).exists() => {
+            let hint = resuming(out, args);
+            Usage(format!("{error:#}\nto go on with it:\n  {hint}")).into()
+        }
+        _ => usage(error),
+    }
+}
+
 /// Sets which kernels the process uses.
 pub fn set_kernels(recipe: &Recipe) {
     firesight_kernels::set_mode(match recipe.kernels {
@@ -84,7 +147,8 @@ pub fn set_kernels(recipe: &Recipe) {
     });
 }
 
-struct Session {
+struct Session<'a> {
+    args: &'a TrainArgs,
     experiment: Experiment,
     device: NamedDevice,
     folder: RunFolder,
@@ -93,7 +157,7 @@ struct Session {
     stop: StopSignal,
 }
 
-impl Session {
+impl Session<'_> {
     fn describe(&self) {
         let sizes = self.experiment.sizes();
         let splits: Vec<String> = sizes
@@ -118,7 +182,14 @@ impl Session {
         let recipe = &self.experiment.recipe;
         let mut task = self
             .experiment
-            .task(&self.device, Some(&self.folder.path))
+            .task(
+                &self.device,
+                match resume {
+                    true => Build::Resumed,
+                    false => Build::Fresh,
+                },
+                Some(&self.folder.path),
+            )
             .map_err(usage)?;
         let train = self.experiment.train_loader().map_err(usage)?;
         let validation = self.experiment.splits.validation.clone();
@@ -198,11 +269,10 @@ impl Session {
     /// After the last step: the report, and what to do next.
     fn close(&self, task: &mut dyn Task, outcome: &Outcome) -> anyhow::Result<End> {
         let run = &self.folder.path;
-        let shown = run.display();
         if let Some(signal) = outcome.stopped {
             let step = outcome.progress.step;
             eprintln!("stopped at step {step}; everything is saved. To go on:");
-            eprintln!("  trainer train <the same recipe> --out {shown} --resume");
+            eprintln!("  {}", resuming(run, self.args));
             return Ok(End::Stopped(signal));
         }
         if let Some(mut environment) = Environment::read(run)? {
@@ -253,14 +323,19 @@ impl Session {
         if let Some(report) = report {
             eprintln!("report: {}", report.display());
         }
-        let command = |name: &str| format!("cargo run --release -p trainer -- {name} {shown}");
+        let Self { args, .. } = self;
         if self.experiment.splits.test.is_some() {
-            eprintln!("evaluate it on the test split:  {}", command("eval"));
+            let eval = hint::command("eval").path(run);
+            let eval = eval.data_root(&args.overrides).device(&args.device);
+            eprintln!("evaluate it on the test split:  {eval}");
         }
         let purpose = self.experiment.recipe.task.table().purpose();
-        let argument = purpose.argument.map_or(String::new(), |a| format!(" {a}"));
+        let mut command = hint::command(purpose.command).path(run);
+        if let Some(argument) = purpose.argument {
+            command = command.blank(argument);
+        }
         let words = format!("{}:", purpose.words);
-        eprintln!("{words:<31} {}{argument}", command(purpose.command));
+        eprintln!("{words:<31} {}", command.device(&args.device));
         Ok(End::Done)
     }
 }
@@ -289,13 +364,31 @@ fn check_unchanged(folder: &RunFolder, recipe: &Recipe) -> anyhow::Result<()> {
     )))
 }
 
+/// On resume the data has the classes that the model learns; what else is other is said.
+fn check_data(folder: &RunFolder, experiment: &Experiment) -> anyhow::Result<()> {
+    let stored = match folder.checkpoints(1).pointed("last") {
+        Some(checkpoint) => Some(ModelCard::read(&checkpoint)?),
+        None => None,
+    };
+    let knows_classes = experiment.recipe.task.table().knows_classes();
+    if let Some(stored) = stored.filter(|_| knows_classes) {
+        stored::same_classes(&stored, &experiment.card)
+            .with_context(|| format!("--resume: {}", folder.path.display()))
+            .map_err(usage)?;
+    }
+    for change in stored::changes(&folder.path, experiment)? {
+        eprintln!("warning: --resume: {change}");
+    }
+    Ok(())
+}
+
 fn write_environment(
     run: &Path,
     experiment: &Experiment,
     device: &NamedDevice,
-    recipe: &Path,
+    args: &TrainArgs,
+    root: &Path,
 ) -> anyhow::Result<()> {
-    let splits = experiment.sizes().into_iter();
     let environment = Environment {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         backend: device.backend.to_owned(),
@@ -307,13 +400,11 @@ fn write_environment(
         model: experiment.card.model.clone(),
         dataset: dataset_name(&experiment.recipe),
         dataset_fingerprint: experiment.fingerprint(),
-        splits: splits
-            .map(|(name, samples)| Split {
-                name: name.to_owned(),
-                samples,
-            })
-            .collect(),
-        command: format!("trainer train {}", recipe.display()),
+        splits: stored::splits(experiment),
+        command: hint::whole().to_string(),
+        recipe: std::path::absolute(&args.recipe).ok(),
+        overrides: args.overrides.set.clone(),
+        data_root: std::path::absolute(root).ok(),
         started: Some(now()),
         ..Environment::default()
     };
@@ -321,13 +412,18 @@ fn write_environment(
     Ok(())
 }
 
-/// The dataset's name in the recipe.
+/// The dataset's name in the recipe, and the folder where it is not the usual one: `mnist (fashion-mnist)`.
 fn dataset_name(recipe: &Recipe) -> String {
     let source = serde_json::to_value(&recipe.data.source).unwrap_or_default();
-    match source {
-        serde_json::Value::Object(table) => table.keys().next().cloned().unwrap_or_default(),
-        serde_json::Value::String(name) => name,
-        _ => String::new(),
+    let serde_json::Value::Object(table) = source else {
+        return source.as_str().unwrap_or_default().to_owned();
+    };
+    let Some((name, keys)) = table.into_iter().next() else {
+        return String::new();
+    };
+    match keys.get("path").and_then(|path| path.as_str()) {
+        Some(path) if !path.is_empty() && path != name => format!("{name} ({path})"),
+        _ => name,
     }
 }
 

@@ -46,6 +46,9 @@ impl Predictor {
             return Ok(Vec::new());
         }
         let model = self.detector()?;
+        for image in &images {
+            self.check(image)?;
+        }
         let size = [self.card.width, self.card.height];
         let back: Vec<Back> = images
             .iter()

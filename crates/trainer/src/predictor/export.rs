@@ -54,14 +54,42 @@ impl Sidecar {
 }
 
 /// Card, recipe and stated digest of exported weights.
+///
+/// # Errors
+/// No such file, one that cannot be read, or one whose words contradict its own recipe.
 pub(super) fn read(weights: &Path) -> anyhow::Result<(ModelCard, Recipe, Option<String>)> {
     let path = Sidecar::path(weights);
     let name = path.display().to_string();
     let text = std::fs::read(&path)
-        .with_context(|| format!("{name} (`trainer export` writes it beside the weights)"))?;
+        .with_context(|| format!("{name} (the command `export` writes it beside the weights)"))?;
     let sidecar: Sidecar = serde_json::from_slice(&text).with_context(|| name.clone())?;
-    let recipe = firesight_recipe::read_str::<Recipe>(&sidecar.recipe, &name, &[])?.value;
-    Ok((sidecar.card, recipe, sidecar.weights_sha256))
+    sidecar.agreed(&name).with_context(|| name.clone())
+}
+
+impl Sidecar {
+    /// Card and recipe, where all that is said twice is said alike.
+    fn agreed(self, name: &str) -> anyhow::Result<(ModelCard, Recipe, Option<String>)> {
+        let loaded = crate::recipe::read_str(&self.recipe, &format!("{name}, `recipe`"))?;
+        crate::stored::same_model(&self.card, &loaded)?;
+        let recipe = loaded.value;
+        let normalize = normalize(&recipe, self.card.channels);
+        for (key, said, built) in [
+            ("mean", &self.mean, &normalize.mean),
+            ("std", &self.std, &normalize.std),
+        ] {
+            if said != built {
+                bail!("`{key}` is {said:?}, but the recipe in the file gives {built:?}");
+            }
+        }
+        let prepare = serde_json::to_value(&recipe.data.prepare)?;
+        if self.prepare != prepare {
+            bail!(
+                "`prepare` is {}, but the recipe in the file gives {prepare}",
+                self.prepare
+            );
+        }
+        Ok((self.card, recipe, self.weights_sha256))
+    }
 }
 
 /// Whether weights are those that the file beside them was written for.

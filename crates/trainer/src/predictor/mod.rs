@@ -29,13 +29,15 @@ mod classification;
 mod detection;
 mod export;
 mod generation;
+mod picture;
 mod segmentation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
-use firesight_data::augment::{Augment, Pipeline, Resize};
+use firesight_data::augment::{Pipeline, Preparation, Prepare, Resize};
 use firesight_data::decode::{DecodeLimits, decode, decode_file};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
@@ -51,6 +53,7 @@ use firesight_models::weights::{
 pub use classification::Guess;
 pub use detection::Found;
 pub use export::Sidecar;
+pub use picture::PictureError;
 pub use segmentation::Segmentation;
 
 use crate::card::ModelCard;
@@ -74,12 +77,12 @@ pub enum Model {
 
 impl Model {
     /// What the model does, for messages: `classifies images`.
-    fn does(&self) -> &'static str {
+    pub(crate) fn does(&self) -> &'static str {
         match self {
             Self::Classifier(_) => "classifies images",
             Self::Segmenter(_) => "segments images",
             Self::Detector(_) => "finds objects",
-            Self::Generator(_) => "generates images (`trainer generate`)",
+            Self::Generator(_) => "generates images (the command `generate`)",
         }
     }
 
@@ -150,7 +153,7 @@ pub struct Predictor {
     device: Device,
     card: ModelCard,
     recipe: Recipe,
-    prepare: Pipeline,
+    prepare: Preparation,
     normalize: Normalize,
     weights: Weights,
     path: ModelPath,
@@ -171,8 +174,10 @@ impl Predictor {
         }
         let path = ModelPath::find(path)?;
         let card = ModelCard::read(&path.checkpoint)?;
-        let recipe = path.checkpoint.join(RECIPE_FILE);
-        let recipe = firesight_recipe::read::<Recipe>(&recipe, &[])?.value;
+        let loaded = crate::recipe::read(&path.checkpoint.join(RECIPE_FILE), &[])?;
+        let origin = path.checkpoint.join(ModelCard::FILE);
+        crate::stored::same_model(&card, &loaded).context(origin.display().to_string())?;
+        let recipe = loaded.value;
         let weights = TrainedWeights {
             networks: engine::load(&path.checkpoint)?
                 .networks
@@ -215,7 +220,7 @@ impl Predictor {
         Ok(Self {
             model,
             device: device.device.clone(),
-            prepare: Pipeline::new(recipe.data.prepare.clone()),
+            prepare: Preparation::new(&recipe.data.prepare),
             normalize: normalize(&recipe, card.channels),
             card,
             recipe,
@@ -265,19 +270,33 @@ impl Predictor {
     /// Reads an image file as the model wants it: oriented, grey or RGB.
     ///
     /// # Errors
-    /// A file that is missing, damaged or no image.
+    /// A file that is missing, damaged or no image; a picture that the model cannot take, with a [`PictureError`].
     pub fn read(&self, path: &Path) -> anyhow::Result<Image> {
         let image = decode_file(path, &DecodeLimits::default())?;
-        Ok(with_channels(image, self.card.channels))
+        self.fitting(image, &path.display().to_string())
     }
 
     /// Decodes the bytes of an image file as the model wants it; `origin` is how messages name it.
     ///
     /// # Errors
-    /// What is damaged or no image.
+    /// What is damaged or no image; a picture that the model cannot take, with a [`PictureError`].
     pub fn decode(&self, bytes: &[u8], origin: &str) -> anyhow::Result<Image> {
         let image = decode(bytes, origin, &DecodeLimits::default())?;
-        Ok(with_channels(image, self.card.channels))
+        self.fitting(image, origin)
+    }
+
+    fn fitting(&self, image: Image, origin: &str) -> anyhow::Result<Image> {
+        let image = with_channels(image, self.card.channels);
+        self.check(&image).with_context(|| origin.to_owned())?;
+        Ok(image)
+    }
+
+    /// Whether the model can take a picture; every use of the predictor asks this first.
+    ///
+    /// # Errors
+    /// [`PictureError`]: no pixels, other channels, a buffer that is not as its size says, a side beyond 16,384 pixels.
+    pub fn check(&self, image: &Image) -> Result<(), PictureError> {
+        picture::check(image, self.card.channels)
     }
 
     /// Images as the model's input, `[N, C, H, W]`: prepared as in training, normalised, on the device.
@@ -285,7 +304,7 @@ impl Predictor {
     /// # Errors
     /// An image that cannot be prepared.
     pub(crate) fn batch(&self, images: Vec<Image>) -> anyhow::Result<Tensor<4>> {
-        self.input(images, &self.prepare, 0)
+        self.input(images, &self.prepare.then(&[]), 0)
     }
 
     /// The same with the recipe's augmentations drawn as well, `copy` by `copy` others; the same each time.
@@ -294,8 +313,7 @@ impl Predictor {
     /// An image that cannot be prepared.
     pub(crate) fn augmented(&self, images: Vec<Image>, copy: u64) -> anyhow::Result<Tensor<4>> {
         let data = &self.recipe.data;
-        let steps = data.prepare.iter().chain(&data.augment).cloned();
-        self.input(images, &Pipeline::new(steps.collect()), copy)
+        self.input(images, &self.prepare.then(&data.augment), copy)
     }
 
     fn input(
@@ -305,10 +323,11 @@ impl Predictor {
         copy: u64,
     ) -> anyhow::Result<Tensor<4>> {
         let (height, width) = (self.card.height, self.card.width);
-        let fit = Pipeline::new(vec![Augment::Resize(Resize { width, height })]);
+        let fit = Preparation::new(&[Prepare::Resize(Resize { width, height })]);
         let count = images.len();
         let mut values = Vec::with_capacity(count * self.card.channels * height * width);
         for image in images {
+            self.check(&image)?;
             let sample = Sample {
                 image,
                 label: Label::None,
@@ -323,7 +342,7 @@ impl Predictor {
                     image,
                     label: Label::None,
                 };
-                image = fit.apply(sample, &mut rng)?.image;
+                image = fit.apply(sample)?.image;
             }
             values.extend(self.normalize.apply(&image));
         }
@@ -353,5 +372,137 @@ pub(crate) fn with_channels(image: Image, channels: usize) -> Image {
         channels,
         pixels,
         ..image
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firesight_models::weights::state_dict;
+
+    use super::*;
+    use crate::recipe::TaskConfig;
+
+    /// A predictor with untrained weights, for RGB pictures of 32x32.
+    fn predictor(task: &str, prepare: &str) -> Predictor {
+        let text = format!(
+            "epochs = 1\ndata = {{ source = {{ digits = {{}} }}, batch-size = 8, prepare = {prepare} }}\n\
+             optimizer = {{ sgd = {{}} }}\ntask = {{ {task} }}\n"
+        );
+        let recipe = crate::recipe::read_str(&text, "r.toml").unwrap().value;
+        let device = crate::device::select(Some("cpu")).unwrap();
+        let card = ModelCard {
+            task: recipe.task.table().name().to_owned(),
+            model: recipe.task.table().model_name(),
+            classes: vec!["a".into(), "b".into()],
+            channels: 3,
+            height: 32,
+            width: 32,
+        };
+        let (input, target) = (card.input(), &device.device);
+        let weights = match &recipe.task {
+            TaskConfig::Classification(c) => state_dict(&c.model.init(input, 2, target).unwrap()),
+            TaskConfig::Segmentation(c) => state_dict(&c.model.init(3, 2, target).unwrap()),
+            TaskConfig::Detection(c) => state_dict(&c.model.init(input, 2, target).unwrap()),
+            TaskConfig::Generation(c) => state_dict(&c.model.init(input, 2, target).unwrap().0),
+        };
+        let weights = TrainedWeights {
+            checkpoint: "memory".into(),
+            networks: BTreeMap::new(),
+            which: Weights::Current,
+            exported: Some(weights),
+        };
+        let path = ModelPath {
+            checkpoint: "memory".into(),
+            run: None,
+            which: "exported",
+        };
+        Predictor::assemble(path, card, recipe, weights, &device).unwrap()
+    }
+
+    fn image(width: usize, height: usize, channels: usize) -> Image {
+        Image {
+            width,
+            height,
+            channels,
+            pixels: vec![7; width * height * channels],
+        }
+    }
+
+    const CLASSIFIER: &str =
+        "classification = { model = { cnn = { channels = [4], hidden = [4] } } }";
+    const SEGMENTER: &str = "segmentation = { model = { unet = { channels = [4, 4, 4, 4] } } }";
+    const DETECTOR: &str = "detection = { model = { retinanet = { backbone = \"resnet18\", channels = 16, levels = 3, \
+                            head-depth = 1 } } }";
+
+    /// What a library's caller hands in is an error of a kind of its own, or is used; nothing panics.
+    #[test]
+    fn a_picture_that_does_not_fit_is_an_error() {
+        type Use = fn(&Predictor, Image) -> anyhow::Result<()>;
+        let uses: [(&str, Use); 3] = [
+            (CLASSIFIER, |p, image| {
+                p.features(vec![image.clone()])?;
+                p.classify(vec![image]).map(drop)
+            }),
+            (SEGMENTER, |p, image| {
+                let settings = p.segmentation_settings()?;
+                p.segment(&image, &settings).map(drop)
+            }),
+            (DETECTOR, |p, image| p.detect(vec![image], None).map(drop)),
+        ];
+        let crop =
+            "[{ resize-shortest = { size = 40 } }, { centre-crop = { width = 32, height = 32 } }]";
+        for (task, used) in uses {
+            for prepare in ["[]", crop] {
+                let predictor = predictor(task, prepare);
+                for [width, height] in [[1, 1], [32, 32], [1, 60], [60, 1], [3, 2]] {
+                    used(&predictor, image(width, height, 3)).unwrap();
+                }
+                let cut = Image {
+                    pixels: vec![7; 5],
+                    ..image(2, 2, 3)
+                };
+                let mut wrong = vec![
+                    cut,
+                    image(0, 0, 3),
+                    image(0, 9, 3),
+                    image(9, 0, 3),
+                    image(16_385, 1, 3),
+                ];
+                wrong.extend([0, 1, 2, 4].map(|channels| image(8, 8, channels)));
+                for image in wrong {
+                    let what = format!("{}x{}x{}", image.width, image.height, image.channels);
+                    let error = used(&predictor, image).unwrap_err();
+                    assert!(error.is::<PictureError>(), "{task}: {what}: {error:#}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_beyond_all_sizes_is_an_error() {
+        let predictor = predictor(SEGMENTER, "[]");
+        let mut settings = predictor.segmentation_settings().unwrap();
+        settings.scales = vec![8.0];
+        let error = predictor
+            .segment(&image(2049, 1, 3), &settings)
+            .unwrap_err();
+        assert!(
+            matches!(
+                error.downcast_ref::<PictureError>(),
+                Some(PictureError::TooLarge { width: 16_392, .. })
+            ),
+            "{error:#}"
+        );
+        // Settings that came from elsewhere are checked too.
+        settings.scales = vec![f64::NAN];
+        assert!(predictor.segment(&image(8, 8, 3), &settings).is_err());
+    }
+
+    #[test]
+    fn a_model_of_another_task_is_an_error() {
+        let predictor = predictor(CLASSIFIER, "[]");
+        assert!(predictor.detect(vec![image(32, 32, 3)], None).is_err());
+        assert!(predictor.segmenter().is_err() && predictor.generator().is_err());
+        assert!(predictor.classify(Vec::new()).unwrap().is_empty());
     }
 }

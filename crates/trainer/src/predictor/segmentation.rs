@@ -3,13 +3,13 @@
 use anyhow::bail;
 use burn::tensor::{Tensor, TensorData};
 use firesight_data::Mask;
-use firesight_data::augment::{MAX_SIDE, Pipeline};
+use firesight_data::augment::{MAX_SIDE, Preparation};
 use firesight_data::sample::Image;
 use firesight_models::segmentation::Segmenter;
 
-use super::{Model, Predictor};
+use super::{Model, Predictor, picture};
 use crate::recipe::TaskConfig;
-use crate::task::{PredictConfig, SegmentationConfig, preparation, views};
+use crate::task::{PredictConfig, SegmentationConfig, views};
 
 /// What was found in an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,22 +54,26 @@ impl Predictor {
     /// brought back to its own. What a preparation cuts off is seen all the same, and what it adds is not.
     ///
     /// # Errors
-    /// A model of another task, an image of other channels, settings out of range.
+    /// A model of another task, a picture that it cannot take ([`super::PictureError`]), settings out of range.
     pub fn segment(&self, image: &Image, settings: &PredictConfig) -> anyhow::Result<Segmentation> {
         let model = self.segmenter()?;
         if let Some((key, wrong)) = settings.problems().into_iter().next() {
             bail!("{key}: {wrong}");
         }
-        if image.channels != self.card.channels {
-            let (has, wants) = (image.channels, self.card.channels);
-            bail!("an image of {has} channels for a model of {wants}");
-        }
+        self.check(image)?;
         let (height, width) = (image.height, image.width);
         let values = self.normalize.apply(image);
         let shape = [1, image.channels, height, width];
         let whole = Tensor::<4>::from_data(TensorData::new(values, shape), &self.device);
         let base = size_when_prepared(&self.prepare, [height, width]);
         let least = self.segmentation()?.model.minimum();
+        for scale in &settings.scales {
+            let side = |side: usize| (side as f64 * scale).round() as usize;
+            picture::seen(
+                base.map(side),
+                ", and this is its size at one of the scales",
+            )?;
+        }
         let mean = views::probabilities(model, whole, base, settings, least);
         let classes = crate::task::classes_of(mean.clone());
         Ok(Segmentation {
@@ -84,8 +88,8 @@ impl Predictor {
 }
 
 /// The height and width that a preparation gives the whole of an image, cuts and borders left aside.
-fn size_when_prepared(prepare: &Pipeline, [height, width]: [usize; 2]) -> [usize; 2] {
-    let plan = preparation(prepare, [width, height]);
+fn size_when_prepared(prepare: &Preparation, [height, width]: [usize; 2]) -> [usize; 2] {
+    let plan = prepare.plan([width, height]);
     let whole = [0.0, 0.0, width as f64, height as f64];
     let side = |from: f64, to: f64| ((to - from).round() as usize).clamp(1, MAX_SIDE);
     match plan.map().hull(whole) {
@@ -118,7 +122,8 @@ mod tests {
                 [120, 160],
             ),
         ] {
-            let prepare = Pipeline::new(serde_json::from_str(prepare).unwrap());
+            let steps: Vec<_> = serde_json::from_str(prepare).unwrap();
+            let prepare = Preparation::new(&steps);
             assert_eq!(
                 size_when_prepared(&prepare, [480, 640]),
                 size,

@@ -13,22 +13,20 @@ pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
     run(recipe, checks);
     data(recipe, checks);
     task(recipe, checks);
-    optimizer(recipe, checks);
+    optimizer(&recipe.optimizer, "optimizer", checks);
     schedule(recipe, checks);
     crate::preprocessing::check(recipe, checks);
 }
+
+/// The most images of a batch.
+const MOST_IN_A_BATCH: usize = 1_000_000;
 
 fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
     if recipe.epochs == 0 {
         checks.error("epochs", "0 epochs train nothing", Some("give 1 or more"));
     }
-    if recipe.accumulate == 0 {
-        checks.error(
-            "accumulate",
-            "no batch would ever be used",
-            Some("1 updates after each batch"),
-        );
-    }
+    let help = Some("1 updates after each batch");
+    whole(checks, "accumulate", recipe.accumulate, [1, 65_536], help);
     if recipe.max_steps == Some(0) {
         checks.error(
             "max-steps",
@@ -37,18 +35,20 @@ fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
         );
     }
     match recipe.clip {
-        Some(Clip::Norm(limit)) => positive(checks, "clip.norm", limit),
-        Some(Clip::Value(limit)) => positive(checks, "clip.value", limit),
+        Some(Clip::Norm(limit)) => above(checks, "clip.norm", limit, 1e9),
+        Some(Clip::Value(limit)) => above(checks, "clip.value", limit, 1e9),
         None => {}
     }
     if let Some(ema) = &recipe.ema {
         share(checks, "ema.decay", ema.decay);
     }
-    if recipe.evaluate.batch_size == Some(0) {
-        checks.error(
+    if let Some(size) = recipe.evaluate.batch_size {
+        whole(
+            checks,
             "evaluate.batch-size",
-            "a batch of 0 images",
-            Some("give 1 or more"),
+            size,
+            [1, MOST_IN_A_BATCH],
+            None,
         );
     }
     if recipe.checkpoint.keep == 0 {
@@ -58,13 +58,12 @@ fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
             Some("give 1 or more"),
         );
     }
-    if let Some(stop) = &recipe.early_stopping
-        && stop.min_delta < 0.0
-    {
-        checks.error(
+    if let Some(stop) = &recipe.early_stopping {
+        within(
+            checks,
             "early-stopping.min-delta",
-            "a difference cannot be negative",
-            None,
+            stop.min_delta,
+            [0.0, 1e9],
         );
     }
     if recipe.early_stopping.is_some() && recipe.evaluate.every_epochs == 0 {
@@ -75,19 +74,22 @@ fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
 
 fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
     let data = &recipe.data;
-    if data.batch_size == 0 {
-        checks.error(
-            "data.batch-size",
-            "a batch of 0 images",
-            Some("give 1 or more"),
-        );
-    }
+    whole(
+        checks,
+        "data.batch-size",
+        data.batch_size,
+        [1, MOST_IN_A_BATCH],
+        None,
+    );
+    whole(checks, "data.workers", data.workers, [0, 1024], None);
+    whole(checks, "data.prefetch", data.prefetch, [0, 65_536], None);
     checks.errors("data.source", data.source.problems());
     checks.errors("data.split", data.split.problems());
-    for (list, name) in [(&data.prepare, "prepare"), (&data.augment, "augment")] {
-        for (index, step) in list.iter().enumerate() {
-            checks.errors(&format!("data.{name}[{index}]"), step.problems());
-        }
+    for (index, step) in data.prepare.iter().enumerate() {
+        checks.errors(&format!("data.prepare[{index}]"), step.problems());
+    }
+    for (index, step) in data.augment.iter().enumerate() {
+        checks.errors(&format!("data.augment[{index}]"), step.problems());
     }
     for (index, mixing) in data.mix.iter().enumerate() {
         checks.errors(&format!("data.mix[{index}]"), mixing.problems());
@@ -106,10 +108,18 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
             Some("give one value, or one for each channel"),
         );
     }
+    for (index, mean) in data.mean.iter().enumerate() {
+        if !(0.0..=1.0).contains(mean) {
+            let help = "divide it by 255 if it is meant for values from 0 to 255";
+            let message = format!("{mean} is not from 0 to 1, as the values are");
+            checks.error(&format!("data.mean[{index}]"), message, Some(help));
+        }
+    }
     for (index, std) in data.std.iter().enumerate() {
-        if !(*std > 0.0 && std.is_finite()) {
-            let path = format!("data.std[{index}]");
-            checks.error(&path, format!("{std} is not above 0"), None);
+        if !(*std >= 1e-6 && *std <= 1.0) {
+            let help = "divide it by 255 if it is meant for values from 0 to 255";
+            let message = format!("{std} is not above 0 and at most 1; values are from 0 to 1");
+            checks.error(&format!("data.std[{index}]"), message, Some(help));
         }
     }
 }
@@ -120,33 +130,59 @@ fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
     for (index, group) in recipe.parameter_groups.iter().enumerate() {
         let path = format!("parameter-groups[{index}]");
         regular_expression(checks, &format!("{path}.pattern"), &group.pattern);
-        not_negative(checks, &format!("{path}.rate-factor"), group.rate_factor);
+        within(
+            checks,
+            &format!("{path}.rate-factor"),
+            group.rate_factor,
+            [0.0, 1e4],
+        );
         if let Some(decay) = group.weight_decay {
-            not_negative(checks, &format!("{path}.weight-decay"), decay);
+            within(checks, &format!("{path}.weight-decay"), decay, WEIGHT_DECAY);
         }
     }
 }
 
-fn optimizer(recipe: &Recipe, checks: &mut Checks<'_>) {
-    let optimizer = &recipe.optimizer;
-    let table = format!("optimizer.{}", optimizer.name());
+/// The range of a weight decay.
+const WEIGHT_DECAY: [f64; 2] = [0.0, 1e3];
+/// The range of a length in epochs.
+const EPOCHS: [f64; 2] = [0.0, 1e9];
+
+/// Checks an optimizer's settings; `key` is where it stands: `optimizer`.
+pub(crate) fn optimizer(optimizer: &OptimizerConfig, key: &str, checks: &mut Checks<'_>) {
+    let table = format!("{key}.{}", optimizer.name());
     let rate = optimizer.learning_rate();
-    if !(rate > 0.0 && rate.is_finite()) {
+    if !(rate > 0.0 && rate <= 1e4) {
         let path = format!("{table}.learning-rate");
+        let help = Some("0.1 and 0.001 are usual");
         checks.error(
             &path,
-            format!("{rate} is not above 0"),
-            Some("0.1 and 0.001 are usual"),
+            format!("{rate} is not above 0 and at most 10000"),
+            help,
         );
     }
-    not_negative(
+    let decay = optimizer.weight_decay();
+    within(
         checks,
         &format!("{table}.weight-decay"),
-        optimizer.weight_decay(),
+        decay,
+        WEIGHT_DECAY,
     );
+    let epsilon = |checks: &mut Checks<'_>, value: f64| {
+        if !(1e-30..=10.0).contains(&value) {
+            let message = format!("{value} is not above 0 and at most 10");
+            let help = Some("it keeps a division from one by 0; 1e-8 is usual");
+            checks.error(&format!("{table}.epsilon"), message, help);
+        }
+    };
     match optimizer {
         OptimizerConfig::Sgd(sgd) => {
             share(checks, &format!("{table}.momentum"), sgd.momentum);
+            within(
+                checks,
+                &format!("{table}.dampening"),
+                sgd.dampening,
+                [0.0, 1.0],
+            );
             if sgd.nesterov && (sgd.momentum == 0.0 || sgd.dampening != 0.0) {
                 checks.error(
                     &format!("{table}.nesterov"),
@@ -155,23 +191,46 @@ fn optimizer(recipe: &Recipe, checks: &mut Checks<'_>) {
                 );
             }
         }
-        OptimizerConfig::Adam(adam) => betas(checks, &table, adam.betas),
+        OptimizerConfig::Adam(adam) => {
+            betas(checks, &table, adam.betas);
+            epsilon(checks, adam.epsilon);
+        }
         OptimizerConfig::Adamw(adam) | OptimizerConfig::Lamb(adam) => {
             betas(checks, &table, adam.betas);
+            epsilon(checks, adam.epsilon);
         }
         OptimizerConfig::Lion(lion) => betas(checks, &table, lion.betas),
         OptimizerConfig::Rmsprop(rms) => {
             share(checks, &format!("{table}.alpha"), rms.alpha);
             share(checks, &format!("{table}.momentum"), rms.momentum);
+            epsilon(checks, rms.epsilon);
         }
-        OptimizerConfig::Muon(muon) => share(checks, &format!("{table}.momentum"), muon.momentum),
-        OptimizerConfig::Adagrad(_) => {}
+        OptimizerConfig::Muon(muon) => {
+            share(checks, &format!("{table}.momentum"), muon.momentum);
+            whole(
+                checks,
+                &format!("{table}.steps"),
+                muon.steps,
+                [1, 100],
+                None,
+            );
+        }
+        OptimizerConfig::Adagrad(adagrad) => {
+            let path = format!("{table}.learning-rate-decay");
+            within(checks, &path, adagrad.learning_rate_decay, [0.0, 1e3]);
+            epsilon(checks, adagrad.epsilon);
+        }
     }
 }
 
 fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
     if let Some(warmup) = &recipe.warmup {
-        not_negative(checks, "warmup.epochs", warmup.epochs);
+        within(checks, "warmup.epochs", warmup.epochs, EPOCHS);
+        if let Some(steps) = warmup.steps {
+            let most = u32::MAX as usize;
+            let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+            whole(checks, "warmup.steps", steps, [0, most], None);
+        }
         if !(0.0..=1.0).contains(&warmup.start_factor) {
             let message = format!("{} is no share from 0 to 1", warmup.start_factor);
             checks.error("warmup.start-factor", message, None);
@@ -190,31 +249,82 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
         }
     }
     match &recipe.schedule {
-        ScheduleConfig::Constant {} | ScheduleConfig::Polynomial(_) => {}
-        ScheduleConfig::Step(c) => positive(checks, "schedule.step.every-epochs", c.every_epochs),
+        ScheduleConfig::Constant {} => {}
+        ScheduleConfig::Polynomial(c) => {
+            within(checks, "schedule.polynomial.power", c.power, [0.0, 100.0]);
+        }
+        ScheduleConfig::Step(c) => {
+            above(
+                checks,
+                "schedule.step.every-epochs",
+                c.every_epochs,
+                EPOCHS[1],
+            );
+            above(checks, "schedule.step.factor", c.factor, FACTOR);
+        }
         ScheduleConfig::MultiStep(c) => {
+            above(checks, "schedule.multi-step.factor", c.factor, FACTOR);
+            for (index, milestone) in c.milestones.iter().enumerate() {
+                let path = format!("schedule.multi-step.milestones[{index}]");
+                within(checks, &path, *milestone, EPOCHS);
+            }
             if !c.milestones.is_sorted() {
                 let path = "schedule.multi-step.milestones";
                 checks.error(path, "the milestones do not rise", None);
             }
         }
-        ScheduleConfig::Exponential(c) => positive(checks, "schedule.exponential.factor", c.factor),
+        ScheduleConfig::Exponential(c) => {
+            above(checks, "schedule.exponential.factor", c.factor, FACTOR);
+        }
         ScheduleConfig::Cosine(c) => {
+            within(checks, "schedule.cosine.floor", c.floor, [0.0, 1.0]);
             if let Some(length) = c.restart_epochs {
-                positive(checks, "schedule.cosine.restart-epochs", length);
+                within(
+                    checks,
+                    "schedule.cosine.restart-epochs",
+                    length,
+                    [0.01, EPOCHS[1]],
+                );
             }
+            let factor = c.restart_factor as usize;
+            whole(
+                checks,
+                "schedule.cosine.restart-factor",
+                factor,
+                [1, 1000],
+                None,
+            );
         }
         ScheduleConfig::OneCycle(c) => {
             if recipe.warmup.is_some() {
                 let message = "the one-cycle schedule rises by itself";
                 checks.error("warmup", message, Some("leave out `[warmup]`"));
             }
+            within(
+                checks,
+                "schedule.one-cycle.start-divisor",
+                c.start_divisor,
+                [1.0, 1e12],
+            );
+            within(
+                checks,
+                "schedule.one-cycle.end-divisor",
+                c.end_divisor,
+                [1.0, 1e12],
+            );
             if !(c.rise > 0.0 && c.rise < 1.0) {
                 let message = format!("{} is no share between 0 and 1", c.rise);
                 checks.error("schedule.one-cycle.rise", message, None);
             }
         }
         ScheduleConfig::Plateau(c) => {
+            within(checks, "schedule.plateau.floor", c.floor, [0.0, 1.0]);
+            within(
+                checks,
+                "schedule.plateau.threshold",
+                c.threshold,
+                [0.0, 1.0],
+            );
             if !(c.factor > 0.0 && c.factor < 1.0) {
                 let message = format!("{} would not lower the rate", c.factor);
                 checks.error(
@@ -235,6 +345,9 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
     }
 }
 
+/// The largest factor of a schedule's change.
+const FACTOR: f64 = 10.0;
+
 fn betas(checks: &mut Checks<'_>, table: &str, betas: [f64; 2]) {
     for (index, beta) in betas.into_iter().enumerate() {
         share(checks, &format!("{table}.betas[{index}]"), beta);
@@ -252,21 +365,33 @@ pub(crate) fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
     }
 }
 
-/// A finite number above 0.
-pub(crate) fn positive(checks: &mut Checks<'_>, path: &str, value: f64) {
-    if !(value > 0.0 && value.is_finite()) {
-        checks.error(path, format!("{value} is not above 0"), None);
+/// A number above 0 and not above `most`.
+pub(crate) fn above(checks: &mut Checks<'_>, path: &str, value: f64, most: f64) {
+    if !(value > 0.0 && value <= most) {
+        let message = format!("{value} is not above 0 and at most {most}");
+        checks.error(path, message, None);
     }
 }
 
-/// A finite number, 0 or more.
-pub(crate) fn not_negative(checks: &mut Checks<'_>, path: &str, value: f64) {
-    if !(value >= 0.0 && value.is_finite()) {
-        checks.error(
-            path,
-            format!("{value} is out of range"),
-            Some("give 0 or more"),
-        );
+/// A number from the first to the second of a range.
+pub(crate) fn within(checks: &mut Checks<'_>, path: &str, value: f64, [least, most]: [f64; 2]) {
+    if !(least..=most).contains(&value) {
+        let message = format!("{value} is not from {least} to {most}");
+        checks.error(path, message, None);
+    }
+}
+
+/// A whole number from the first to the second of a range.
+pub(crate) fn whole(
+    checks: &mut Checks<'_>,
+    path: &str,
+    value: usize,
+    [least, most]: [usize; 2],
+    help: Option<&str>,
+) {
+    if !(least..=most).contains(&value) {
+        let message = format!("{value} is not from {least} to {most}");
+        checks.error(path, message, help);
     }
 }
 

@@ -17,18 +17,21 @@
 //! let recipe = recipe::read(&path, &["epochs=5".to_string()])?.value;
 //! assert_eq!((recipe.epochs, recipe.accumulate, recipe.optimizer.name()), (5, 1, "sgd"));
 //! let wrong = recipe::read(&path, &["data.batch-size=0".to_string()]).unwrap_err();
-//! assert!(wrong.to_string().contains("a batch of 0 images"));
+//! assert!(wrong.to_string().contains("0 is not from 1 to"));
 //! # anyhow::Ok(())
 //! ```
 
+#[cfg(test)]
+mod bounds;
 mod checks;
+mod files;
 mod optimizer;
 mod schedule;
 mod training;
 
 use std::path::Path;
 
-use firesight_data::augment::Augment;
+use firesight_data::augment::{Augment, Prepare};
 use firesight_data::batch::Mixing;
 use firesight_data::sampling::Sampling;
 use firesight_data::source::SourceConfig;
@@ -40,8 +43,9 @@ use serde::{Deserialize, Serialize};
 pub use crate::task::{
     ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
 };
+pub(crate) use checks::{above, optimizer, regular_expression, share, some, whole, within};
 pub use checks::{check, check_data, check_parameters};
-pub(crate) use checks::{not_negative, positive, regular_expression, share, some};
+pub use files::{NamedFile, check_files};
 pub use optimizer::{
     AdagradConfig, AdamConfig, AdamwConfig, LionConfig, MuonConfig, OptimizerConfig,
     ParameterGroup, RmspropConfig, SgdConfig,
@@ -128,9 +132,10 @@ pub struct DataConfig {
     /// How often each training image is drawn.
     #[serde(default)]
     pub sampling: Sampling,
-    /// Changes to each image in training and evaluation alike, before `augment`: resizing, cropping.
+    /// Changes to each image in training, evaluation and prediction alike, before `augment`: resizing, cropping.
+    /// They draw nothing; what is random stands in `augment`.
     #[serde(default)]
-    pub prepare: Vec<Augment>,
+    pub prepare: Vec<Prepare>,
     /// Mean of each channel, on values from 0 to 1; one value counts for all channels.
     #[serde(default = "half")]
     pub mean: Vec<f32>,
@@ -194,4 +199,12 @@ pub enum InitConfig {
 /// Every problem of the recipe, each with its place.
 pub fn read(path: &Path, overrides: &[String]) -> Result<Loaded<Recipe>, Diagnostics> {
     firesight_recipe::read_checked(path, overrides, check)
+}
+
+/// Reads a recipe's text, which messages call `name`, and checks it as [`read`] does.
+///
+/// # Errors
+/// Every problem of the recipe, each with its place.
+pub fn read_str(text: &str, name: &str) -> Result<Loaded<Recipe>, Diagnostics> {
+    firesight_recipe::read_str_checked(text, name, &[], check)
 }

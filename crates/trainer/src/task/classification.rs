@@ -23,7 +23,7 @@ use crate::engine::{
 };
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, regular_expression, share, some};
+use crate::recipe::{Goal, InitConfig, NamedFile, regular_expression, share, some, within};
 
 /// Classification: cross-entropy over one class per image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,9 @@ pub struct ClassificationConfig {
     pub freeze: Vec<String>,
 }
 
+/// The range of a class's weight.
+pub(super) const CLASS_WEIGHT: [f64; 2] = [0.0, 1e6];
+
 impl TaskRecipe for ClassificationConfig {
     fn name(&self) -> &'static str {
         "classification"
@@ -62,11 +65,12 @@ impl TaskRecipe for ClassificationConfig {
         let name = self.model.name();
         checks.errors(&format!("{table}.model.{name}"), self.model.problems());
         for (index, weight) in self.class_weights.iter().enumerate() {
-            if !(*weight >= 0.0 && weight.is_finite()) {
-                let path = format!("{table}.class-weights[{index}]");
-                let message = format!("{weight} is no weight");
-                checks.error(&path, message, Some("give 0 or more"));
-            }
+            let path = format!("{table}.class-weights[{index}]");
+            within(checks, &path, *weight, CLASS_WEIGHT);
+        }
+        if !self.class_weights.is_empty() && self.class_weights.iter().all(|w| *w == 0.0) {
+            let message = "all weights are 0, so that nothing would be learned";
+            checks.error(&format!("{table}.class-weights"), message, None);
         }
         for (index, pattern) in self.freeze.iter().enumerate() {
             regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
@@ -79,6 +83,12 @@ impl TaskRecipe for ClassificationConfig {
 
     fn needs(&self) -> &'static str {
         "one class per image"
+    }
+
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        let init = self.init.iter();
+        init.map(|init| ("init", NamedFile::Init(self.model.name(), init)))
+            .collect()
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
@@ -158,7 +168,7 @@ impl ClassificationTask {
         let mut module = config
             .model
             .init(card.input(), card.classes.len(), device)?;
-        if let Some(init) = &config.init {
+        if let Some(init) = setup.init(&config.init) {
             let (loaded, report) = crate::init::apply(
                 module,
                 config.model.name(),

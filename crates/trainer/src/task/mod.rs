@@ -22,9 +22,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use burn::tensor::{Device, Tensor, TensorData};
-use firesight_data::augment::{Pipeline, Plan};
 use firesight_data::batch::Batch;
-use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Label;
 use firesight_data::source::Source;
 use firesight_models::weights::{self, TorchNames};
@@ -46,7 +44,7 @@ use crate::card::ModelCard;
 use crate::engine::{NetworkConfig, OneValue, Task};
 use crate::parameters::{NetworkParameters, frozen_by};
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Recipe, TaskConfig};
+use crate::recipe::{InitConfig, NamedFile, Recipe, TaskConfig};
 
 /// What the rest of the program asks of a task's table in the recipe.
 pub trait TaskRecipe {
@@ -65,9 +63,19 @@ pub trait TaskRecipe {
     /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
     fn needs(&self) -> &'static str;
 
+    /// Whether what the model gives depends on the classes of its data.
+    fn knows_classes(&self) -> bool {
+        true
+    }
+
     /// The names of the classes that the model tells apart, by index.
     fn classes(&self, source: &dyn Source) -> Vec<String> {
         source.classes().to_vec()
+    }
+
+    /// The files beside the data that the table names, each with its key.
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        Vec::new()
     }
 
     /// Checks the table against what the data tells.
@@ -144,12 +152,6 @@ impl TaskConfig {
     }
 }
 
-/// What a preparation does to an image of `[width, height]`. It draws nothing, so that it is the same for every image
-/// of a size.
-pub(crate) fn preparation(prepare: &Pipeline, size: [usize; 2]) -> Plan {
-    prepare.draw(size, &mut stream(0, 0, 0, Domain::Sample))
-}
-
 /// What a task is built from, beside its own table.
 pub struct Setup<'a> {
     /// The whole recipe.
@@ -160,11 +162,34 @@ pub struct Setup<'a> {
     pub device: &'a Device,
     /// The training split: what is counted over all of it, what a generator's images are compared with.
     pub train: &'a Arc<dyn Source>,
-    /// The run folder, for pictures of the training's course; none where nothing is trained.
+    /// What the task is built for.
+    pub build: Build,
+    /// The run folder, for pictures of the training's course; none where there is none.
     pub run: Option<&'a Path>,
 }
 
+/// What a task is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// A training from the beginning: networks start from the recipe's `init`.
+    Fresh,
+    /// The rest of a training: a checkpoint's weights come after, so that `init` has no say.
+    Resumed,
+    /// Measuring a checkpoint: nothing is trained, so that what the training loss alone needs is not counted.
+    Measured,
+}
+
 impl Setup<'_> {
+    /// The weights that a network starts from; none where a checkpoint's come after.
+    pub fn init<'c>(&self, init: &'c Option<InitConfig>) -> Option<&'c InitConfig> {
+        init.as_ref().filter(|_| self.build == Build::Fresh)
+    }
+
+    /// Whether the task is trained.
+    pub fn trains(&self) -> bool {
+        self.build != Build::Measured
+    }
+
     /// How the recipe wants its networks trained.
     pub fn network(&self) -> NetworkConfig {
         NetworkConfig {

@@ -9,6 +9,7 @@ mod score;
 pub(crate) mod views;
 
 use burn::tensor::{Device, Tensor};
+use firesight_data::augment::MAX_SIDE;
 use firesight_data::batch::Batch;
 use firesight_data::frequency::{class_pixels, median_frequency_weights};
 use firesight_data::normalize::Normalize;
@@ -21,6 +22,7 @@ use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::classification::CLASS_WEIGHT;
 use super::{Setup, TaskRecipe, freeze, images, lone_norm};
 use crate::card::ModelCard;
 use crate::engine::{
@@ -30,7 +32,7 @@ use crate::engine::{
 use crate::experiment::normalize;
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, regular_expression, some};
+use crate::recipe::{Goal, InitConfig, NamedFile, regular_expression, some, within};
 
 pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
 use loss::{IGNORE, targets};
@@ -91,7 +93,7 @@ pub struct PredictConfig {
     /// The side in pixels of the windows that larger images are seen through; none for whole images at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tile: Option<usize>,
-    /// The share of a window that overlaps the next, 0 to below 1; windows are blended there.
+    /// The share of a window that overlaps the next, 0 to 0.95; windows are blended there.
     pub overlap: f64,
     /// Whether the mirrored image is seen too, and both are averaged.
     pub flip: bool,
@@ -122,19 +124,34 @@ impl PredictConfig {
     /// What is wrong with the values: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
-        if self.tile == Some(0) {
-            problems.push(("tile".into(), "a window of 0 pixels".into()));
+        if let Some(tile) = self.tile.filter(|tile| !(1..=MAX_SIDE).contains(tile)) {
+            let message = format!("a window of {tile} pixels; from 1 to {MAX_SIDE} are possible");
+            problems.push(("tile".into(), message));
         }
-        if !(0.0..1.0).contains(&self.overlap) {
-            let message = format!("{} is out of range; give 0 or more, below 1", self.overlap);
+        if !(0.0..=0.95).contains(&self.overlap) {
+            let message = format!(
+                "{} is out of range; give 0 or more, at most 0.95",
+                self.overlap
+            );
             problems.push(("overlap".into(), message));
         }
         let fits = |scale: &f64| (0.1..=8.0).contains(scale);
-        if self.scales.is_empty() || !self.scales.iter().all(fits) {
-            let message = "give at least one scale, each from 0.1 to 8".to_string();
+        if self.scales.is_empty() || self.scales.len() > 64 || !self.scales.iter().all(fits) {
+            let message = "give 1 to 64 scales, each from 0.1 to 8".to_string();
             problems.push(("scales".into(), message));
         }
         problems
+    }
+}
+
+impl SegmentationConfig {
+    /// A window that is smaller than the model can see.
+    pub fn tile_problem(&self, predict: &PredictConfig) -> Option<(String, String)> {
+        let least = self.model.minimum();
+        let tile = predict.tile.filter(|tile| *tile < least)?;
+        let name = self.model.name();
+        let message = format!("a window of {tile} pixels; {name} needs at least {least}");
+        Some(("tile".into(), message))
     }
 }
 
@@ -165,24 +182,26 @@ impl TaskRecipe for SegmentationConfig {
         for (index, term) in self.loss.iter().enumerate() {
             term.check(&format!("{table}.loss[{index}]"), checks);
         }
-        if !(self.aux_weight >= 0.0 && self.aux_weight.is_finite()) {
-            let message = format!("{} is no weight", self.aux_weight);
-            let help = Some("give 0 or more");
-            checks.error(&format!("{table}.aux-weight"), message, help);
-        }
+        let aux = format!("{table}.aux-weight");
+        within(checks, &aux, self.aux_weight, [0.0, 1e3]);
         if let ClassWeights::Values(values) = &self.class_weights {
             for (index, weight) in values.iter().enumerate() {
-                if !(*weight >= 0.0 && weight.is_finite()) {
-                    let path = format!("{table}.class-weights.values[{index}]");
-                    let message = format!("{weight} is no weight");
-                    checks.error(&path, message, Some("give 0 or more"));
-                }
+                let path = format!("{table}.class-weights.values[{index}]");
+                within(checks, &path, *weight, CLASS_WEIGHT);
+            }
+            if values.iter().all(|weight| *weight == 0.0) {
+                let message = "all weights are 0, so that nothing would be learned";
+                checks.error(&format!("{table}.class-weights.values"), message, None);
             }
         }
         for (index, pattern) in self.freeze.iter().enumerate() {
             regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
         }
         checks.errors(&format!("{table}.predict"), self.predict.problems());
+        checks.errors(
+            &format!("{table}.predict"),
+            self.tile_problem(&self.predict),
+        );
     }
 
     fn takes(&self, label: &Label) -> bool {
@@ -191,6 +210,12 @@ impl TaskRecipe for SegmentationConfig {
 
     fn needs(&self) -> &'static str {
         "a class for every pixel"
+    }
+
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        let init = self.init.iter();
+        init.map(|init| ("init", NamedFile::Init(self.model.name(), init)))
+            .collect()
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
@@ -288,7 +313,7 @@ impl SegmentationTask {
         let mut module = config
             .model
             .init(card.channels, card.classes.len(), device)?;
-        if let Some(init) = &config.init {
+        if let Some(init) = setup.init(&config.init) {
             let key = "task.segmentation.init";
             let (loaded, report) = crate::init::apply(module, config.model.name(), init, key)?;
             module = loaded;
@@ -301,7 +326,7 @@ impl SegmentationTask {
                 Some(values.iter().map(|weight| *weight as f32).collect())
             }
             // Only training needs them.
-            ClassWeights::MedianFrequency if setup.run.is_none() => None,
+            ClassWeights::MedianFrequency if !setup.trains() => None,
             ClassWeights::MedianFrequency => {
                 let pixels = class_pixels(setup.train.as_ref(), setup.recipe.data.max_bad)?;
                 Some(median_frequency_weights(&pixels))

@@ -193,7 +193,9 @@ fn trained(text: &str, root: &Path) -> Vec<[StateDict; 2]> {
     let recipe = firesight_recipe::read_str::<Recipe>(text, "r.toml", &[]).unwrap();
     let experiment = Experiment::open(recipe.value, root).unwrap();
     let device = device::select(Some("cpu")).unwrap();
-    let mut task = experiment.task(&device, None).unwrap();
+    let mut task = experiment
+        .task(&device, trainer::task::Build::Fresh, None)
+        .unwrap();
     let state = |task: &dyn trainer::engine::Task| -> Vec<StateDict> {
         let networks = task.networks().into_iter();
         let states = networks.map(|network| network.state());

@@ -80,7 +80,7 @@ fn a_run_shows_what_it_learned_and_generates() {
     let said = String::from_utf8_lossy(&trained.stderr);
     assert!(trained.status.success(), "{said}");
     assert!(
-        said.contains("-- generate run") && !said.contains("-- predict"),
+        said.contains(" generate run") && !said.contains(" predict "),
         "{said}"
     );
     for file in [

@@ -1,6 +1,7 @@
 //! The program as a user meets it: one test binary for all of it, so that it is linked once.
 
 mod cli;
+mod commands;
 mod common;
 mod detection;
 #[cfg(unix)]
@@ -11,4 +12,5 @@ mod inputs;
 mod normalisation;
 mod resume;
 mod segmentation;
+mod using;
 mod weights;

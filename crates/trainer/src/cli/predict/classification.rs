@@ -20,7 +20,6 @@ pub(super) struct Guesses<'a> {
     args: &'a PredictArgs,
     rows: Vec<Row>,
     features: Features,
-    names: Names,
 }
 
 #[derive(Serialize)]
@@ -28,7 +27,13 @@ struct Row {
     file: String,
     classes: Vec<String>,
     scores: Vec<f64>,
+    /// The annotated copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<PathBuf>,
 }
+
+/// How many classes are shown unless `--top` says so.
+const SHOWN: u32 = 5;
 
 impl<'a> Guesses<'a> {
     pub(super) fn new(predictor: &'a Predictor, args: &'a PredictArgs) -> Self {
@@ -40,38 +45,48 @@ impl<'a> Guesses<'a> {
             args,
             rows: Vec::new(),
             features: Features::default(),
-            names: Names::default(),
         }
     }
 }
 
 impl Output for Guesses<'_> {
-    fn add(&mut self, files: &[PathBuf], images: Vec<Image>) -> anyhow::Result<()> {
-        let names: Vec<String> = files
+    fn add(
+        &mut self,
+        files: &[PathBuf],
+        images: Vec<Image>,
+        mut names: Option<&mut Names>,
+    ) -> anyhow::Result<()> {
+        let shown: Vec<String> = files
             .iter()
             .map(|file| file.display().to_string())
             .collect();
         if self.args.features.is_some() {
             let features = self.predictor.features(images.clone())?;
-            self.features.add(&names, features);
+            self.features.add(&shown, features);
         }
-        let pictures = self.args.out.as_ref().map(|_| images.clone());
-        let copies = self.args.augment;
+        let pictures = names.as_ref().map(|_| images.clone());
+        let copies = self.args.augment.unwrap_or(0);
         let guesses = self.predictor.classify_augmented(images, copies)?;
-        for (at, (file, guesses)) in names.into_iter().zip(guesses).enumerate() {
-            let top = &guesses[..guesses.len().min(self.args.top as usize)];
-            if let (Some(folder), Some(pictures)) = (&self.args.out, &pictures) {
-                let path = self.names.next(folder, &files[at]);
+        for (at, (file, guesses)) in shown.into_iter().zip(guesses).enumerate() {
+            let top = &guesses[..guesses.len().min(self.args.top.unwrap_or(SHOWN) as usize)];
+            let mut picture = None;
+            if let (Some(names), Some(pictures)) = (&mut names, &pictures) {
+                let [path] = names.next(&files[at], [".png"]);
                 write_png(&captioned(&pictures[at], &lines(top)), &path)?;
+                picture = Some(path);
             }
             if self.args.json {
                 self.rows.push(Row {
                     file,
                     classes: top.iter().map(|guess| guess.name.clone()).collect(),
                     scores: top.iter().map(|guess| guess.probability).collect(),
+                    picture,
                 });
             } else {
                 show(&file, top, self.args.csv);
+                if let (Some(path), false) = (picture, self.args.csv) {
+                    println!("  {}", path.display());
+                }
             }
         }
         Ok(())

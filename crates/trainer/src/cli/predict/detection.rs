@@ -19,7 +19,6 @@ pub(super) struct Boxes<'a> {
     args: &'a PredictArgs,
     choice: Postprocess,
     rows: Vec<Row>,
-    names: Names,
 }
 
 #[derive(Serialize)]
@@ -28,6 +27,9 @@ struct Row {
     boxes: Vec<[f32; 4]>,
     labels: Vec<String>,
     scores: Vec<f32>,
+    /// The copy with the boxes drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<PathBuf>,
 }
 
 /// Below this score nothing is shown or drawn unless `--score` says so: a detector keeps many weak boxes, which its
@@ -36,19 +38,8 @@ const SHOWN: f32 = 0.5;
 
 impl<'a> Boxes<'a> {
     /// # Errors
-    /// A threshold out of range, an option that is for other models.
+    /// A threshold out of range.
     pub(super) fn new(predictor: &'a Predictor, args: &'a PredictArgs) -> anyhow::Result<Self> {
-        for (given, option) in [
-            (args.features.is_some(), "--features"),
-            (args.augment > 0, "--augment"),
-        ] {
-            if given {
-                return Err(Usage(format!(
-                    "{option}: this model finds objects; the option is for classifiers"
-                ))
-                .into());
-            }
-        }
         let own = predictor.detector()?.postprocess().clone();
         let choice = Postprocess {
             score_threshold: args.score.unwrap_or(SHOWN),
@@ -57,7 +48,13 @@ impl<'a> Boxes<'a> {
             ..own
         };
         if let Some((key, message)) = choice.problems().into_iter().next() {
-            return Err(Usage(format!("{key}: {message}")).into());
+            let option = match key.as_str() {
+                "score-threshold" => "--score",
+                "iou-threshold" => "--iou",
+                "most" => "--most",
+                other => other,
+            };
+            return Err(Usage(format!("{option}: {message}")).into());
         }
         if args.csv {
             println!("file,x1,y1,x2,y2,class,score");
@@ -67,17 +64,17 @@ impl<'a> Boxes<'a> {
             args,
             choice,
             rows: Vec::new(),
-            names: Names::default(),
         })
     }
 
-    fn show(&mut self, file: String, found: &[Found]) {
+    fn show(&mut self, file: String, found: &[Found], picture: Option<PathBuf>) {
         if self.args.json {
             self.rows.push(Row {
                 file,
                 boxes: found.iter().map(|object| object.xyxy).collect(),
                 labels: found.iter().map(|object| object.name.clone()).collect(),
                 scores: found.iter().map(|object| object.score).collect(),
+                picture,
             });
             return;
         }
@@ -103,14 +100,23 @@ impl<'a> Boxes<'a> {
                 ),
             }
         }
+        if let (Some(path), false) = (picture, self.args.csv) {
+            println!("  {}", path.display());
+        }
     }
 }
 
 impl Output for Boxes<'_> {
-    fn add(&mut self, files: &[PathBuf], images: Vec<Image>) -> anyhow::Result<()> {
+    fn add(
+        &mut self,
+        files: &[PathBuf],
+        images: Vec<Image>,
+        mut names: Option<&mut Names>,
+    ) -> anyhow::Result<()> {
         let found = self.predictor.detect(images.clone(), Some(&self.choice))?;
         for ((file, image), found) in files.iter().zip(images).zip(found) {
-            if let Some(folder) = &self.args.out {
+            let mut picture = None;
+            if let Some(names) = &mut names {
                 let drawn: Vec<DrawnBox> = found
                     .iter()
                     .map(|object| DrawnBox {
@@ -119,12 +125,11 @@ impl Output for Boxes<'_> {
                         colour: BoxColour::Class(object.class),
                     })
                     .collect();
-                write_png(
-                    &draw_boxes(&image, &drawn).0,
-                    &self.names.next(folder, file),
-                )?;
+                let [path] = names.next(file, [".png"]);
+                write_png(&draw_boxes(&image, &drawn).0, &path)?;
+                picture = Some(path);
             }
-            self.show(file.display().to_string(), &found);
+            self.show(file.display().to_string(), &found, picture);
         }
         Ok(())
     }

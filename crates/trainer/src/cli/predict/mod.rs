@@ -1,11 +1,12 @@
 //! `trainer predict`: uses a trained model on images. How a task's predictions are shown and written is one
-//! file for each task.
+//! file for each task. What is read is never written over: results get names that no file has.
 
 mod classification;
 mod detection;
+mod images;
+mod names;
 mod segmentation;
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,9 @@ use clap::Args;
 use firesight_data::decode::DecodeLimits;
 use firesight_data::sample::Image;
 
+use self::names::Names;
 use super::train::set_kernels;
-use super::{DeviceArgs, End, Usage, usage};
+use super::{DeviceArgs, End, Usage, hint, out, usage};
 use crate::device;
 use crate::predictor::{Model, Predictor};
 
@@ -25,70 +27,121 @@ use crate::predictor::{Model, Predictor};
 pub struct PredictArgs {
     /// A run folder (its best checkpoint, else its last), a checkpoint folder or an exported .safetensors file
     run: PathBuf,
-    /// Image files, folders that are searched for images, or `-` for one image from standard input
+    /// Image files, folders that are searched for images (hidden files and the --out folder left out), or `-` for one
+    /// image from standard input
     #[arg(required = true)]
     images: Vec<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// How many classes to show for each image
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    top: u32,
     /// Images per batch
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: u32,
-    /// Average over so many more copies of each image, changed by the recipe's own augmentations
-    #[arg(long, value_name = "COPIES", default_value_t = 0)]
-    augment: u32,
-    /// Write a copy of each image with its prediction drawn, and masks, into this folder
+    /// Write a copy of each image with its prediction drawn, and masks, into this folder (a segmenter's go into
+    /// `predictions` unless given); files that are there stay, and new ones get free names
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Segment through windows of this side in pixels
-    #[arg(long, value_name = "PIXELS")]
-    tile: Option<usize>,
-    /// The share of a window that overlaps the next
-    #[arg(long, value_name = "SHARE")]
-    overlap: Option<f64>,
-    /// Segment the mirrored image too, and average
-    #[arg(long)]
-    flip: bool,
-    /// Segment the image turned by 90, 180 and 270 degrees too, and average
-    #[arg(long)]
-    turn: bool,
-    /// Segment at these scales, and average: 0.5,1,1.5
-    #[arg(long, value_name = "SCALES", value_delimiter = ',')]
-    scales: Option<Vec<f64>>,
-    /// Write the features before the head as safetensors
-    #[arg(long, value_name = "FILE")]
-    features: Option<PathBuf>,
-    /// Objects from this score on, 0 to 1 (0.5 unless given); for detectors
-    #[arg(long, value_name = "SCORE")]
-    score: Option<f32>,
-    /// An object goes where its IoU with a better one of its class is greater; for detectors
-    #[arg(long, value_name = "IOU")]
-    iou: Option<f32>,
-    /// The most objects of an image; for detectors
-    #[arg(long, value_name = "COUNT")]
-    most: Option<u32>,
     /// Print a JSON list, one object per image
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// Print CSV, one line per image and class
+    /// Print CSV: one line per class, per object, or per mask
     #[arg(long)]
     csv: bool,
+    /// Write over the file of --features if it is there
+    #[arg(long, requires = "features")]
+    force: bool,
+    /// How many classes to show for each image (5 unless given)
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), help_heading = CLASSIFIERS)]
+    top: Option<u32>,
+    /// Average over so many more copies of each image, changed by the recipe's own augmentations
+    #[arg(long, value_name = "COPIES", value_parser = clap::value_parser!(u32).range(..=10_000), help_heading = CLASSIFIERS)]
+    augment: Option<u32>,
+    /// Write the features before the head as safetensors
+    #[arg(long, value_name = "FILE", help_heading = CLASSIFIERS)]
+    features: Option<PathBuf>,
+    /// Segment through windows of this side in pixels
+    #[arg(long, value_name = "PIXELS", help_heading = SEGMENTERS)]
+    tile: Option<usize>,
+    /// The share of a window that overlaps the next
+    #[arg(long, value_name = "SHARE", help_heading = SEGMENTERS)]
+    overlap: Option<f64>,
+    /// Segment the mirrored image too, and average
+    #[arg(long, help_heading = SEGMENTERS)]
+    flip: bool,
+    /// Segment the image turned by 90, 180 and 270 degrees too, and average
+    #[arg(long, help_heading = SEGMENTERS)]
+    turn: bool,
+    /// Segment at these scales, and average: 0.5,1,1.5
+    #[arg(long, value_name = "SCALES", value_delimiter = ',', help_heading = SEGMENTERS)]
+    scales: Option<Vec<f64>>,
+    /// Objects from this score on, 0 to 1 (0.5 unless given)
+    #[arg(long, value_name = "SCORE", help_heading = DETECTORS)]
+    score: Option<f32>,
+    /// An object goes where its IoU with a better one of its class is greater
+    #[arg(long, value_name = "IOU", help_heading = DETECTORS)]
+    iou: Option<f32>,
+    /// The most objects of an image
+    #[arg(long, value_name = "COUNT", help_heading = DETECTORS)]
+    most: Option<u32>,
 }
 
-/// Endings of the image formats that can be read.
-const ENDINGS: [&str; 9] = [
-    "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "pgm",
-];
+const CLASSIFIERS: &str = "Classifiers";
+const SEGMENTERS: &str = "Segmenters";
+const DETECTORS: &str = "Detectors";
+
+impl PredictArgs {
+    /// Refuses options that the model's task does not have.
+    fn check(&self, model: &Model) -> anyhow::Result<()> {
+        let given = [
+            (self.top.is_some(), "--top", CLASSIFIERS),
+            (self.augment.is_some(), "--augment", CLASSIFIERS),
+            (self.features.is_some(), "--features", CLASSIFIERS),
+            (self.tile.is_some(), "--tile", SEGMENTERS),
+            (self.overlap.is_some(), "--overlap", SEGMENTERS),
+            (self.flip, "--flip", SEGMENTERS),
+            (self.turn, "--turn", SEGMENTERS),
+            (self.scales.is_some(), "--scales", SEGMENTERS),
+            (self.score.is_some(), "--score", DETECTORS),
+            (self.iou.is_some(), "--iou", DETECTORS),
+            (self.most.is_some(), "--most", DETECTORS),
+        ];
+        let own = match model {
+            Model::Classifier(_) => CLASSIFIERS,
+            Model::Segmenter(_) => SEGMENTERS,
+            Model::Detector(_) => DETECTORS,
+            Model::Generator(_) => return Ok(()),
+        };
+        let foreign = given.iter().find(|(given, _, kind)| *given && *kind != own);
+        match foreign {
+            None => Ok(()),
+            Some((_, option, kind)) => {
+                let (kind, does) = (kind.to_lowercase(), model.does());
+                let message = format!("{option}: the option is for {kind}; this model {does}");
+                Err(Usage(message).into())
+            }
+        }
+    }
+
+    /// The folder that results go into.
+    fn folder(&self, model: &Model) -> Option<PathBuf> {
+        match model {
+            Model::Segmenter(_) => Some(self.out.clone().unwrap_or_else(|| "predictions".into())),
+            _ => self.out.clone(),
+        }
+    }
+}
 
 /// Shows and writes the predictions of one kind of model.
 trait Output {
-    /// Predicts a batch of images; `files` holds their names.
+    /// Predicts a batch of images; `files` holds their names, `names` gives those of pictures to write.
     ///
     /// # Errors
     /// An image that cannot be prepared, a file that cannot be written.
-    fn add(&mut self, files: &[PathBuf], images: Vec<Image>) -> anyhow::Result<()>;
+    fn add(
+        &mut self,
+        files: &[PathBuf],
+        images: Vec<Image>,
+        names: Option<&mut Names>,
+    ) -> anyhow::Result<()>;
 
     /// Writes what is written at the end.
     ///
@@ -97,40 +150,63 @@ trait Output {
     fn finish(self: Box<Self>) -> anyhow::Result<()>;
 }
 
-/// Predicts. Files that cannot be read are reported, and the rest is done.
+/// Predicts. Files that cannot be read, and pictures that the model cannot take, are reported, and the rest is done.
 ///
 /// # Errors
-/// No model, no image at all.
+/// No model, no image at all, an option that the model's task does not have, a place for results that is not free.
 pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     set_kernels(predictor.recipe());
-    if args.augment > 0 && predictor.recipe().data.augment.is_empty() {
+    if let Model::Generator(_) = predictor.model() {
+        let run = args.run.display();
+        let hint = hint::command("generate").path(&args.run);
+        let message = format!("{run}: a generator makes images: {hint}");
+        return Err(Usage(message).into());
+    }
+    args.check(predictor.model())?;
+    if args.augment.is_some_and(|copies| copies > 0) && predictor.recipe().data.augment.is_empty() {
         let message =
             "--augment: the recipe that this model was trained with has no `data.augment`";
         return Err(Usage(message.into()).into());
     }
-    if let Some(folder) = &args.out {
-        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+    let folder = args.folder(predictor.model());
+    let images = images::find(&args.images, folder.as_deref())?;
+    if let Some(path) = &args.features {
+        let mut inputs: Vec<&Path> = images.files.iter().map(PathBuf::as_path).collect();
+        inputs.push(&args.run);
+        out::claim("--features", path, args.force, &inputs)?;
     }
     let mut output: Box<dyn Output + '_> = match predictor.model() {
-        Model::Classifier(_) => Box::new(classification::Guesses::new(&predictor, &args)),
         Model::Segmenter(_) => Box::new(segmentation::Masks::new(&predictor, &args)?),
         Model::Detector(_) => Box::new(detection::Boxes::new(&predictor, &args)?),
-        Model::Generator(_) => {
-            let run = args.run.display();
-            let message = format!("{run}: a generator makes images: trainer generate {run}");
-            return Err(Usage(message).into());
-        }
+        _ => Box::new(classification::Guesses::new(&predictor, &args)),
     };
-    let files = find_images(&args.images)?;
+    if images.hidden > 0 {
+        eprintln!("note: hidden images left out: {}", images.hidden);
+    }
+    for own in &images.own {
+        eprintln!(
+            "note: {}: results go here, so no image is looked for",
+            own.display()
+        );
+    }
+    let mut names = match &folder {
+        Some(folder) => {
+            fs::create_dir_all(folder).map_err(|error| {
+                usage(anyhow::Error::new(error).context(format!("--out {}", folder.display())))
+            })?;
+            Some(Names::new(folder.clone()))
+        }
+        None => None,
+    };
     if !args.json && !args.csv {
         eprintln!("{}", predictor.origin());
     }
     let mut failed = 0;
-    for chunk in files.chunks(args.batch_size as usize) {
-        let mut names = Vec::new();
-        let mut images = Vec::new();
+    for chunk in images.files.chunks(args.batch_size as usize) {
+        let mut files = Vec::new();
+        let mut pictures = Vec::new();
         for file in chunk {
             let image = match file.as_os_str() == STANDARD_INPUT {
                 true => from_standard_input(&predictor),
@@ -138,8 +214,8 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
             };
             match image {
                 Ok(image) => {
-                    names.push(file.clone());
-                    images.push(image);
+                    files.push(file.clone());
+                    pictures.push(image);
                 }
                 Err(error) => {
                     failed += 1;
@@ -147,15 +223,19 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
                 }
             }
         }
-        if !images.is_empty() {
-            output.add(&names, images)?;
+        if !pictures.is_empty() {
+            output.add(&files, pictures, names.as_mut())?;
         }
     }
     output.finish()?;
+    if let Some(note) = names.and_then(|names| names.note()) {
+        eprintln!("note: {note}");
+    }
     match failed {
         0 => Ok(End::Done),
         _ => {
-            eprintln!("{failed} of {} images could not be read", files.len());
+            let all = images.files.len();
+            eprintln!("{failed} of {all} images could not be predicted");
             Ok(End::Partly)
         }
     }
@@ -177,64 +257,4 @@ fn from_standard_input(predictor: &Predictor) -> anyhow::Result<Image> {
         anyhow::bail!("standard input: more than {most} bytes");
     }
     predictor.decode(&bytes, "standard input")
-}
-
-/// The files that were named, and the images in the folders that were named, in order.
-fn find_images(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        match path.is_dir() {
-            true => collect(path, &mut files).with_context(|| format!("{}", path.display()))?,
-            // A file that is missing is reported when its turn comes, like one that is damaged.
-            false => files.push(path.clone()),
-        }
-    }
-    if files.is_empty() {
-        let named: Vec<String> = paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        return Err(Usage(format!("{}: there are no images here", named.join(", "))).into());
-    }
-    Ok(files)
-}
-
-/// Free names for pictures in a folder: `cat.png`, and `cat-2.png` for the next image of that name.
-#[derive(Default)]
-struct Names(HashSet<PathBuf>);
-
-impl Names {
-    fn next(&mut self, folder: &Path, file: &Path) -> PathBuf {
-        let stem = match file.as_os_str() == STANDARD_INPUT {
-            true => "stdin".into(),
-            false => file.file_stem().unwrap_or_default().to_string_lossy(),
-        };
-        let numbered = (1..).map(|number| match number {
-            1 => folder.join(format!("{stem}.png")),
-            _ => folder.join(format!("{stem}-{number}.png")),
-        });
-        let mut free = numbered.filter(|path| !self.0.contains(path));
-        let path = free.next().expect("numbers do not end");
-        self.0.insert(path.clone());
-        path
-    }
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<_, _>>()?;
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|ending| {
-            ENDINGS
-                .iter()
-                .any(|known| ending.eq_ignore_ascii_case(known))
-        }) {
-            files.push(path);
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,5 @@
 //! Masks as palette PNG files, and pictures of them over their images.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,10 +9,11 @@ use firesight_data::mosaic::write_png;
 use firesight_data::sample::Image;
 use serde::Serialize;
 
-use super::{Output, PredictArgs};
+use super::{Names, Output, PredictArgs};
 use crate::cli::eval::quoted;
 use crate::cli::print_json;
 use crate::predictor::Predictor;
+use crate::recipe::TaskConfig;
 use crate::task::PredictConfig;
 
 /// Writes the mask and the overlay of each image.
@@ -21,8 +21,6 @@ pub(super) struct Masks<'a> {
     predictor: &'a Predictor,
     args: &'a PredictArgs,
     settings: PredictConfig,
-    folder: PathBuf,
-    used: BTreeSet<String>,
     rows: Vec<Row>,
 }
 
@@ -46,11 +44,13 @@ impl<'a> Masks<'a> {
         if let Some(scales) = &args.scales {
             settings.scales = scales.clone();
         }
-        if let Some((key, message)) = settings.problems().into_iter().next() {
+        let mut problems = settings.problems();
+        if let TaskConfig::Segmentation(config) = &predictor.recipe().task {
+            problems.extend(config.tile_problem(&settings));
+        }
+        if let Some((key, message)) = problems.into_iter().next() {
             return Err(super::Usage(format!("--{key}: {message}")).into());
         }
-        let folder = args.out.clone().unwrap_or_else(|| "predictions".into());
-        std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
         if args.csv {
             println!("file,mask,overlay");
         }
@@ -58,39 +58,25 @@ impl<'a> Masks<'a> {
             predictor,
             args,
             settings,
-            folder,
-            used: BTreeSet::new(),
             rows: Vec::new(),
         })
-    }
-
-    /// A name for an image's files that no other image has.
-    fn name(&mut self, file: &Path) -> String {
-        let stem = file
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned());
-        let stem = stem.unwrap_or_else(|| "image".to_owned());
-        let names = (1..).map(|n| match n {
-            1 => stem.clone(),
-            n => format!("{stem}-{n}"),
-        });
-        let mut free = names.filter(|name| !self.used.contains(name));
-        let name = free.next().unwrap_or_else(|| stem.clone());
-        self.used.insert(name.clone());
-        name
     }
 }
 
 impl Output for Masks<'_> {
-    fn add(&mut self, files: &[PathBuf], images: Vec<Image>) -> anyhow::Result<()> {
+    fn add(
+        &mut self,
+        files: &[PathBuf],
+        images: Vec<Image>,
+        names: Option<&mut Names>,
+    ) -> anyhow::Result<()> {
+        let names = names.context("a segmenter's masks have a folder")?;
         for (file, image) in files.iter().zip(images) {
             let found = self
                 .predictor
                 .segment(&image, &self.settings)
                 .with_context(|| format!("{}", file.display()))?;
-            let name = self.name(file);
-            let mask = self.folder.join(format!("{name}_mask.png"));
-            let picture = self.folder.join(format!("{name}_overlay.png"));
+            let [mask, picture] = names.next(file, ["_mask.png", "_overlay.png"]);
             let classes = self.predictor.classes();
             let shares = shares(&found.mask, classes.len());
             write_mask(&found.mask, &mask)?;

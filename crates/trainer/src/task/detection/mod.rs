@@ -8,7 +8,7 @@ mod scores;
 
 use burn::tensor::Device;
 use firesight_data::DataError;
-use firesight_data::augment::Pipeline;
+use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
 use firesight_data::geometry::Map;
 use firesight_data::mosaic::denormalised;
@@ -21,7 +21,7 @@ use firesight_recipe::Checks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, freeze, images, lone_norm, preparation};
+use super::{Setup, TaskRecipe, freeze, images, lone_norm};
 use crate::card::ModelCard;
 use crate::engine::{
     Batches, Details, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
@@ -30,7 +30,7 @@ use crate::engine::{
 use crate::experiment::normalize;
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, regular_expression};
+use crate::recipe::{Goal, InitConfig, NamedFile, above, regular_expression};
 use scores::{Judged, details_of};
 pub(crate) use scores::{METRICS, metrics};
 
@@ -90,14 +90,7 @@ impl TaskRecipe for DetectionConfig {
     fn check(&self, table: &str, checks: &mut Checks<'_>) {
         let name = self.model.name();
         checks.errors(&format!("{table}.model.{name}"), self.model.problems());
-        if !(self.box_weight > 0.0 && self.box_weight.is_finite()) {
-            let message = format!("{} is no weight of a loss", self.box_weight);
-            checks.error(
-                &format!("{table}.box-weight"),
-                message,
-                Some("give a number above 0"),
-            );
-        }
+        above(checks, &format!("{table}.box-weight"), self.box_weight, 1e3);
         for (index, pattern) in self.freeze.iter().enumerate() {
             regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
         }
@@ -109,6 +102,15 @@ impl TaskRecipe for DetectionConfig {
 
     fn needs(&self) -> &'static str {
         "boxes of objects"
+    }
+
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        let (name, body) = (self.model.name(), self.model.backbone_name());
+        let backbone = self.backbone_init.iter();
+        let backbone = backbone.map(|init| ("backbone-init", NamedFile::Init(body, init)));
+        let init = self.init.iter();
+        let init = init.map(|init| ("init", NamedFile::Init(name, init)));
+        backbone.chain(init).collect()
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
@@ -170,7 +172,7 @@ pub struct DetectionTask {
     box_weight: f64,
     device: Device,
     classes: Vec<String>,
-    prepare: Pipeline,
+    prepare: Preparation,
     normalize: Normalize,
 }
 
@@ -182,7 +184,7 @@ impl DetectionTask {
     pub fn new(config: &DetectionConfig, setup: &Setup<'_>) -> anyhow::Result<Self> {
         let (card, device) = (setup.card, setup.device);
         let mut module = config.detector(card, device)?;
-        if let Some(init) = &config.backbone_init {
+        if let Some(init) = setup.init(&config.backbone_init) {
             let name = config.model.backbone_name();
             module = module.map_body(|body| -> anyhow::Result<_> {
                 let (body, report) =
@@ -191,7 +193,7 @@ impl DetectionTask {
                 Ok(body)
             })?;
         }
-        if let Some(init) = &config.init {
+        if let Some(init) = setup.init(&config.init) {
             let (loaded, report) =
                 crate::init::apply(module, config.model.name(), init, "task.detection.init")?;
             module = loaded;
@@ -203,7 +205,7 @@ impl DetectionTask {
             box_weight: config.box_weight,
             device: device.clone(),
             classes: card.classes.clone(),
-            prepare: Pipeline::new(setup.recipe.data.prepare.clone()),
+            prepare: Preparation::new(&setup.recipe.data.prepare),
             normalize: normalize(setup.recipe, card.channels),
         })
     }
@@ -236,8 +238,8 @@ pub(crate) struct Back {
 impl Back {
     /// For an original image of `[width, height]`; what comes after its preparation, to `then` (width and height), is a
     /// plain resizing.
-    pub(crate) fn new(prepare: &Pipeline, size: [usize; 2], then: Option<[usize; 2]>) -> Self {
-        let plan = preparation(prepare, size);
+    pub(crate) fn new(prepare: &Preparation, size: [usize; 2], then: Option<[usize; 2]>) -> Self {
+        let plan = prepare.plan(size);
         let (mut map, at) = (plan.map(), plan.size());
         if let Some(to) = then.filter(|to| *to != at) {
             let factor = |i: usize| to[i] as f64 / at[i].max(1) as f64;
@@ -417,8 +419,7 @@ fn detections(
 
 #[cfg(test)]
 mod tests {
-    use firesight_data::augment::{Augment, CentreCrop, Letterbox, Resize};
-    use firesight_data::random::{Domain, stream};
+    use firesight_data::augment::{CentreCrop, Letterbox, Prepare, Resize};
 
     use super::*;
 
@@ -426,16 +427,16 @@ mod tests {
     fn boxes_come_back_from_every_preparation() {
         let steps = [
             vec![],
-            vec![Augment::Resize(Resize {
+            vec![Prepare::Resize(Resize {
                 width: 320,
                 height: 240,
             })],
-            vec![Augment::Letterbox(Letterbox {
+            vec![Prepare::Letterbox(Letterbox {
                 width: 100,
                 height: 100,
                 ..Letterbox::default()
             })],
-            vec![Augment::CentreCrop(CentreCrop {
+            vec![Prepare::CentreCrop(CentreCrop {
                 width: 300,
                 height: 200,
                 ..CentreCrop::default()
@@ -458,10 +459,8 @@ mod tests {
                     cover: 1.0,
                 }]),
             };
-            let prepare = Pipeline::new(prepare);
-            let prepared = prepare
-                .apply(sample, &mut stream(0, 0, 0, Domain::Sample))
-                .unwrap();
+            let prepare = Preparation::new(&prepare);
+            let prepared = prepare.apply(sample).unwrap();
             let back = Back::new(&prepare, [640, 480], None);
             let restored = back.restore(boxes(&prepared.label)[0].xyxy);
             for (got, want) in restored.iter().zip(truth) {

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
-use firesight_data::augment::{Augment, Pipeline, Resize};
+use firesight_data::augment::{Preparation, Prepare, Resize};
 use firesight_data::normalize::Normalize;
-use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label, Sample};
 use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};
 use firesight_models::weights::{LoadOptions, load};
@@ -152,7 +151,7 @@ impl Extractor {
 }
 
 fn resized(image: &Image, side: usize) -> anyhow::Result<Image> {
-    let resize = Augment::Resize(Resize {
+    let resize = Prepare::Resize(Resize {
         width: side,
         height: side,
     });
@@ -160,9 +159,7 @@ fn resized(image: &Image, side: usize) -> anyhow::Result<Image> {
         image: image.clone(),
         label: Label::None,
     };
-    // Resizing draws nothing; the stream is there because the pipeline asks for one.
-    let mut rng = stream(0, 0, 0, Domain::Sample);
-    Ok(Pipeline::new(vec![resize]).apply(sample, &mut rng)?.image)
+    Ok(Preparation::new(&[resize]).apply(sample)?.image)
 }
 
 fn small(images: &[Image]) -> anyhow::Result<(Vec<f32>, usize)> {

@@ -9,7 +9,6 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firesight_data::DataError;
-use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Label};
 use firesight_metrics::generation::{
     FeatureStatistics, PrecisionRecall, frechet_distance, kernel_distance, precision_recall,
@@ -380,9 +379,7 @@ impl Measures<'_> {
 
     fn training_image(&self, index: usize) -> Result<Image, DataError> {
         let sample = self.task.train.read(index)?;
-        // Preparation draws nothing; the stream is there because the pipeline asks for one.
-        let mut rng = stream(0, 0, 0, Domain::Sample);
-        Ok(self.task.prepare.apply(sample, &mut rng)?.image)
+        Ok(self.task.prepare.apply(sample)?.image)
     }
 
     /// The generated images that are nearest to a training image, each beside it.

@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use firesight_data::DataError;
-use firesight_data::augment::Pipeline;
+use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
 use firesight_data::mosaic::write_png;
 use firesight_data::sample::Label;
@@ -36,7 +36,7 @@ use crate::engine::{
 };
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, OptimizerConfig, not_negative, positive, share};
+use crate::recipe::{Goal, NamedFile, OptimizerConfig, optimizer, share, whole, within};
 use features::{Extractor, FeaturesConfig};
 use measures::Measures;
 
@@ -128,12 +128,13 @@ impl TaskRecipe for GenerationConfig {
             &format!("{table}.label-smoothing"),
             self.label_smoothing,
         );
-        not_negative(checks, &format!("{table}.input-noise"), self.input_noise);
-        if let Some(optimizer) = &self.discriminator_optimizer {
-            let path = format!("{table}.discriminator-optimizer.{}", optimizer.name());
-            let rate = optimizer.learning_rate();
-            positive(checks, &format!("{path}.learning-rate"), rate);
+        let noise = self.input_noise;
+        within(checks, &format!("{table}.input-noise"), noise, [0.0, 10.0]);
+        if let Some(own) = &self.discriminator_optimizer {
+            optimizer(own, &format!("{table}.discriminator-optimizer"), checks);
         }
+        let samples = format!("{table}.samples");
+        whole(checks, &samples, self.samples, [0, 1_000_000], None);
         if self.samples < measures::LEAST {
             checks.error(
                 &format!("{table}.samples"),
@@ -147,8 +148,22 @@ impl TaskRecipe for GenerationConfig {
         !self.model.conditional() || matches!(label, Label::Class(_))
     }
 
+    fn knows_classes(&self) -> bool {
+        self.model.conditional()
+    }
+
     fn needs(&self) -> &'static str {
         "one class per image, for a conditional model"
+    }
+
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        match &self.features {
+            None => Vec::new(),
+            Some(FeaturesConfig::Run(path)) => vec![("features.run", NamedFile::Run(path))],
+            Some(FeaturesConfig::Inception(path)) => {
+                vec![("features.inception", NamedFile::File(path))]
+            }
+        }
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
@@ -232,7 +247,7 @@ pub struct GenerationTask {
     device: Device,
     run: Option<PathBuf>,
     train: Arc<dyn Source>,
-    prepare: Pipeline,
+    prepare: Preparation,
     extractor: Extractor,
     main_metric: &'static str,
     last_discriminator_loss: f64,
@@ -276,7 +291,7 @@ impl GenerationTask {
             device: device.clone(),
             run: setup.run.map(PathBuf::from),
             train: Arc::clone(setup.train),
-            prepare: Pipeline::new(recipe.data.prepare.clone()),
+            prepare: Preparation::new(&recipe.data.prepare),
             extractor,
             // One short name for each task that is built.
             main_metric: Box::leak(name.into_boxed_str()),

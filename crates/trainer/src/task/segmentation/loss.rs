@@ -122,9 +122,9 @@ impl LossTerm {
     pub(super) fn check(&self, path: &str, checks: &mut Checks<'_>) {
         let path = format!("{path}.{}", self.name());
         let mut at_least = |key: &str, value: f64, open: bool| {
-            if !(value.is_finite() && (value > 0.0 || (value == 0.0 && !open))) {
+            if !(value <= 1e3 && (value > 0.0 || (value == 0.0 && !open))) {
                 let rule = if open { "above 0" } else { "0 or more" };
-                let message = format!("{value} is not {rule}");
+                let message = format!("{value} is not {rule} and at most 1000");
                 checks.error(&format!("{path}.{key}"), message, None);
             }
         };
