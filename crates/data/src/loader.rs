@@ -26,10 +26,12 @@
 //! ```
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+use serde::{Deserialize, Serialize};
 
 use crate::augment::{self, Pipeline};
 use crate::batch::{Batch, Mixing, mix};
@@ -81,7 +83,7 @@ impl Default for LoaderConfig {
 }
 
 /// A sample that could not be read and was left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Its index in the source.
     pub index: usize,
@@ -105,7 +107,24 @@ struct Inner {
     lines: [Vec<Line>; 2],
     config: LoaderConfig,
     sampler: Sampler,
-    skipped: Mutex<BTreeMap<usize, Skipped>>,
+    skipped: Mutex<Bad>,
+}
+
+/// The bad samples found so far.
+#[derive(Default)]
+struct Bad {
+    indices: BTreeSet<usize>,
+    /// In the order in which their batches were delivered.
+    found: Vec<Skipped>,
+}
+
+impl Bad {
+    /// Adds a sample that is not there yet.
+    fn add(&mut self, sample: Skipped) {
+        if self.indices.insert(sample.index) {
+            self.found.push(sample);
+        }
+    }
 }
 
 impl Loader {
@@ -144,7 +163,7 @@ impl Loader {
                 Vec::new()
             }
         });
-        let skipped = Mutex::new(BTreeMap::new());
+        let skipped = Mutex::default();
         Ok(Loader {
             inner: Arc::new(Inner {
                 source,
@@ -178,9 +197,24 @@ impl Loader {
         &self.inner.config
     }
 
-    /// The samples that were left out so far, by index.
+    /// The samples that were left out so far, each once, in the order in which they were met.
     pub fn skipped(&self) -> Vec<Skipped> {
-        lock(&self.inner.skipped).values().cloned().collect()
+        self.skipped_since(0)
+    }
+
+    /// [`Loader::skipped`] without the first `known` of them.
+    pub fn skipped_since(&self, known: usize) -> Vec<Skipped> {
+        let skipped = lock(&self.inner.skipped);
+        skipped.found.get(known..).unwrap_or_default().to_vec()
+    }
+
+    /// Tells a new loader what one before it has left out, as a resumed run does: these samples count as left out from
+    /// the start.
+    pub fn remember_skipped(&self, samples: &[Skipped]) {
+        let mut skipped = lock(&self.inner.skipped);
+        samples
+            .iter()
+            .for_each(|sample| skipped.add(sample.clone()));
     }
 
     /// The batches of an epoch, from batch number `start_batch` on.
@@ -322,28 +356,25 @@ impl Job {
         let allowed = self.inner.config.max_bad;
         let mut skipped = lock(&self.inner.skipped);
         for (index, error) in bad {
-            if skipped.contains_key(&index) {
+            if skipped.indices.contains(&index) {
                 continue;
             }
             if allowed == 0 {
                 return Err(error);
             }
-            if skipped.len() >= allowed {
+            let count = skipped.indices.len();
+            if count >= allowed {
                 return Err(DataError::TooManyBad {
-                    found: skipped.len() + 1,
+                    found: count + 1,
                     allowed,
                     last: Box::new(error),
                 });
             }
-            let origin = self.inner.source.origin(index);
-            skipped.insert(
+            skipped.add(Skipped {
                 index,
-                Skipped {
-                    index,
-                    origin,
-                    reason: error.to_string(),
-                },
-            );
+                origin: self.inner.source.origin(index),
+                reason: error.to_string(),
+            });
         }
         Ok(())
     }
@@ -700,12 +731,14 @@ pub(crate) mod tests {
         let batches = all(&reference, 1, 0);
         assert_eq!(batches.iter().map(|b| b.shape[0]).sum::<usize>(), 47);
         let skipped = reference.skipped();
+        let mut indices: Vec<usize> = skipped.iter().map(|s| s.index).collect();
+        assert_eq!(reference.skipped_since(2), skipped[2..]);
+        assert!(reference.skipped_since(3).is_empty());
+        indices.sort_unstable();
+        assert_eq!(indices, [3, 17, 31]);
+        let three = skipped.iter().find(|s| s.index == 3).unwrap();
         assert_eq!(
-            skipped.iter().map(|s| s.index).collect::<Vec<_>>(),
-            [3, 17, 31]
-        );
-        assert_eq!(
-            (skipped[0].origin.as_str(), skipped[0].reason.as_str()),
+            (three.origin.as_str(), three.reason.as_str()),
             ("sample 3", "sample 3: damaged")
         );
         assert_eq!(
@@ -743,6 +776,29 @@ pub(crate) mod tests {
                 .unwrap_err()
                 .ends_with("damaged")
         );
+    }
+
+    /// What a resumed run tells its loader counts as it counted before, and is not found anew.
+    #[test]
+    fn bad_samples_of_a_session_before_count_against_the_limit() {
+        for workers in [0, 2] {
+            let with = |known: &[Skipped]| {
+                let mut source = Counting::new(50);
+                source.bad = vec![3, 17, 31];
+                let config = LoaderConfig {
+                    max_bad: 2,
+                    ..small(workers)
+                };
+                let loader = loader(source, config);
+                loader.remember_skipped(known);
+                let error = loader.epoch(1, 0).find_map(Result::err);
+                (loader.skipped(), error.map(|error| error.to_string()))
+            };
+            let (skipped, error) = with(&[]);
+            assert_eq!(skipped.len(), 2);
+            assert_eq!(with(&skipped), (skipped.clone(), error.clone()));
+            assert_eq!(with(&skipped[..1]), (skipped, error));
+        }
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use docs::docs;
 pub use render::RenderOptions;
 pub use source::Place;
+pub use suggest::nearest;
 pub use write::{WriteError, to_toml, try_to_toml};
 
 use layers::Layers;

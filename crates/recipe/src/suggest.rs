@@ -8,10 +8,7 @@ const LONGEST: usize = 64;
 /// In this order: the same but for case and `_`, initials (`lr` for `learning-rate`), the smallest edit distance
 /// (insertions, deletions, substitutions, swaps of neighbours) up to a third of the longer word, and
 /// a candidate that alone begins with the word or has it among its parts.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     let length = word.chars().count();
     if !(2..=LONGEST).contains(&length) {

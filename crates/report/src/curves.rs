@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     chart::{Chart, Curve, Unit},
-    format::{self, Metric},
+    format,
     jsonl::Log,
+    metric::{self, Metric, Metrics},
 };
 
 /// Label of the horizontal axis: `step (23 per epoch)` where the evaluations show it.
@@ -57,7 +58,8 @@ pub(crate) fn split_label(split: &str, ema: bool) -> String {
 pub(crate) fn best(points: &[[f64; 2]], metric: &Metric) -> Option<usize> {
     let mut best: Option<usize> = None;
     for (index, point) in points.iter().enumerate() {
-        if point[1].is_finite() && best.is_none_or(|at| metric.better(point[1], points[at][1])) {
+        if point[1].is_finite() && best.is_none_or(|at| metric.better_than(point[1], points[at][1]))
+        {
             best = Some(index);
         }
     }
@@ -65,10 +67,9 @@ pub(crate) fn best(points: &[[f64; 2]], metric: &Metric) -> Option<usize> {
 }
 
 /// A measured curve with its best point marked.
-fn measured(log: &Log, split: &str, ema: bool, name: &str) -> Curve {
-    let metric = Metric::of(name);
-    let points = eval_points(log, split, ema, name);
-    let mark = best(&points, &metric)
+fn measured(log: &Log, split: &str, ema: bool, metric: &Metric) -> Curve {
+    let points = eval_points(log, split, ema, &metric.key);
+    let mark = best(&points, metric)
         .filter(|_| points.len() > 1)
         .map(|at| {
             let step = format::count(points[at][0] as u64);
@@ -88,7 +89,7 @@ fn measured(log: &Log, split: &str, ema: bool, name: &str) -> Curve {
 
 /// All charts of a run: loss, metrics (the primary one first), parts of the loss, learning rate,
 /// images per second.
-pub(crate) fn charts(log: &Log, primary: Option<&str>) -> Vec<Chart> {
+pub(crate) fn charts(log: &Log, metrics: &Metrics, primary: Option<&str>) -> Vec<Chart> {
     let x = step_label(log);
     let train = |value: fn(&crate::jsonl::Train) -> f64| -> Vec<[f64; 2]> {
         log.train().map(|t| [t.step as f64, value(t)]).collect()
@@ -102,7 +103,7 @@ pub(crate) fn charts(log: &Log, primary: Option<&str>) -> Vec<Chart> {
         ..Curve::default()
     }];
     for (index, (split, ema)) in splits.iter().enumerate() {
-        let curve = measured(log, split, *ema, "loss");
+        let curve = measured(log, split, *ema, &metrics.of("loss"));
         if !curve.points.is_empty() {
             loss.push(Curve {
                 colour: index + 1,
@@ -120,30 +121,33 @@ pub(crate) fn charts(log: &Log, primary: Option<&str>) -> Vec<Chart> {
     }];
 
     // Metrics of one heading share a chart, in the order of their names.
-    let mut groups: BTreeMap<(bool, String), Vec<String>> = BTreeMap::new();
+    let mut groups: BTreeMap<(bool, String), Vec<Metric>> = BTreeMap::new();
     for name in metric_names(log) {
-        let chart = Metric::of(&name).chart;
-        let first = primary.is_some_and(|primary| Metric::of(primary).chart == chart);
-        groups.entry((!first, chart)).or_default().push(name);
+        let metric = metrics.of(&name);
+        let first = primary.is_some_and(|primary| metrics.of(primary).chart == metric.chart);
+        groups
+            .entry((!first, metric.chart.clone()))
+            .or_default()
+            .push(metric);
     }
-    for ((_, title), names) in groups {
+    for ((_, title), group) in groups {
         let mut curves = Vec::new();
-        for (index, name) in names.iter().enumerate() {
+        for (index, metric) in group.iter().enumerate() {
             for (place, (split, ema)) in splits.iter().enumerate() {
-                let mut curve = measured(log, split, *ema, name);
+                let mut curve = measured(log, split, *ema, metric);
                 if curve.points.is_empty() {
                     continue;
                 }
                 // Validation keeps its colour from the loss chart; several metrics differ in
                 // colour, and further splits are dashed.
-                curve.colour = if names.len() == 1 {
+                curve.colour = if group.len() == 1 {
                     place + 1
                 } else {
                     index + 1
                 };
-                curve.dashed = names.len() > 1 && place > 0;
-                if names.len() > 1 {
-                    let label = Metric::of(name).label;
+                curve.dashed = group.len() > 1 && place > 0;
+                if group.len() > 1 {
+                    let label = metric.title.clone();
                     curve.name = if splits.len() > 1 {
                         format!("{label} ({})", curve.name)
                     } else {
@@ -156,10 +160,10 @@ pub(crate) fn charts(log: &Log, primary: Option<&str>) -> Vec<Chart> {
         }
         // Where the legend names metrics only, the split stands beside the heading.
         let y = match &splits[..] {
-            [(split, ema)] if names.len() > 1 => split_label(split, *ema),
+            [(split, ema)] if group.len() > 1 => split_label(split, *ema),
             _ => String::new(),
         };
-        let unit = if Metric::of(&names[0]).share {
+        let unit = if group[0].unit == metric::Unit::Share {
             Unit::Percent
         } else {
             Unit::Plain
@@ -280,7 +284,13 @@ mod tests {
 
     #[test]
     fn charts_stand_in_order_with_the_best_point_marked() {
-        let charts = charts(&log(), Some("top1"));
+        let metrics = Metrics(vec![
+            Metric::share("top1", "Top-1 accuracy"),
+            Metric::share("ap", "AP").chart("Average precision"),
+            Metric::share("ap50", "AP50").chart("Average precision"),
+            Metric::loss("loss", "Loss"),
+        ]);
+        let charts = charts(&log(), &metrics, Some("top1"));
         let titles: Vec<_> = charts.iter().map(|chart| chart.title.as_str()).collect();
         assert_eq!(
             titles,
@@ -308,7 +318,7 @@ mod tests {
     #[test]
     fn an_empty_log_has_no_figures() {
         assert!(
-            charts(&Log::default(), None)
+            charts(&Log::default(), &Metrics::default(), None)
                 .into_iter()
                 .all(|chart| chart.figure().is_none())
         );

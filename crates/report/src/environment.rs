@@ -24,7 +24,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::ReportError, run};
+use crate::{error::ReportError, metric::Metric, run};
 
 /// Name of the file within a run folder.
 pub const FILE_NAME: &str = "environment.json";
@@ -51,9 +51,12 @@ pub struct Environment {
     pub task: String,
     /// Model as the recipe names it: `resnet18`.
     pub model: String,
-    /// Trainable parameters.
+    /// Parameters of all networks; running statistics are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
+    /// Those of them that train.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trainable: Option<u64>,
     /// Name of the dataset as the recipe gives it: `digits`.
     pub dataset: String,
     /// Content of the dataset as one hash (SHA-256, hexadecimal).
@@ -61,6 +64,9 @@ pub struct Environment {
     /// The splits that were opened and their sizes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<Split>,
+    /// The metrics of its evaluations; the first one stands for the run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
     /// The whole command as it was given, quoted for a shell.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub command: String,

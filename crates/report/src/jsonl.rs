@@ -83,14 +83,38 @@ pub struct Eval {
 /// A message with, where it has one, its place in the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Event {
+    /// What kind of message it is.
+    #[serde(default, skip_serializing_if = "Kind::is_note")]
+    pub kind: Kind,
     /// One sentence for a person.
     pub message: String,
-    /// Optimizer steps done when it happened.
+    /// Optimizer steps done when it happened; a message without one belongs to a session rather than to the course
+    /// of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
     /// Seconds of training since the run began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<f64>,
+}
+
+/// What kind of message an [`Event`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Likely wrong, but not fatal.
+    Warning,
+    /// A sample that could not be read and was left out.
+    Skipped,
+    /// Worth knowing; also how a kind that this version does not know is read.
+    #[default]
+    #[serde(other)]
+    Note,
+}
+
+impl Kind {
+    fn is_note(&self) -> bool {
+        *self == Kind::Note
+    }
 }
 
 impl Record {
@@ -104,7 +128,7 @@ impl Record {
         }
     }
 
-    /// What a record measures, for telling a repeated measurement: its kind and split.
+    /// What a record says, for telling a repeated one: its kind and split, or its words.
     fn key(&self) -> Option<(u64, String)> {
         match self {
             Record::Train(train) => Some((train.step, "train".into())),
@@ -112,7 +136,8 @@ impl Record {
                 eval.step,
                 format!("eval {} {}", eval.split, if eval.ema { "ema" } else { "" }),
             )),
-            Record::Event(_) | Record::Unknown => None,
+            Record::Event(event) => Some((event.step?, format!("event {}", event.message))),
+            Record::Unknown => None,
         }
     }
 }
@@ -159,8 +184,8 @@ impl Writer {
     /// record of a later step on is cut off, and so is a torn last line. The file is made where it
     /// is missing.
     ///
-    /// What the file holds of `step` itself stays, and writing the same measurement of that step
-    /// once more is passed over; so the file comes out the same whether the checkpoint was saved
+    /// What the file holds of `step` itself stays, and writing the same measurement or message of that
+    /// step once more is passed over; so the file comes out the same whether the checkpoint was saved
     /// before or after the evaluation of its step.
     ///
     /// # Errors

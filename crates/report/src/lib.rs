@@ -2,6 +2,7 @@
 //!
 //! - [`jsonl`]: `metrics.jsonl`, what happened, one record per line, complete after a kill.
 //! - [`environment`] and [`results`]: what a run was made on, and what it reached.
+//! - [`metric`]: how the numbers of an evaluation are called and read.
 //! - [`events`]: TensorBoard event files.
 //! - [`run`]: reading a whole run folder, finished or not.
 //! - [`write()`]: `report.html`, one file that shows the run folder; [`compare`]: several runs side by
@@ -28,6 +29,7 @@ pub mod environment;
 mod error;
 pub mod events;
 pub mod jsonl;
+pub mod metric;
 pub mod results;
 pub mod run;
 

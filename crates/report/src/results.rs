@@ -137,7 +137,7 @@ pub struct ClassRow {
     /// Samples (or objects, or pixels) of the class in the split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
-    /// Numbers by name: `precision`, `recall`, `iou`, `ap`, ...
+    /// Shares from 0 to 1 by name: `precision`, `recall`, `iou`, `ap`, ...
     #[serde(with = "crate::number::map")]
     pub metrics: BTreeMap<String, f64>,
 }

@@ -19,6 +19,7 @@ use crate::{
     environment::Environment,
     error::{ReportError, io},
     jsonl::{self, Log},
+    metric::Metrics,
     results::Results,
 };
 
@@ -117,6 +118,12 @@ impl RunFolder {
         }
         run.previews = pictures(&path.join(PREVIEW_FOLDER));
         Ok(run)
+    }
+
+    /// How the numbers of this run are called and read.
+    pub fn metrics(&self) -> Metrics {
+        let environment = self.environment.as_ref();
+        Metrics(environment.map_or_else(Vec::new, |environment| environment.metrics.clone()))
     }
 
     /// Keeps a value, or notes why there is none.

@@ -93,6 +93,9 @@ fn a_classifier_has_every_part() {
         "<span class=\"t-key\">momentum</span>",
         "Dataset fingerprint",
         "Stopped by SIGINT",
+        "Warning: The disk is nearly full.",
+        "Left out of the train split (1 of at most 3): 7.png is no picture",
+        "Images left out",
         "scope=\"col\"",
         "role=\"img\" aria-label=\"Loss over step",
     ] {
@@ -169,6 +172,7 @@ fn a_task_brings_its_own_sections() {
     let html = page(&run);
     for part in [
         "<h2>Detections</h2>",
+        "with 61.7 k parameters, of which 850 train, trained on scenes",
         "Precision over recall",
         "Average precision by size",
         "Parts of the training loss",

@@ -31,6 +31,7 @@ use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::source::{Source, Splits, fingerprint};
+use firesight_report::metric::Metrics;
 
 use crate::card::ModelCard;
 use crate::device::{self, NamedDevice};
@@ -220,6 +221,11 @@ impl Experiment {
             .into_iter()
             .map(|(name, source)| (name, source.len()))
             .collect()
+    }
+
+    /// The metrics that an evaluation may give; the first one is the task's main one.
+    pub fn metrics(&self) -> Metrics {
+        Metrics(self.recipe.task.table().metrics(&self.card.classes))
     }
 
     /// What identifies the content of the training data.

@@ -29,6 +29,8 @@ use firesight_data::loader::Loader;
 use firesight_data::mosaic::{mosaic, write_png};
 use firesight_data::sample::Image;
 use firesight_data::source::Source;
+use firesight_report::environment::Environment;
+use firesight_report::metric::Metrics;
 use firesight_report::results::{
     Confusion, Evaluation as Numbers, Example, Guess, Picture, Results, Section,
     Weights as Measured,
@@ -69,8 +71,9 @@ pub fn evaluate(
         ..Details::default()
     };
     let weights = weights_of(task);
-    let evaluation = task.evaluate(weights, &mut loader.epoch(0, 0), watch, Some(&mut details))?;
-    Ok((evaluation, details))
+    let evaluation = task.evaluate(weights, &mut loader.epoch(0, 0), watch, Some(&mut details));
+    details.skipped = loader.skipped();
+    Ok((evaluation?, details))
 }
 
 /// Measures a task on a named split and writes what the report needs into the run folder.
@@ -117,7 +120,9 @@ pub fn write(
     let mut results = Results::read(run)?.unwrap_or_default();
     results.task = experiment.card.task.clone();
     results.classes = experiment.card.classes.clone();
-    results.primary = Some(task.main_metric().0.to_owned());
+    let metrics = experiment.metrics();
+    results.primary = Some(experiment.recipe.checkpoint.best.of(&metrics).key);
+    describe(run, metrics)?;
     results.evaluations.retain(|old| old.split != split);
     results.evaluations.push(Numbers {
         split: split.to_owned(),
@@ -144,6 +149,17 @@ pub fn write(
         results.sections.push(section(run, &folder, gallery)?);
     }
     results.write(run)?;
+    Ok(())
+}
+
+/// Keeps the description of the metrics where the run was made before there was one, or by another version.
+fn describe(run: &Path, metrics: Metrics) -> anyhow::Result<()> {
+    if let Some(mut environment) = Environment::read(run)?
+        && environment.metrics != metrics.0
+    {
+        environment.metrics = metrics.0;
+        environment.write(run)?;
+    }
     Ok(())
 }
 

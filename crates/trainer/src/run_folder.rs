@@ -14,7 +14,10 @@
 //! # anyhow::Ok(())
 //! ```
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -29,6 +32,16 @@ pub const RECIPE_FILE: &str = "recipe.toml";
 pub struct RunFolder {
     /// Its path.
     pub path: PathBuf,
+    /// What this start found in its place; none for the folder of an earlier one.
+    found: Option<Found>,
+}
+
+/// What a start found where its folder was to be.
+#[derive(Clone, Debug)]
+enum Found {
+    Nothing,
+    /// A folder with these entries.
+    Folder(BTreeSet<OsString>),
 }
 
 impl RunFolder {
@@ -49,11 +62,63 @@ impl RunFolder {
                 }
                 out.to_path_buf()
             }
-            None => next_free(Path::new("runs"), &name_of(recipe)),
+            None => return Self::create_numbered(Path::new("runs"), &name_of(recipe)),
         };
+        let found = match fs::read_dir(&path) {
+            Ok(entries) => {
+                Found::Folder(entries.flatten().map(|entry| entry.file_name()).collect())
+            }
+            Err(_) => Found::Nothing,
+        };
+        fs::create_dir_all(&path).with_context(|| format!("{}", path.display()))?;
+        Self::made(path, found)
+    }
+
+    /// The folder of the next free number; of two starts at the same time each gets its own.
+    fn create_numbered(folder: &Path, name: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
+        loop {
+            let path = next_free(folder, name);
+            match fs::create_dir(&path) {
+                Ok(()) => return Self::made(path, Found::Nothing),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("{}", path.display())),
+            }
+        }
+    }
+
+    fn made(path: PathBuf, found: Found) -> anyhow::Result<Self> {
         let checkpoints = path.join("checkpoints");
         fs::create_dir_all(&checkpoints).with_context(|| format!("{}", path.display()))?;
-        Ok(Self { path })
+        let found = Some(found);
+        Ok(Self { path, found })
+    }
+
+    /// Whether this start made it.
+    pub fn is_new(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// Removes what this start made, so that a start that failed is in nobody's way; what was there before stays, and so
+    /// does the folder of an earlier run.
+    pub fn undo(&self) {
+        // What cannot be removed is no worse than the failure itself, which is being reported.
+        match &self.found {
+            None => {}
+            Some(Found::Nothing) => drop(fs::remove_dir_all(&self.path)),
+            Some(Found::Folder(before)) => {
+                for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+                    if before.contains(&entry.file_name()) {
+                        continue;
+                    }
+                    let path = entry.path();
+                    let _ = match path.is_dir() {
+                        true => fs::remove_dir_all(&path),
+                        false => fs::remove_file(&path),
+                    };
+                }
+            }
+        }
     }
 
     /// The run to go on with: the folder `out` if given, else the newest run of the recipe.
@@ -64,6 +129,7 @@ impl RunFolder {
         match out {
             Some(out) if out.join(RECIPE_FILE).exists() => Ok(Self {
                 path: out.to_path_buf(),
+                found: None,
             }),
             Some(out) => bail!("{}: there is no run here to resume", out.display()),
             None => {
@@ -71,7 +137,7 @@ impl RunFolder {
                 let path = newest(Path::new("runs"), &name).with_context(|| {
                     format!("runs/: there is no run of {} to resume", recipe.display())
                 })?;
-                Ok(Self { path })
+                Ok(Self { path, found: None })
             }
         }
     }
@@ -191,6 +257,51 @@ mod tests {
         }
         fs::create_dir_all(root.join("digits-wide-11")).unwrap();
         assert_eq!(next_free(root, "digits"), root.join("digits-11"));
+    }
+
+    #[test]
+    fn a_start_that_failed_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let run = RunFolder::create(Some(&out), Path::new("a.toml")).unwrap();
+        fs::write(out.join(RECIPE_FILE), "").unwrap();
+        run.undo();
+        assert!(!out.exists());
+
+        fs::create_dir_all(out.join("notes")).unwrap();
+        let run = RunFolder::create(Some(&out), Path::new("a.toml")).unwrap();
+        fs::write(out.join(RECIPE_FILE), "").unwrap();
+        fs::write(out.join("notes/mine.txt"), "").unwrap();
+        run.undo();
+        let left: Vec<_> = fs::read_dir(&out)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["notes"]);
+        assert!(out.join("notes/mine.txt").exists());
+
+        fs::write(out.join(RECIPE_FILE), "").unwrap();
+        RunFolder::find(Some(&out), Path::new("a.toml"))
+            .unwrap()
+            .undo();
+        assert!(
+            out.join(RECIPE_FILE).exists(),
+            "the folder of an earlier run stays"
+        );
+    }
+
+    #[test]
+    fn starts_at_the_same_time_have_folders_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: BTreeSet<PathBuf> = std::thread::scope(|scope| {
+            let start = || RunFolder::create_numbered(folder.path(), "a").unwrap().path;
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect()
+        });
+        assert_eq!(paths.len(), 8);
     }
 
     #[test]

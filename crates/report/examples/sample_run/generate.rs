@@ -11,7 +11,8 @@ use std::{
 use firesight_report::{
     environment::{Environment, Split},
     events::EventWriter,
-    jsonl::{Eval, Event, Record, Train, Writer},
+    jsonl::{Eval, Event, Kind, Record, Train, Writer},
+    metric::Metric,
     results::{
         Confusion, Evaluation, Example, Guess, LineChart, Picture, Results, Section, Series, Table,
         Weights,
@@ -177,7 +178,17 @@ pub fn detector(run: &Path) -> Outcome {
     let env = Environment {
         model: "retinanet_resnet18".into(),
         dataset: "scenes".into(),
+        trainable: Some(850),
         task: "detection".into(),
+        metrics: [
+            ("ap", "AP", "Average precision"),
+            ("ap50", "AP50", "Average precision"),
+            ("ap75", "AP75", "Average precision"),
+            ("ap_small", "AP, small", "Average precision by size"),
+            ("ap_medium", "AP, medium", "Average precision by size"),
+        ]
+        .map(|(key, title, chart)| Metric::share(key, title).chart(chart))
+        .to_vec(),
         ..environment(&plan, true)
     };
     env.write(run)?;
@@ -324,11 +335,17 @@ fn environment(plan: &Plan, finished: bool) -> Environment {
         task: "classification".into(),
         model: "lenet".into(),
         parameters: Some(61_706),
+        trainable: Some(61_706),
         dataset: "digits".into(),
         dataset_fingerprint: "9f3c1c52ad0f4d9d3b7de1a0c6d1cf83c2f4a9e0b7a8d5e6f1029384756afbec".into(),
         splits: [("train", plan.images), ("validation", 180), ("test", 180)]
             .map(|(name, samples)| Split { name: name.into(), samples, ..Split::default() })
             .to_vec(),
+        metrics: vec![
+            Metric::share("top1", "Top-1 accuracy"),
+            Metric::share("top5", "Top-5 accuracy"),
+            Metric::loss("loss", "Loss"),
+        ],
         command: "trainer train configs/classification/digits.toml --set optimizer.sgd.learning-rate=0.05".into(),
         recipe: Some("/home/user/firesight/configs/classification/digits.toml".into()),
         overrides: vec!["optimizer.sgd.learning-rate=0.05".into()],
@@ -386,12 +403,24 @@ fn log(
             }))?;
         }
         if step == 230 {
-            let message = "Stopped by SIGINT; checkpoint step-230 written. Resumed.".into();
-            writer.write(&Record::Event(Event {
-                message,
-                step: Some(step),
-                time: Some(23.0),
-            }))?;
+            for (kind, message) in [
+                (
+                    Kind::Note,
+                    "Stopped by SIGINT; checkpoint step-230 written. Resumed.",
+                ),
+                (Kind::Warning, "The disk is nearly full."),
+                (
+                    Kind::Skipped,
+                    "Left out of the train split (1 of at most 3): 7.png is no picture",
+                ),
+            ] {
+                writer.write(&Record::Event(Event {
+                    kind,
+                    message: message.into(),
+                    step: Some(step),
+                    time: Some(23.0),
+                }))?;
+            }
         }
     }
     Ok(best)

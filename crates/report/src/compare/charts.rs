@@ -6,13 +6,13 @@ use super::measured;
 use crate::{
     chart::{self, Chart, Curve, Figure, Unit},
     curves,
-    format::Metric,
+    metric::{self, Metrics},
     path,
     run::RunFolder,
 };
 
 /// One chart per quantity with a curve per run.
-pub(super) fn of(runs: &[RunFolder]) -> Vec<Figure> {
+pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Figure> {
     let overlay =
         |title: String, x: &str, unit, from_zero, points: &dyn Fn(&RunFolder) -> Vec<[f64; 2]>| {
             let curves: Vec<_> = runs
@@ -71,17 +71,17 @@ pub(super) fn of(runs: &[RunFolder]) -> Vec<Figure> {
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_by_key(|name| (primary.as_ref() != Some(name), name.clone()));
     for (index, name) in names.iter().enumerate() {
-        let metric = Metric::of(name);
-        let unit = if metric.share {
+        let metric = metrics.of(name);
+        let unit = if metric.unit == metric::Unit::Share {
             Unit::Percent
         } else {
             Unit::Plain
         };
-        figures.push(overlay(metric.label.clone(), "step", unit, false, &|run| {
+        figures.push(overlay(metric.title.clone(), "step", unit, false, &|run| {
             measured(run, name)
         }));
         if index == 0 {
-            let title = format!("{} over time", metric.label);
+            let title = format!("{} over time", metric.title);
             figures.push(overlay(title, "seconds of training", unit, false, &|run| {
                 over_time(run, name)
             }));

@@ -16,7 +16,9 @@ use crate::{
     curves,
     environment::Environment,
     error::ReportError,
-    format, recipe,
+    format,
+    metric::Metrics,
+    recipe,
     run::{self, RunFolder},
     template,
 };
@@ -114,6 +116,7 @@ impl Page {
         }
         let recipes: Vec<_> = recipes.into_iter().map(Result::unwrap_or_default).collect();
         let (recipe, recipe_same) = differences(&recipes);
+        let metrics = Metrics(runs.iter().flat_map(|run| run.metrics().0).collect());
         let machines: Vec<_> = runs
             .iter()
             .map(|run| machine(run.environment.as_ref()))
@@ -121,8 +124,8 @@ impl Page {
         Page {
             runs: runs.iter().map(Run::of).collect(),
             problems,
-            numbers: numbers::of(runs),
-            charts: charts::of(runs),
+            numbers: numbers::of(runs, &metrics),
+            charts: charts::of(runs, &metrics),
             recipe,
             recipe_same,
             machine: differences(&machines).0,

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{Row, Value, measured};
 use crate::{
-    curves,
-    format::{self, Metric},
+    curves, format,
+    metric::{Better, Metric, Metrics},
     run::RunFolder,
 };
 
 /// Final numbers by split, the best validation numbers of the log, and what they cost.
-pub(super) fn of(runs: &[RunFolder]) -> Vec<Row> {
+pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add =
         |name: String, values: Vec<f64>, show: &dyn Fn(f64) -> String, best: Option<&Metric>| {
@@ -29,7 +29,7 @@ pub(super) fn of(runs: &[RunFolder]) -> Vec<Row> {
                     known
                         .iter()
                         .copied()
-                        .reduce(|a, b| if metric.better(b, a) { b } else { a })
+                        .reduce(|a, b| if metric.better_than(b, a) { b } else { a })
                 });
             let cells = values.iter().map(|value| Value {
                 text: if value.is_nan() {
@@ -78,7 +78,7 @@ pub(super) fn of(runs: &[RunFolder]) -> Vec<Row> {
         if !seen.insert((split.clone(), name.clone())) {
             continue;
         }
-        let metric = Metric::of(&name);
+        let metric = metrics.of(&name);
         let value = |run: &RunFolder| {
             let evaluations = run.results.iter().flat_map(|results| &results.evaluations);
             let mut found = evaluations
@@ -88,7 +88,7 @@ pub(super) fn of(runs: &[RunFolder]) -> Vec<Row> {
         };
         let values = runs.iter().map(value).collect();
         add(
-            format!("{}, {split}", metric.label),
+            format!("{}, {split}", metric.title),
             values,
             &|v| metric.show(v),
             Some(&metric),
@@ -100,12 +100,12 @@ pub(super) fn of(runs: &[RunFolder]) -> Vec<Row> {
         .flat_map(|run| curves::metric_names(&run.log))
         .collect();
     for name in logged.iter().map(String::as_str).chain(["loss"]) {
-        let metric = Metric::of(name);
+        let metric = metrics.of(name);
         let values = runs.iter().map(|run| {
             let points = measured(run, name);
             curves::best(&points, &metric).map_or(f64::NAN, |at| points[at][1])
         });
-        let label = format!("{}, best while training", metric.label);
+        let label = format!("{}, best while training", metric.title);
         add(label, values.collect(), &|v| metric.show(v), Some(&metric));
     }
 
@@ -145,10 +145,7 @@ pub(super) fn of(runs: &[RunFolder]) -> Vec<Row> {
     let speed = |run: &RunFolder| {
         curves::median(run.log.train().map(|train| train.images_per_second)).unwrap_or(0.0)
     };
-    let faster = Metric {
-        lower_is_better: false,
-        ..Metric::of("speed")
-    };
+    let faster = Metric::plain("images_per_second", "Images per second").better(Better::Higher);
     add(
         "Images per second".into(),
         of(&speed),

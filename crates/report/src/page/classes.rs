@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::table::{Column, Grid};
 use crate::{
-    format::{self, Metric},
+    format,
+    metric::{Metric, capitalized},
     picture::{self, Inlined},
     results::{ClassRow, Example, Results},
     run::RunFolder,
@@ -145,6 +146,11 @@ pub(super) fn left_out(results: &Results) -> Option<String> {
     })
 }
 
+/// A number of one class; all of them are shares.
+fn share(name: &str) -> Metric {
+    Metric::share(name, capitalized(name))
+}
+
 pub(super) fn by_class(results: &Results) -> Option<Grid> {
     let derived: Vec<ClassRow>;
     let rows = match &results.confusion {
@@ -169,7 +175,7 @@ pub(super) fn by_class(results: &Results) -> Option<Grid> {
     columns.extend(
         names
             .iter()
-            .map(|name| Column::new(Metric::of(name).label, true)),
+            .map(|name| Column::new(share(name).title, true)),
     );
     columns.extend(samples.then(|| Column::new("Samples", true)));
     let rows = rows
@@ -178,7 +184,7 @@ pub(super) fn by_class(results: &Results) -> Option<Grid> {
             let mut cells = vec![(results.class_name(row.class), false)];
             cells.extend(names.iter().map(|name| {
                 let value = row.metrics.get(*name).copied().unwrap_or(f64::NAN);
-                (Metric::of(name).show(value), true)
+                (share(name).show(value), true)
             }));
             if samples {
                 cells.push((row.samples.map_or(format::NONE.into(), format::count), true));

@@ -19,6 +19,7 @@ use crate::{
     curves,
     error::ReportError,
     format,
+    jsonl::Kind,
     picture::{self, Inlined},
     recipe::{self, Token},
     run::{self, RunFolder},
@@ -90,7 +91,8 @@ struct Message {
 impl Page {
     fn of(run: &RunFolder) -> Self {
         let results = run.results.clone().unwrap_or_default();
-        let charts = curves::charts(&run.log, results.primary.as_deref());
+        let metrics = run.metrics();
+        let charts = curves::charts(&run.log, &metrics, results.primary.as_deref());
         let charts = section::arranged(charts.into_iter().filter_map(Chart::figure));
         let events: Vec<_> = run.log.events().collect();
         let skipped = events.len().saturating_sub(MOST_EVENTS);
@@ -100,7 +102,7 @@ impl Page {
             status: status(run),
             problems: run.problems.clone(),
             headlines: numbers::headlines(run, &results),
-            numbers: numbers::of(&results),
+            numbers: numbers::of(&metrics, &results),
             facts: facts(run),
             charts,
             source: numbers::source(&results.split, results.weights.as_ref()),
@@ -140,9 +142,12 @@ fn subtitle(run: &RunFolder) -> String {
     let mut text = env.model.clone();
     if let Some(parameters) = env.parameters {
         let model = if text.is_empty() { "A model" } else { &text };
+        let some = env.trainable.filter(|trainable| *trainable != parameters);
+        let some = some.map(|n| format!(", of which {} train", format::short_count(n)));
         text = format!(
-            "{model} with {} parameters",
-            format::short_count(parameters)
+            "{model} with {} parameters{}",
+            format::short_count(parameters),
+            some.unwrap_or_default()
         );
     }
     if !env.dataset.is_empty() {
@@ -209,6 +214,11 @@ fn facts(run: &RunFolder) -> Vec<Fact> {
             "Images per second",
             format!("{} (median)", format::number(speed, 3)),
         ));
+    }
+    let left_out = run.log.events().filter(|event| event.kind == Kind::Skipped);
+    let left_out = left_out.count() as u64;
+    if left_out > 0 {
+        facts.push(fact("Images left out", format::count(left_out)));
     }
     if let Some(env) = &run.environment {
         let device = [&env.backend, &env.device]
@@ -310,7 +320,10 @@ impl Message {
             .join(", ");
         Message {
             place,
-            text: event.message.clone(),
+            text: match event.kind {
+                Kind::Warning => format!("Warning: {}", event.message),
+                Kind::Note | Kind::Skipped => event.message.clone(),
+            },
         }
     }
 }

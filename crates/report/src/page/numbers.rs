@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::table::{Column, Grid};
 use crate::{
-    curves,
-    format::{self, Metric},
+    curves, format,
+    metric::Metrics,
     results::{Evaluation, Results, Weights},
     run::RunFolder,
 };
@@ -69,6 +69,7 @@ pub(super) fn headlines(run: &RunFolder, results: &Results) -> Vec<Headline> {
         let first = names.into_iter().find(|name| name != "loss");
         results.primary.clone().or(first)
     };
+    let metrics = run.metrics();
     let mut headlines = Vec::new();
     for evaluation in ordered(results) {
         let Some(name) = primary(evaluation.metrics.keys().cloned().collect()) else {
@@ -77,13 +78,13 @@ pub(super) fn headlines(run: &RunFolder, results: &Results) -> Vec<Headline> {
         let Some(value) = evaluation.metrics.get(&name) else {
             continue;
         };
-        let metric = Metric::of(&name);
+        let metric = metrics.of(&name);
         let images = evaluation
             .samples
             .map(|n| format!("{} images · ", format::count(n as u64)));
         let weights = source("", evaluation.weights.as_ref());
         headlines.push(Headline {
-            label: format!("{}, {} split", metric.label, evaluation.split),
+            label: format!("{}, {} split", metric.title, evaluation.split),
             value: metric.show(*value),
             note: format!("{}{weights}", images.unwrap_or_default())
                 .trim_end_matches(" · ")
@@ -101,12 +102,12 @@ pub(super) fn headlines(run: &RunFolder, results: &Results) -> Vec<Headline> {
 fn best_so_far(run: &RunFolder, name: Option<String>) -> Option<Headline> {
     let (name, splits) = (name?, curves::splits(&run.log));
     let (split, ema) = splits.first()?;
-    let metric = Metric::of(&name);
+    let metric = run.metrics().of(&name);
     let points = curves::eval_points(&run.log, split, *ema, &name);
     let [step, value] = points[curves::best(&points, &metric)?];
     let weights = if *ema { " (EMA weights)" } else { "" };
     Some(Headline {
-        label: format!("{}, {split} split", metric.label),
+        label: format!("{}, {split} split", metric.title),
         value: metric.show(value),
         note: format!(
             "best so far, at step {}{weights}",
@@ -116,7 +117,7 @@ fn best_so_far(run: &RunFolder, name: Option<String>) -> Option<Headline> {
 }
 
 /// All final numbers: one row per metric, one column per evaluation.
-pub(super) fn of(results: &Results) -> Option<Grid> {
+pub(super) fn of(metrics: &Metrics, results: &Results) -> Option<Grid> {
     let evaluations = ordered(results);
     let mut names: Vec<_> = evaluations.iter().flat_map(|e| e.metrics.keys()).collect();
     names.sort_by_key(|name| {
@@ -138,7 +139,7 @@ pub(super) fn of(results: &Results) -> Option<Grid> {
     let mut rows: Vec<Vec<(String, bool)>> = names
         .iter()
         .map(|name| {
-            let metric = Metric::of(name);
+            let metric = metrics.of(name);
             let values = evaluations.iter().map(|e| {
                 (
                     e.metrics
@@ -147,7 +148,7 @@ pub(super) fn of(results: &Results) -> Option<Grid> {
                     true,
                 )
             });
-            std::iter::once((metric.label.clone(), false))
+            std::iter::once((metric.title.clone(), false))
                 .chain(values)
                 .collect()
         })

@@ -59,7 +59,7 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
     if !args.recipe_only {
         let root = args.overrides.root(None)?;
         let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
-        recipe::check_data(&loaded, &experiment.card)?;
+        recipe::check_training(&loaded, &experiment.card, &experiment.splits)?;
         let parameters = recipe::check_parameters(&loaded, &experiment)?;
         let card = &experiment.card;
         let (channels, height, width) = (card.channels, card.height, card.width);

@@ -19,7 +19,6 @@ use crate::experiment::Experiment;
 use crate::recipe;
 use crate::results;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
-use crate::sinks::metric;
 use crate::stored;
 use crate::task::Build;
 
@@ -113,6 +112,12 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     let (evaluation, details) =
         results::evaluate(&experiment, task.as_ref(), Arc::clone(&source), &mut watch)?;
     bar.finish_and_clear();
+    for skipped in &details.skipped {
+        eprintln!(
+            "warning: left out of the {} split: {}",
+            args.split, skipped.reason
+        );
+    }
     if let Some(run) = &path.run
         && args.overrides.set.is_empty()
     {
@@ -149,8 +154,9 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     };
     println!("{} ({}{average})", output.checkpoint, path.which);
     println!("{} split, {} images", output.split, output.samples);
+    let names = experiment.metrics();
     for (name, value) in &output.metrics {
-        println!("  {name:<16} {}", metric(name, *value));
+        println!("  {name:<16} {}", names.of(name).line(*value));
     }
     Ok(End::Done)
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use firesight_metrics::detection::{CocoCategory, read_coco};
+use firesight_report::metric::Metrics;
 use serde::Serialize;
 
 use super::{End, Usage, print_json, usage};
-use crate::sinks::metric;
-use crate::task::detection_metrics;
+use crate::task::{described_detections, detection_metrics};
 
 #[derive(Serialize)]
 struct Output {
@@ -67,8 +67,9 @@ pub(super) fn run(results: &Path, truth: &Path, json: bool) -> anyhow::Result<En
         output.split,
         output.samples
     );
+    let names = Metrics(described_detections());
     for (name, value) in &output.metrics {
-        println!("  {name:<16} {}", metric(name, *value));
+        println!("  {name:<16} {}", names.of(name).line(*value));
     }
     Ok(End::Done)
 }

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use firesight_report::environment::{Environment, now};
+use firesight_report::metric::Metrics;
 
 use super::hint::{self, Hint};
 use super::{DeviceArgs, End, RecipeArgs, Usage, read_recipe, usage};
 use crate::card::ModelCard;
 use crate::device::{self, NamedDevice};
 use crate::engine::{
-    Engine, EngineConfig, Finish, Outcome, Progress, Sink, StopSignal, Task, best_metric,
+    Checkpoint, CheckpointError, Engine, EngineConfig, EngineError, Event, Finish, Outcome,
+    Progress, Sink, Spent, StopSignal, Task, Watched,
 };
 use crate::experiment::Experiment;
 use crate::parameters::ParameterSummary;
 use crate::recipe::{self, KernelChoice, Recipe, Schedule};
 use crate::results;
 use crate::run_folder::{RECIPE_FILE, RunFolder};
-use crate::sinks::{Console, Files, Sinks, duration, metric};
+use crate::sinks::{Console, Files, Sinks, duration};
 use crate::stored;
 use crate::task::Build;
 
@@ -48,48 +50,138 @@ pub struct TrainArgs {
 pub fn run(args: TrainArgs) -> anyhow::Result<End> {
     let args = of_run_folder(args)?;
     let loaded = read_recipe(&args.recipe, &args.overrides.set)?;
-    if !args.resume {
-        recipe::check_files(&loaded)?;
-    }
     let device = device::select(args.device.device.as_deref())?;
     let recipe = loaded.value.clone();
     set_kernels(&recipe);
-    let old = match args.resume {
-        true => Some(RunFolder::find(args.out.as_deref(), &args.recipe).map_err(usage)?),
+    let resumed = match args.resume {
+        true => Some(Resumed::find(&args, &recipe)?),
         false => None,
     };
-    let root = args
-        .overrides
-        .root(old.as_ref().map(|run| run.path.as_path()))?;
+    if let Some(resumed) = &resumed
+        && resumed.is_over(&recipe)?
+    {
+        return Ok(End::Done);
+    }
+    let goes_on = resumed
+        .as_ref()
+        .is_some_and(|resumed| resumed.checkpoint.is_some());
+    if !goes_on {
+        recipe::check_files(&loaded)?;
+    }
+    let old = resumed.as_ref().map(|resumed| &resumed.folder);
+    let root = args.overrides.root(old.map(|run| run.path.as_path()))?;
     let experiment = Experiment::open(recipe.clone(), &root).map_err(usage)?;
-    recipe::check_data(&loaded, &experiment.card)?;
+    match goes_on {
+        true => recipe::check_data(&loaded, &experiment.card)?,
+        false => recipe::check_training(&loaded, &experiment.card, &experiment.splits)?,
+    }
     let parameters = recipe::check_parameters(&loaded, &experiment)?;
 
-    let folder = match old {
-        Some(folder) => folder,
-        None => RunFolder::create(args.out.as_deref(), &args.recipe)
-            .map_err(|error| already_there(error, &args))?,
+    let resumed = match resumed {
+        Some(resumed) => resumed,
+        None => Resumed {
+            folder: RunFolder::create(args.out.as_deref(), &args.recipe)
+                .map_err(|error| already_there(error, &args))?,
+            checkpoint: None,
+            warnings: Vec::new(),
+        },
     };
-    let resolved = firesight_recipe::to_toml(&recipe);
-    if args.resume {
-        check_unchanged(&folder, &recipe)?;
+    let folder = resumed.folder.clone();
+    if goes_on {
         check_data(&folder, &experiment)?;
-    } else {
-        std::fs::write(folder.path.join(RECIPE_FILE), &resolved)?;
-        write_environment(&folder.path, &experiment, &device, &args, &root)?;
     }
     let stop = StopSignal::listen()?;
     let mut session = Session {
         args: &args,
         experiment,
         device,
-        folder,
-        resolved,
+        folder: folder.clone(),
         parameters,
+        resolved: firesight_recipe::to_toml(&recipe),
+        root,
         stop,
     };
     session.describe();
-    session.run(args.resume)
+    let end = session.run(resumed);
+    if let Err(error) = &end
+        && folder.is_new()
+        && !has_trained(&folder, error)
+    {
+        folder.undo();
+    }
+    end
+}
+
+/// Whether a run that failed leaves something worth keeping: a checkpoint, or the course of numbers that went wrong.
+fn has_trained(folder: &RunFolder, error: &anyhow::Error) -> bool {
+    let went_wrong = matches!(
+        error.downcast_ref::<EngineError>(),
+        Some(EngineError::NonFiniteLoss { .. } | EngineError::NonFiniteGradient { .. })
+    );
+    went_wrong || !folder.checkpoints(1).all().is_empty()
+}
+
+/// A run to go on with.
+struct Resumed {
+    folder: RunFolder,
+    /// Its newest checkpoint; none for a new run, and for one that was stopped before its first.
+    checkpoint: Option<(PathBuf, Checkpoint)>,
+    warnings: Vec<String>,
+}
+
+impl Resumed {
+    fn find(args: &TrainArgs, recipe: &Recipe) -> anyhow::Result<Self> {
+        let folder = RunFolder::find(args.out.as_deref(), &args.recipe).map_err(usage)?;
+        let mut warnings = Vec::new();
+        let checkpoints = folder.checkpoints(recipe.checkpoint.keep);
+        let checkpoint = match checkpoints.load_newest(|warning| warnings.push(warning)) {
+            Ok(found) => {
+                check_unchanged(&folder, recipe)?;
+                Some(found)
+            }
+            // Nothing has been trained that another recipe could spoil.
+            Err(CheckpointError::Missing { .. }) => {
+                let path = folder.path.display();
+                warnings.push(format!(
+                    "{path}: there is no checkpoint yet; the run begins anew"
+                ));
+                None
+            }
+            Err(error) => return Err(usage(error)),
+        };
+        Ok(Self {
+            folder,
+            checkpoint,
+            warnings,
+        })
+    }
+
+    /// Whether the run has come to its end and its report is written; says so.
+    fn is_over(&self, recipe: &Recipe) -> anyhow::Result<bool> {
+        let Some((_, checkpoint)) = &self.checkpoint else {
+            return Ok(false);
+        };
+        let progress = &checkpoint.progress;
+        let Some(finish) = progress.complete(recipe.epochs, recipe.max_steps) else {
+            return Ok(false);
+        };
+        // A session that was killed between its last checkpoint and its report has not written that.
+        let environment = Environment::read(&self.folder.path)?;
+        if environment.is_some_and(|environment| environment.finished.is_none()) {
+            return Ok(false);
+        }
+        let why = match finish {
+            Finish::MaxSteps => "`max-steps` is reached; a higher one would let it go on",
+            Finish::EarlyStopping => "early stopping has used up its patience",
+            Finish::Epochs => "its epochs are done; more `epochs` would let it go on",
+        };
+        eprintln!(
+            "{}: the run is finished at step {} and stays as it is: {why}",
+            self.folder.path.display(),
+            progress.step
+        );
+        Ok(true)
+    }
 }
 
 /// Where a run folder is given in place of a recipe, the run's own recipe and folder.
@@ -154,6 +246,7 @@ struct Session<'a> {
     folder: RunFolder,
     resolved: String,
     parameters: ParameterSummary,
+    root: PathBuf,
     stop: StopSignal,
 }
 
@@ -178,17 +271,19 @@ impl Session<'_> {
         eprintln!("run folder: {}", self.folder.path.display());
     }
 
-    fn run(&mut self, resume: bool) -> anyhow::Result<End> {
+    fn run(&mut self, resumed: Resumed) -> anyhow::Result<End> {
         let recipe = &self.experiment.recipe;
+        let run = self.folder.path.clone();
+        // All that can fail of a recipe and its data fails before a file is written.
         let mut task = self
             .experiment
             .task(
                 &self.device,
-                match resume {
-                    true => Build::Resumed,
-                    false => Build::Fresh,
+                match resumed.checkpoint {
+                    Some(_) => Build::Resumed,
+                    None => Build::Fresh,
                 },
-                Some(&self.folder.path),
+                Some(&run),
             )
             .map_err(usage)?;
         let train = self.experiment.train_loader().map_err(usage)?;
@@ -196,31 +291,6 @@ impl Session<'_> {
         let validation = validation
             .map(|source| self.experiment.evaluation_loader(source))
             .transpose()?;
-        let checkpoints = self.folder.checkpoints(recipe.checkpoint.keep);
-        let mut progress = Progress::default();
-        let mut warnings = Vec::new();
-        if resume {
-            let (path, checkpoint) = checkpoints
-                .load_newest(|warning| warnings.push(warning))
-                .map_err(usage)?;
-            progress = Engine::restore(task.as_mut(), &path, checkpoint)?;
-        }
-        let ema = recipe.ema.is_some();
-        let files = match resume {
-            true => Files::resume(&self.folder.path, progress.step, ema)?,
-            false => Files::create(&self.folder.path, &self.resolved, ema)?,
-        };
-        let mut sinks = Sinks(vec![Box::new(files), Box::new(Console::new())]);
-        for warning in warnings {
-            sinks.event(&crate::engine::Event::Warning(warning))?;
-        }
-        if !resume {
-            results::write_previews(&self.folder.path, &self.experiment, &train)
-                .context("preview")?;
-        }
-        for line in self.parameters.lines() {
-            sinks.event(&crate::engine::Event::Note(line))?;
-        }
         let steps = Engine::steps_per_epoch(train.batches_per_epoch(), recipe.accumulate);
         if steps == 0 {
             return Err(Usage(format!(
@@ -231,8 +301,45 @@ impl Session<'_> {
             ))
             .into());
         }
+        let checkpoints = self.folder.checkpoints(recipe.checkpoint.keep);
+        let mut progress = Progress::default();
+        let anew = resumed.checkpoint.is_none();
+        if let Some((path, checkpoint)) = resumed.checkpoint {
+            progress = Engine::restore(task.as_mut(), &path, checkpoint)?;
+        }
+        let metrics = self.experiment.metrics();
+        if anew {
+            // The preview reads from a loader of its own: what it meets is met again in training.
+            let loader = self.experiment.train_loader().map_err(usage)?;
+            results::write_previews(&run, &self.experiment, &loader).context("preview")?;
+        }
+        replace(&run.join(RECIPE_FILE), self.resolved.as_bytes())?;
+        self.write_environment(&metrics)?;
+        if progress.complete(recipe.epochs, recipe.max_steps).is_some() {
+            let outcome = Outcome {
+                progress,
+                stopped: None,
+                evaluation: None,
+                spent: Spent::default(),
+            };
+            return self.close(task.as_mut(), &outcome);
+        }
+        let ema = recipe.ema.is_some();
+        let files = match self.folder.is_new() {
+            true => Files::create(&run, &self.resolved, metrics.clone(), ema)?,
+            false => Files::resume(&run, progress.step, metrics.clone(), ema)?,
+        };
+        let console = Console::new(metrics.clone());
+        let mut sinks = Sinks(vec![Box::new(files), Box::new(console)]);
+        for warning in resumed.warnings {
+            sinks.event(&Event::warning(warning))?;
+        }
+        for line in self.parameters.lines() {
+            sinks.event(&Event::note(line))?;
+        }
+        let metric = recipe.checkpoint.best.of(&metrics);
+        let goal = recipe.checkpoint.best.goal_of(&metric);
         let total = (steps * recipe.epochs).min(recipe.max_steps.unwrap_or(u64::MAX));
-        let (_, goal) = best_metric(&recipe.checkpoint.best, task.as_ref());
         let mut engine = Engine {
             config: EngineConfig {
                 seed: recipe.seed,
@@ -242,6 +349,11 @@ impl Session<'_> {
                 learning_rate: recipe.optimizer.learning_rate(),
                 evaluate: recipe.evaluate.clone(),
                 checkpoint: recipe.checkpoint.clone(),
+                watched: Watched {
+                    metric: metric.key,
+                    goal,
+                    needs: metric.needs,
+                },
                 early_stopping: recipe.early_stopping,
                 files: vec![
                     (RECIPE_FILE.to_owned(), self.resolved.clone().into_bytes()),
@@ -261,7 +373,12 @@ impl Session<'_> {
             checkpoints: &checkpoints,
             stop: self.stop.clone(),
         };
-        let outcome = engine.run(task.as_mut(), progress, &mut sinks)?;
+        let outcome = engine.run(task.as_mut(), progress, &mut sinks);
+        let outcome = outcome.map_err(|error| match error {
+            // Data that is wrong is the user's to mend, also where it shows in the middle of a run.
+            EngineError::Data(error) => error.into(),
+            error => anyhow::Error::from(error),
+        })?;
         drop(sinks);
         self.close(task.as_mut(), &outcome)
     }
@@ -313,7 +430,7 @@ impl Session<'_> {
             duration(outcome.progress.seconds)
         );
         if let Some(best) = &outcome.progress.best {
-            let value = metric(&best.metric, best.value);
+            let value = self.experiment.metrics().of(&best.metric).line(best.value);
             eprintln!(
                 "best validation {}: {value} at step {}",
                 best.metric, best.step
@@ -340,12 +457,23 @@ impl Session<'_> {
     }
 }
 
-/// On resume nothing may differ but the number of epochs and of workers.
+/// Writes a file beside its place and renames it into it.
+fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let beside = path.with_extension("new");
+    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    written.with_context(|| format!("{}", path.display()))
+}
+
+/// On resume nothing may differ but how long the run is and how its images are read.
 fn check_unchanged(folder: &RunFolder, recipe: &Recipe) -> anyhow::Result<()> {
     let path = folder.path.join(RECIPE_FILE);
     let stored = firesight_recipe::read::<Recipe>(&path, &[])?.value;
     let mut same = recipe.clone();
     same.epochs = stored.epochs;
+    same.max_steps = stored.max_steps;
     same.data.workers = stored.data.workers;
     same.data.prefetch = stored.data.prefetch;
     if same == stored {
@@ -359,7 +487,7 @@ fn check_unchanged(folder: &RunFolder, recipe: &Recipe) -> anyhow::Result<()> {
     let (old, new) = changed.unwrap_or(("", ""));
     bail!(Usage(format!(
         "--resume: the recipe is not that of {}: `{old}` there, `{new}` here; on resume only \
-         `epochs` and `data.workers` may change",
+         `epochs`, `max-steps`, `data.workers` and `data.prefetch` may change",
         folder.path.display()
     )))
 }
@@ -382,34 +510,41 @@ fn check_data(folder: &RunFolder, experiment: &Experiment) -> anyhow::Result<()>
     Ok(())
 }
 
-fn write_environment(
-    run: &Path,
-    experiment: &Experiment,
-    device: &NamedDevice,
-    args: &TrainArgs,
-    root: &Path,
-) -> anyhow::Result<()> {
-    let environment = Environment {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        backend: device.backend.to_owned(),
-        device: device.name.clone(),
-        threads: std::thread::available_parallelism().ok().map(usize::from),
-        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        cpu: cpu_name(),
-        task: experiment.card.task.clone(),
-        model: experiment.card.model.clone(),
-        dataset: dataset_name(&experiment.recipe),
-        dataset_fingerprint: experiment.fingerprint(),
-        splits: stored::splits(experiment),
-        command: hint::whole().to_string(),
-        recipe: std::path::absolute(&args.recipe).ok(),
-        overrides: args.overrides.set.clone(),
-        data_root: std::path::absolute(root).ok(),
-        started: Some(now()),
-        ..Environment::default()
-    };
-    environment.write(run)?;
-    Ok(())
+impl Session<'_> {
+    /// Writes what the run is made with and on, or marks that an earlier session's goes on.
+    fn write_environment(&self, metrics: &Metrics) -> anyhow::Result<()> {
+        let (experiment, run) = (&self.experiment, &self.folder.path);
+        if let Some(mut environment) = Environment::read(run)? {
+            environment.finished = None;
+            environment.metrics = metrics.0.clone();
+            environment.parameters = Some(self.parameters.total.elements as u64);
+            environment.trainable = Some(self.parameters.trainable.elements as u64);
+            return Ok(environment.write(run)?);
+        }
+        let environment = Environment {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            backend: self.device.backend.to_owned(),
+            device: self.device.name.clone(),
+            threads: std::thread::available_parallelism().ok().map(usize::from),
+            os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            cpu: cpu_name(),
+            task: experiment.card.task.clone(),
+            model: experiment.card.model.clone(),
+            parameters: Some(self.parameters.total.elements as u64),
+            trainable: Some(self.parameters.trainable.elements as u64),
+            dataset: dataset_name(&experiment.recipe),
+            dataset_fingerprint: experiment.fingerprint(),
+            splits: stored::splits(experiment),
+            metrics: metrics.0.clone(),
+            command: hint::whole().to_string(),
+            recipe: std::path::absolute(&self.args.recipe).ok(),
+            overrides: self.args.overrides.set.clone(),
+            data_root: std::path::absolute(&self.root).ok(),
+            started: Some(now()),
+            ..Environment::default()
+        };
+        Ok(environment.write(run)?)
+    }
 }
 
 /// The dataset's name in the recipe, and the folder where it is not the usual one: `mnist (fashion-mnist)`.

@@ -244,6 +244,22 @@ impl CheckpointStore {
         Ok(())
     }
 
+    /// Puts a checkpoint back that was moved aside for a newer writing of the same step, where a kill came between the two
+    /// renames.
+    fn put_back(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            let step = name.strip_prefix('.').and_then(|n| n.strip_suffix(".old"));
+            let Some(target) = step.map(|step| self.folder.join(step)) else {
+                continue;
+            };
+            // One that was being pruned is no longer whole, or as good as before.
+            if !target.exists() && read_verified(&entry.path()).is_ok() {
+                let _ = fs::rename(entry.path(), target);
+            }
+        }
+    }
+
     /// The newest checkpoint that is whole. What was wrong with newer ones is told through `warn`.
     ///
     /// # Errors
@@ -252,6 +268,7 @@ impl CheckpointStore {
         &self,
         mut warn: impl FnMut(String),
     ) -> Result<(PathBuf, Checkpoint), CheckpointError> {
+        self.put_back();
         let all = self.all();
         if all.is_empty() {
             return Err(CheckpointError::Missing {
@@ -520,6 +537,24 @@ mod tests {
         assert_eq!(steps, [5, 4, 1]);
         assert!(store.pointed("best").unwrap().ends_with("step-1"));
         assert!(store.pointed("last").unwrap().ends_with("step-5"));
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_moved_aside_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let target = store.save(&checkpoint(3), &[], true).unwrap();
+        fs::rename(&target, folder.path().join(".step-3.old")).unwrap();
+        let (path, loaded) = store.load_newest(|_| {}).unwrap();
+        assert_eq!((path, loaded.progress.step), (target.clone(), 3));
+        assert_eq!(store.pointed("best"), Some(target.clone()));
+        // What pruning had begun to remove stays away.
+        fs::rename(&target, folder.path().join(".step-3.old")).unwrap();
+        fs::remove_file(folder.path().join(".step-3.old/state.json")).unwrap();
+        assert!(matches!(
+            store.load_newest(|_| {}),
+            Err(CheckpointError::Missing { .. })
+        ));
     }
 
     #[test]

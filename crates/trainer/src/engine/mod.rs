@@ -33,11 +33,14 @@ mod progress;
 mod run;
 mod signals;
 mod spent;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
+use firesight_data::loader::Skipped;
 use firesight_data::sample::Image;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, load};
@@ -47,24 +50,16 @@ pub use network::{
     TrainedNetwork, Weights,
 };
 pub use optimizer::Optimizer;
-pub use progress::{BestScore, Finish, Progress};
-pub use run::{Engine, EngineConfig, EngineError, Outcome, best_metric};
+pub use progress::{BestScore, Finish, Losses, Progress, Window};
+pub use run::{Engine, EngineConfig, EngineError, Outcome, Watched};
 pub use signals::{Signal, StopSignal};
 pub use spent::Spent;
-
-use crate::recipe::Goal;
 
 /// The batches of an evaluation.
 pub type Batches<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
 
 /// One kind of training: its networks, its step, its measures.
 pub trait Task {
-    /// The metric that names the best checkpoint unless the recipe says otherwise, and its goal.
-    fn main_metric(&self) -> (&'static str, Goal);
-
-    /// The usual goal of a metric, if the task has one of that name.
-    fn goal(&self, metric: &str) -> Option<Goal>;
-
     /// The networks under training.
     fn networks(&self) -> Vec<&dyn TrainedNetwork>;
 
@@ -107,6 +102,8 @@ pub struct Details {
     pub confusion: Option<Vec<Vec<u64>>>,
     /// Every sample measured.
     pub samples: Vec<SampleDetail>,
+    /// The samples that could not be read and were left out.
+    pub skipped: Vec<Skipped>,
     /// Tables and charts of the task's own.
     pub sections: Vec<firesight_report::results::Section>,
     /// Pictures of the task's own, written beside the report.
@@ -158,7 +155,7 @@ pub struct Step {
 pub struct StepReport {
     /// The loss, averaged over the batch's samples.
     pub loss: f64,
-    /// Its parts by name, where it has several.
+    /// Its parts by name, where it has several: `box_regression`, `generator`.
     pub parts: Vec<(&'static str, f64)>,
     /// Samples in the batch.
     pub samples: usize,
@@ -169,7 +166,7 @@ pub struct StepReport {
 /// What an evaluation gave.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
-    /// Metrics by name.
+    /// Metrics by name; one that is undefined on these samples is left out.
     pub metrics: BTreeMap<String, f64>,
     /// Samples measured.
     pub samples: usize,
@@ -208,8 +205,9 @@ pub enum Event<'a> {
         step: u64,
         /// The epoch, from 0.
         epoch: u64,
-        /// The mean loss since the last event of this kind.
-        loss: f64,
+        /// The means of the loss and its parts over the samples since the last event of this kind; where those are
+        /// few, over the ones before too.
+        losses: Losses,
         /// The learning rate.
         rate: f64,
         /// The global gradient norm.
@@ -266,9 +264,46 @@ pub enum Event<'a> {
         step: u64,
     },
     /// Something worth telling.
-    Note(String),
+    Note {
+        /// What.
+        text: String,
+        /// The step that it belongs to; none for what is of this session alone.
+        step: Option<u64>,
+    },
     /// Something that is likely wrong, but not fatal.
-    Warning(String),
+    Warning {
+        /// What.
+        text: String,
+        /// The step that it belongs to; none for what is of this session alone.
+        step: Option<u64>,
+    },
+    /// A sample could not be read and was left out.
+    Skipped {
+        /// The split that it is of.
+        split: &'static str,
+        /// Which one, and why.
+        sample: &'a Skipped,
+        /// How many of the split were left out so far.
+        count: usize,
+        /// How many may be.
+        allowed: usize,
+        /// The step in which it was met.
+        step: u64,
+    },
+}
+
+impl Event<'_> {
+    /// Something worth telling of this session.
+    pub fn note(text: impl Into<String>) -> Self {
+        let (text, step) = (text.into(), None);
+        Self::Note { text, step }
+    }
+
+    /// Something of this session that is likely wrong.
+    pub fn warning(text: impl Into<String>) -> Self {
+        let (text, step) = (text.into(), None);
+        Self::Warning { text, step }
+    }
 }
 
 /// Takes what happens in a run and shows or writes it.

@@ -13,7 +13,7 @@ use super::{
     NonFiniteGradient, OneValue, Progress, Signal, Sink, Spent, Step, StepError, StopSignal, Task,
     Weights,
 };
-use crate::recipe::{Best, CheckpointConfig, EarlyStopping, EvaluateConfig, Goal, Schedule};
+use crate::recipe::{CheckpointConfig, EarlyStopping, EvaluateConfig, Goal, Schedule};
 
 /// What the loop itself is told by the recipe.
 #[derive(Clone, Debug)]
@@ -32,10 +32,23 @@ pub struct EngineConfig {
     pub evaluate: EvaluateConfig,
     /// When to save.
     pub checkpoint: CheckpointConfig,
+    /// What names the best checkpoint.
+    pub watched: Watched,
     /// When to give up.
     pub early_stopping: Option<EarlyStopping>,
     /// Files that are stored in each checkpoint: the resolved recipe, the model's card.
     pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// The metric that names the best checkpoint, and that early stopping and the plateau schedule watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watched {
+    /// Its name.
+    pub metric: String,
+    /// Which way it is good.
+    pub goal: Goal,
+    /// What a split must hold for it to be defined, for the note where it is not.
+    pub needs: String,
 }
 
 /// A run in progress.
@@ -124,16 +137,6 @@ pub enum EngineError {
         /// What does not fit.
         reason: String,
     },
-    /// The recipe's metric does not exist.
-    #[error(
-        "checkpoint.best.metric = \"{metric}\": the evaluation has no such metric; there are {known}"
-    )]
-    UnknownMetric {
-        /// The name in the recipe.
-        metric: String,
-        /// The metrics there are.
-        known: String,
-    },
     /// What happened could not be shown or written.
     #[error("{0:#}")]
     Sink(anyhow::Error),
@@ -169,7 +172,7 @@ impl Engine<'_> {
         Ok(checkpoint.progress)
     }
 
-    /// Trains from `progress` to the end, or until a signal comes.
+    /// Trains from `progress` to the end, or until a signal comes. A run that is complete stays as it is.
     ///
     /// # Errors
     /// See [`EngineError`]; the last checkpoint stays as it is.
@@ -192,10 +195,9 @@ struct Session<'a, 'b> {
     progress: Progress,
     started: Instant,
     seconds_before: f64,
-    metric: String,
-    goal: Goal,
     last_evaluation: Option<Evaluation>,
-    saved_at: Option<(u64, u64, usize)>,
+    /// What the newest checkpoint says.
+    saved: Option<Progress>,
     spent: Spent,
 }
 
@@ -206,11 +208,19 @@ impl<'a, 'b> Session<'a, 'b> {
         progress: Progress,
         sink: &'b mut dyn Sink,
     ) -> Self {
-        let (metric, goal) = best_metric(&engine.config.checkpoint.best, task);
         if let Some(plateau) = &progress.plateau {
             engine.schedule.load_state(plateau.clone());
         }
+        for (split, loader) in [(TRAIN, Some(engine.train)), (VALIDATION, engine.validation)] {
+            if let (Some(loader), Some(skipped)) = (loader, progress.skipped.get(split)) {
+                loader.remember_skipped(skipped);
+            }
+        }
         let seconds_before = progress.seconds;
+        let saved = (progress.step > 0).then(|| Progress {
+            seconds: 0.0,
+            ..progress.clone()
+        });
         Self {
             engine,
             task,
@@ -218,10 +228,8 @@ impl<'a, 'b> Session<'a, 'b> {
             progress,
             started: Instant::now(),
             seconds_before,
-            metric,
-            goal,
             last_evaluation: None,
-            saved_at: None,
+            saved,
             spent: Spent::default(),
         }
     }
@@ -240,6 +248,15 @@ impl<'a, 'b> Session<'a, 'b> {
 
     fn run(mut self) -> Result<Outcome, EngineError> {
         let config = &self.engine.config;
+        if let Some(finish) = self.progress.complete(config.epochs, config.max_steps) {
+            self.progress.finished = Some(finish);
+            return Ok(Outcome {
+                progress: self.progress,
+                stopped: None,
+                evaluation: None,
+                spent: self.spent,
+            });
+        }
         let batches = self.engine.train.batches_per_epoch();
         let per_epoch = Engine::steps_per_epoch(batches, config.accumulate);
         let total = (per_epoch * config.epochs).min(config.max_steps.unwrap_or(u64::MAX));
@@ -251,14 +268,17 @@ impl<'a, 'b> Session<'a, 'b> {
             total_steps: total,
             progress: &progress,
         })?;
-        // A finished run whose recipe now asks for more epochs goes on.
+        // A finished run whose recipe now asks for more goes on.
         self.progress.finished = None;
-        // An evaluation in the middle of an epoch that a signal cut short is made now.
-        if self.progress.batch > 0
-            && self.progress.batch < batches
-            && self.progress.evaluated_at != Some(self.progress.step)
-        {
-            self.progress.finished = self.after_step(batches)?;
+        // An epoch whose batches are all done lacks its evaluation alone, and ends with it below.
+        if self.progress.batch < batches {
+            let evaluated = self.progress.evaluated_at == Some(self.progress.step);
+            self.progress.finished = match self.progress.batch > 0 && !evaluated {
+                // An evaluation in the middle of an epoch that a signal cut short is made now.
+                true => self.after_step(batches)?,
+                // The session before was killed after its last step and before it could say so.
+                false => self.limit(),
+            };
         }
         if self.progress.finished.is_some() {
             return self.close(None);
@@ -285,9 +305,15 @@ impl<'a, 'b> Session<'a, 'b> {
 
     /// Saves the end of the session and says where its time went.
     fn close(mut self, stopped: Option<Signal>) -> Result<Outcome, EngineError> {
-        self.save(false, true)?;
+        self.save(false)?;
         self.spent.total = self.started.elapsed().as_secs_f64();
-        self.emit(&Event::Note(format!("time: {}", self.spent)))?;
+        for (split, samples) in self.progress.skipped.clone() {
+            let (count, s) = (samples.len(), if samples.len() == 1 { "" } else { "s" });
+            self.emit(&Event::note(format!(
+                "{count} sample{s} of the {split} split could not be read and stayed out of it"
+            )))?;
+        }
+        self.emit(&Event::note(format!("time: {}", self.spent)))?;
         Ok(Outcome {
             progress: self.progress,
             stopped,
@@ -306,19 +332,31 @@ impl<'a, 'b> Session<'a, 'b> {
         let mut window_images = 0;
         let mut rate = self.rate();
         let loader = self.engine.train;
+        let usual = (log_every as usize)
+            .saturating_mul(accumulate)
+            .saturating_mul(loader.config().batch_size)
+            .min(loader.source().len()) as u64;
+        // Every checkpoint stands after an update, so that nothing is gathered here.
+        let mut gathered = 0;
         let mut stream = loader
             .epoch(self.progress.epoch, self.progress.batch)
             .peekable();
-        while let Some(batch) = Spent::timed(&mut self.spent.data, || stream.next()) {
-            let batch = batch?;
+        loop {
+            let batch = Spent::timed(&mut self.spent.data, || stream.next());
             let last = Spent::timed(&mut self.spent.data, || stream.peek().is_none());
-            let number = self.progress.batch;
-            let update = (number + 1).is_multiple_of(accumulate) || last;
+            self.tell_skipped(TRAIN, self.progress.step + 1)?;
+            let Some(batch) = batch else { break };
+            let batch = batch?;
+            let number = batch.number;
+            gathered += 1;
+            let update = gathered == accumulate || last;
             rate = self.rate();
             let report = self.batch(batch, Step { rate, update })?;
             images += report.samples;
             window_images += report.samples;
-            self.progress.add(report.loss, report.samples);
+            // The loader counts batches that were left out for want of a good sample, so that its numbers are places.
+            self.progress
+                .add(if last { batches } else { number + 1 }, &report);
             let mean_loss = self.progress.loss_sum / self.progress.loss_samples.max(1) as f64;
             let epoch = self.progress.epoch;
             self.emit(&Event::Batch {
@@ -330,13 +368,15 @@ impl<'a, 'b> Session<'a, 'b> {
             if !update {
                 continue;
             }
+            gathered = 0;
             self.progress.step += 1;
             let step = self.progress.step;
-            for warning in self.task.after_update(step).map_err(EngineError::Sink)? {
-                self.emit(&Event::Warning(warning))?;
+            for text in self.task.after_update(step).map_err(EngineError::Sink)? {
+                let step = Some(step);
+                self.emit(&Event::Warning { text, step })?;
             }
             if last || step.is_multiple_of(log_every) {
-                let loss = self.progress.take_window();
+                let losses = self.progress.take_window(usual);
                 let seconds = self.seconds();
                 let images_per_second =
                     window_images as f64 / window_started.elapsed().as_secs_f64();
@@ -344,7 +384,7 @@ impl<'a, 'b> Session<'a, 'b> {
                 self.emit(&Event::Step {
                     step,
                     epoch,
-                    loss,
+                    losses,
                     rate,
                     gradient_norm: report.gradient_norm.unwrap_or(0.0),
                     images_per_second,
@@ -373,7 +413,7 @@ impl<'a, 'b> Session<'a, 'b> {
         let number = self.progress.step + 1;
         // Every draw on the device follows from the run's seed and the batch's place alone, so that a
         // resumed run draws what an unstopped one does.
-        let place = (self.progress.epoch << 32) | self.progress.batch as u64;
+        let place = (self.progress.epoch << 32) | batch.number as u64;
         self.engine.device.seed(mix(self.engine.config.seed, place));
         let report = Spent::timed(&mut self.spent.steps, || {
             self.task.train_batch(batch, &step)
@@ -389,15 +429,16 @@ impl<'a, 'b> Session<'a, 'b> {
                 source,
             },
         })?;
-        let parts = report.parts.iter().map(|(name, value)| (*name, *value));
+        let parts = report.parts.iter();
         let bad = parts
-            .chain([("loss", report.loss)])
+            .map(|(name, value)| (format!("{} loss", name.replace('_', " ")), *value))
+            .chain([("loss".to_owned(), report.loss)])
             .find(|(_, value)| !value.is_finite());
         match bad {
             None => Ok(report),
             Some((part, value)) => Err(EngineError::NonFiniteLoss {
                 step: number,
-                part: part.to_owned(),
+                part,
                 value,
                 rate: step.rate,
             }),
@@ -414,14 +455,15 @@ impl<'a, 'b> Session<'a, 'b> {
             let epoch =
                 self.progress.epoch as f64 + self.progress.batch as f64 / batches.max(1) as f64;
             best = self.evaluate(epoch)?;
+            if self.engine.validation.is_some() && self.progress.evaluated_at != Some(step) {
+                // A signal came first: a resumed run begins with this evaluation.
+                return Ok(None);
+            }
         }
         if due(self.engine.config.checkpoint.every_steps) || best {
-            self.save(best, false)?;
+            self.save(best)?;
         }
-        Ok(match done {
-            true => Some(Finish::MaxSteps),
-            false => self.exhausted(),
-        })
+        Ok(self.limit())
     }
 
     fn end_epoch(
@@ -468,12 +510,9 @@ impl<'a, 'b> Session<'a, 'b> {
             seconds: self.seconds(),
         })?;
         if saves || best {
-            self.save(best, false)?;
+            self.save(best)?;
         }
-        Ok(match done {
-            true => Some(Finish::MaxSteps),
-            false => self.exhausted(),
-        })
+        Ok(self.limit())
     }
 
     /// Evaluates on the validation split, if there is one; whether the score is the best so far.
@@ -498,55 +537,25 @@ impl<'a, 'b> Session<'a, 'b> {
         let evaluation = Spent::timed(&mut self.spent.evaluation, || {
             let mut batches = loader.epoch(0, 0);
             self.task.evaluate(weights, &mut batches, &mut watch, None)
-        })?;
+        });
+        let step = self.progress.step;
+        self.tell_skipped(VALIDATION, step)?;
+        let evaluation = evaluation?;
         if let Some(error) = failed {
             return Err(EngineError::Sink(error));
         }
         if evaluation.interrupted {
             return Ok(false);
         }
-        let Some(&score) = evaluation.metrics.get(&self.metric) else {
-            let known = evaluation
-                .metrics
-                .keys()
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
-            return Err(EngineError::UnknownMetric {
-                metric: self.metric.clone(),
-                known,
-            });
-        };
-        let step = self.progress.step;
         self.progress.evaluated_at = Some(step);
-        let old = self.progress.best.as_ref().map(|best| best.value);
-        // Of equal scores the later one is the best: a small validation split gives many, and the
-        // weights that were trained longer at a lower rate are the better ones. Patience counts real
-        // progress alone.
-        let best = self.goal.reached(score, old);
-        let min_delta = self
-            .engine
-            .config
-            .early_stopping
-            .map_or(0.0, |stop| stop.min_delta);
-        let enough = old.is_none_or(|old| (score - old).abs() > min_delta);
-        if best {
-            self.progress.best = Some(BestScore {
-                metric: self.metric.clone(),
-                value: score,
-                step,
-            });
-        }
-        match best && enough {
-            true => self.progress.evaluations_since_best = 0,
-            false => self.progress.evaluations_since_best += 1,
-        }
-        if let Some(factor) = self.engine.schedule.observe(score) {
-            let rate = self.engine.config.learning_rate * factor;
-            self.emit(&Event::Note(format!(
-                "plateau: the learning rate is {rate:.3e} from now on"
-            )))?;
-        }
+        let score = evaluation.metrics.get(&self.engine.config.watched.metric);
+        let best = match score {
+            Some(score) => self.observe(*score)?,
+            None => {
+                self.miss(evaluation.samples)?;
+                false
+            }
+        };
         let seconds = self.seconds();
         self.emit(&Event::Evaluated {
             step,
@@ -559,20 +568,102 @@ impl<'a, 'b> Session<'a, 'b> {
         Ok(best)
     }
 
-    /// Whether early stopping says that it is enough.
-    fn exhausted(&self) -> Option<Finish> {
-        let stop = self.engine.config.early_stopping?;
-        (self.progress.evaluations_since_best > stop.patience).then_some(Finish::EarlyStopping)
+    /// What follows from a score, for the rules that watch it; whether it is the best so far.
+    fn observe(&mut self, score: f64) -> Result<bool, EngineError> {
+        let config = &self.engine.config;
+        let (goal, stopping) = (config.watched.goal, config.early_stopping);
+        let step = self.progress.step;
+        self.progress.undefined = false;
+        let old = self.progress.best.as_ref().map(|best| best.value);
+        let min_delta = stopping.map_or(0.0, |stop| stop.min_delta);
+        self.progress.observe(score, goal, min_delta);
+        // Of equal scores the later one is the best: a small validation split gives many, and the
+        // weights that were trained longer at a lower rate are the better ones.
+        let best = goal.reached(score, old);
+        if best {
+            self.progress.best = Some(BestScore {
+                metric: config.watched.metric.clone(),
+                value: score,
+                step,
+            });
+        }
+        if let Some(factor) = self.engine.schedule.observe(score) {
+            let rate = self.engine.config.learning_rate * factor;
+            let text = format!("plateau: the learning rate is {rate:.3e} from now on");
+            let step = Some(step);
+            self.emit(&Event::Note { text, step })?;
+        }
+        Ok(best)
     }
 
-    fn save(&mut self, best: bool, last: bool) -> Result<(), EngineError> {
-        let position = (self.progress.step, self.progress.epoch, self.progress.batch);
-        // The end of a run writes once more only to say that it is finished.
-        if self.saved_at == Some(position) && last && self.progress.finished.is_none() {
+    /// An evaluation gave no score: said when it happens first, and when it happens again after a score. For the rules
+    /// that watch it this evaluation has not been.
+    fn miss(&mut self, samples: usize) -> Result<(), EngineError> {
+        if std::mem::replace(&mut self.progress.undefined, true) {
             return Ok(());
         }
+        let Watched { metric, needs, .. } = &self.engine.config.watched;
+        let why = match needs.is_empty() {
+            true => String::new(),
+            false => format!(": it needs {needs}"),
+        };
+        let text = format!(
+            "`{metric}` is undefined on the validation split of {samples} samples{why}. Training goes on; without \
+             `{metric}` no checkpoint becomes the best one, and nothing that watches it acts"
+        );
+        let step = Some(self.progress.step);
+        self.emit(&Event::Note { text, step })
+    }
+
+    /// Tells of the samples of a split that were left out since this was asked last, and remembers them.
+    fn tell_skipped(&mut self, split: &'static str, step: u64) -> Result<(), EngineError> {
+        let loader = match split {
+            TRAIN => self.engine.train,
+            _ => match self.engine.validation {
+                Some(loader) => loader,
+                None => return Ok(()),
+            },
+        };
+        let known = self.progress.skipped.get(split).map_or(0, Vec::len);
+        for sample in loader.skipped_since(known) {
+            let list = self.progress.skipped.entry(split.to_owned()).or_default();
+            list.push(sample.clone());
+            let count = list.len();
+            self.emit(&Event::Skipped {
+                split,
+                sample: &sample,
+                count,
+                allowed: loader.config().max_bad,
+                step,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the run ends where it stands.
+    fn limit(&self) -> Option<Finish> {
+        let config = &self.engine.config;
+        if config
+            .max_steps
+            .is_some_and(|max| self.progress.step >= max)
+        {
+            return Some(Finish::MaxSteps);
+        }
+        let exhausted = self.progress.is_exhausted(config.early_stopping);
+        exhausted.then_some(Finish::EarlyStopping)
+    }
+
+    /// Writes a checkpoint, unless the newest one says the same.
+    fn save(&mut self, best: bool) -> Result<(), EngineError> {
         self.progress.seconds = self.seconds();
         self.progress.plateau = Some(self.engine.schedule.state());
+        let timeless = Progress {
+            seconds: 0.0,
+            ..self.progress.clone()
+        };
+        if !best && self.saved.as_ref() == Some(&timeless) {
+            return Ok(());
+        }
         let path = Spent::timed(&mut self.spent.saving, || {
             let networks = self.task.networks().into_iter();
             let checkpoint = Checkpoint {
@@ -586,20 +677,15 @@ impl<'a, 'b> Session<'a, 'b> {
                 .checkpoints
                 .save(&checkpoint, &engine.config.files, best)
         })?;
-        self.saved_at = Some(position);
+        self.saved = Some(timeless);
         let step = self.progress.step;
         self.emit(&Event::Saved { path: &path, step })
     }
 }
 
-/// The metric that names the best checkpoint, and its goal: what the recipe says goes before what the task
-/// knows.
-pub fn best_metric(best: &Best, task: &dyn Task) -> (String, Goal) {
-    let (main, main_goal) = task.main_metric();
-    let metric = best.metric.clone().unwrap_or_else(|| main.to_owned());
-    let goal = best.goal.or_else(|| task.goal(&metric));
-    (metric, goal.unwrap_or(main_goal))
-}
+/// The splits by their names in a checkpoint.
+const TRAIN: &str = "train";
+const VALIDATION: &str = "validation";
 
 /// Optimizer steps between two logged ones: about twenty an epoch, and no rarer than every hundred.
 fn log_interval(batches: usize, accumulate: usize) -> u64 {

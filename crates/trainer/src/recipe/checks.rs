@@ -1,7 +1,9 @@
 //! What serde cannot know: ranges of values, and settings that contradict each other.
 
 use firesight_data::augment::Augmentation;
+use firesight_data::source::Splits;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
+use firesight_report::metric::Metrics;
 
 use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
 use crate::card::ModelCard;
@@ -66,10 +68,37 @@ fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
             [0.0, 1e9],
         );
     }
-    if recipe.early_stopping.is_some() && recipe.evaluate.every_epochs == 0 {
-        let help = Some("set `evaluate.every-epochs` to 1");
-        checks.error("early-stopping", "there are no evaluations to watch", help);
+    if !evaluates(recipe) {
+        let message = "there are no evaluations to watch";
+        let help = Some("set `evaluate.every-epochs` or `evaluate.every-steps` to 1 or more");
+        for rule in watchers(recipe) {
+            checks.error(rule, message, help);
+        }
     }
+}
+
+/// Whether the recipe asks for evaluations in the course of training.
+fn evaluates(recipe: &Recipe) -> bool {
+    let every_steps = recipe.evaluate.every_steps.unwrap_or(0);
+    recipe.evaluate.every_epochs > 0 || every_steps > 0
+}
+
+/// The keys of the rules that act upon the score of an evaluation.
+fn watchers(recipe: &Recipe) -> Vec<&'static str> {
+    let stops = recipe.early_stopping.is_some();
+    let lowers = matches!(recipe.schedule, ScheduleConfig::Plateau(_));
+    let best = &recipe.checkpoint.best;
+    [
+        ("early-stopping", stops),
+        ("schedule.plateau", lowers),
+        (
+            "checkpoint.best",
+            best.metric.is_some() || best.goal.is_some(),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, asked)| asked.then_some(key))
+    .collect()
 }
 
 fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
@@ -333,14 +362,6 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
                     Some("give a share below 1"),
                 );
             }
-            if recipe.evaluate.every_epochs == 0 && recipe.evaluate.every_steps.is_none() {
-                let help = Some("set `evaluate.every-epochs` to 1");
-                checks.error(
-                    "schedule.plateau",
-                    "there are no evaluations to watch",
-                    help,
-                );
-            }
         }
     }
 }
@@ -450,6 +471,103 @@ pub fn check_parameters(
     }
     checks.finish()?;
     Ok(summary)
+}
+
+/// Checks a recipe against the data that it is to be trained on: what [`check_data`] says, the metric that names the best
+/// checkpoint, and the rules that watch it, which must be able to act.
+///
+/// # Errors
+/// Every contradiction, with the place of the key.
+pub fn check_training(
+    loaded: &Loaded<Recipe>,
+    card: &ModelCard,
+    splits: &Splits,
+) -> Result<(), Diagnostics> {
+    let recipe = &loaded.value;
+    let task = recipe.task.table();
+    let mut checks = loaded.diagnostics();
+    task.check_data(&format!("task.{}", task.name()), card, &mut checks);
+    best_metric(recipe, &Metrics(task.metrics(&card.classes)), &mut checks);
+    rules(recipe, splits, &mut checks);
+    checks.finish().map(|_| ())
+}
+
+/// The metric of the best checkpoint must be one that the task can give.
+fn best_metric(recipe: &Recipe, metrics: &Metrics, checks: &mut Checks<'_>) {
+    let Some(key) = &recipe.checkpoint.best.metric else {
+        return;
+    };
+    let path = "checkpoint.best.metric";
+    let Some(metric) = metrics.get(key) else {
+        let message = format!("`{key}` is no metric of {}", recipe.task.table().name());
+        let help = format!(
+            "{}an evaluation gives {}",
+            meant(key, metrics),
+            listed(metrics)
+        );
+        checks.error(path, message, Some(&help));
+        return;
+    };
+    if metric.better.is_none() && recipe.checkpoint.best.goal.is_none() {
+        let message = format!("`{key}` is good in neither direction by itself");
+        let help = "say which one with `checkpoint.best.goal`: `max` or `min`";
+        checks.error(path, message, Some(help));
+    }
+}
+
+/// What a key was likely meant to be: one that begins with it, else one that is spelt nearly so.
+fn meant(key: &str, metrics: &Metrics) -> String {
+    let keys = || metrics.0.iter().map(|metric| metric.key.as_str());
+    let begun = keys().find(|known| !key.is_empty() && known.starts_with(key));
+    let found = begun.or_else(|| firesight_recipe::nearest(key, keys()));
+    found.map_or_else(String::new, |found| format!("did you mean `{found}`? "))
+}
+
+/// The keys of all metrics, and the first few of those that there is one of for each class.
+fn listed(metrics: &Metrics) -> String {
+    const FEW: usize = 8;
+    let (detail, main): (Vec<_>, Vec<_>) = metrics.0.iter().partition(|metric| metric.detail);
+    let more = if detail.len() > FEW { ", ..." } else { "" };
+    let keys = main.into_iter().chain(detail.into_iter().take(FEW));
+    let keys: Vec<&str> = keys.map(|metric| metric.key.as_str()).collect();
+    format!("{}{more}", keys.join(", "))
+}
+
+/// The rules that watch evaluations must be able to act.
+fn rules(recipe: &Recipe, splits: &Splits, checks: &mut Checks<'_>) {
+    let every_steps = recipe.evaluate.every_steps.filter(|every| *every > 0);
+    if splits.validation.is_none() {
+        let message = "there is no validation split to evaluate on";
+        let help = Some("set images apart with `data.split.validation`, or leave this out");
+        for rule in watchers(recipe) {
+            checks.error(rule, message, help);
+        }
+        if every_steps.is_some() {
+            checks.error("evaluate.every-steps", message, help);
+        }
+        return;
+    }
+    let data = &recipe.data;
+    let (images, batch) = (splits.train.len(), data.batch_size.max(1));
+    let batches = match data.drop_last {
+        true => images / batch,
+        false => images.div_ceil(batch),
+    };
+    let steps = batches.div_ceil(recipe.accumulate.max(1)) as u64;
+    let total = steps.saturating_mul(recipe.epochs);
+    let total = total.min(recipe.max_steps.unwrap_or(u64::MAX));
+    if let Some(every) = every_steps.filter(|every| *every > total)
+        && recipe.evaluate.every_epochs == 0
+        && !watchers(recipe).is_empty()
+    {
+        let message =
+            format!("the run has {total} steps and never comes to an evaluation at {every}");
+        let help = format!(
+            "`{}` needs evaluations to watch",
+            watchers(recipe).join("`, `")
+        );
+        checks.error("evaluate.every-steps", message, Some(&help));
+    }
 }
 
 /// The first few of a list of names.

@@ -44,7 +44,7 @@ pub use crate::task::{
     ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
 };
 pub(crate) use checks::{above, optimizer, regular_expression, share, some, whole, within};
-pub use checks::{check, check_data, check_parameters};
+pub use checks::{check, check_data, check_parameters, check_training};
 pub use files::{NamedFile, check_files};
 pub use optimizer::{
     AdagradConfig, AdamConfig, AdamwConfig, LionConfig, MuonConfig, OptimizerConfig,
@@ -154,7 +154,8 @@ pub struct DataConfig {
     /// Keeps decoded images in memory.
     #[serde(default)]
     pub cache: bool,
-    /// Unreadable images that are skipped, and reported, before the run fails.
+    /// Unreadable images of a split that are left out, each reported with its file and what is wrong with it, before the
+    /// run fails. A resumed run goes on counting.
     #[serde(default)]
     pub max_bad: usize,
 }

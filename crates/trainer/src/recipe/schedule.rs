@@ -139,9 +139,10 @@ impl Default for OneCycleConfig {
 pub struct PlateauConfig {
     /// What the rate is multiplied by.
     pub factor: f64,
-    /// Evaluations without improvement that are borne.
+    /// Evaluations without improvement that are borne; the rate falls at the next one.
     pub patience: u64,
-    /// The share of the best score that a new one must be better by.
+    /// The share of the best score that a new one must be better by (PyTorch's `threshold_mode = "rel"`). The best score
+    /// stays where it is until it is beaten by that. 0 or more.
     pub threshold: f64,
     /// Evaluations after a change in which none is counted as bad.
     pub cooldown: u64,
@@ -273,10 +274,11 @@ impl Schedule {
             return None;
         };
         let state = &mut self.plateau;
-        let better = state.best.is_none_or(|best| match self.goal {
-            Goal::Max => score > best * (1.0 + config.threshold),
-            Goal::Min => score < best * (1.0 - config.threshold),
-        });
+        let better = match (state.best, self.goal) {
+            (None, _) => score.is_finite(),
+            (Some(best), Goal::Max) => score > best * (1.0 + config.threshold),
+            (Some(best), Goal::Min) => score < best * (1.0 - config.threshold),
+        };
         if better {
             state.best = Some(score);
             state.bad = 0;
@@ -424,6 +426,32 @@ mod tests {
             Some(warmup),
             50,
         );
+    }
+
+    /// Each score is better by half of the threshold: every other one counts, as in PyTorch, whose reference stays. A
+    /// score that is no number counts as bad, also as the first one.
+    #[test]
+    fn a_plateau_is_left_by_small_steps() {
+        let config = PlateauConfig {
+            factor: 0.5,
+            patience: 1,
+            threshold: 0.1,
+            ..PlateauConfig::default()
+        };
+        let changes = |scores: &[f64], goal| -> Vec<Option<f64>> {
+            let config = ScheduleConfig::Plateau(config.clone());
+            let mut schedule = Schedule::new(config, None, 50, 1, goal);
+            scores
+                .iter()
+                .map(|score| schedule.observe(*score))
+                .collect()
+        };
+        let falling = [1.0, 0.95, 0.89, 0.84, 0.80];
+        assert_eq!(changes(&falling, Goal::Min), [None; 5]);
+        let flat = [1.0, 0.95, 0.91];
+        assert_eq!(changes(&flat, Goal::Min), [None, None, Some(0.5)]);
+        let broken = [f64::NAN, f64::NAN, 0.5, 0.6];
+        assert_eq!(changes(&broken, Goal::Max), [None, Some(0.5), None, None]);
     }
 
     #[test]

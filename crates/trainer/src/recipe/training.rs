@@ -1,5 +1,6 @@
 //! Settings of the training loop: clipping, averaging, evaluation, early stopping, checkpoints.
 
+use firesight_report::metric::{Better, Metric, Metrics};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,13 +80,16 @@ impl Goal {
     }
 }
 
-/// Ends the run when the validation score has stopped rising.
+/// Ends the run when the validation score has stopped rising. An evaluation in which the score is undefined counts for
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EarlyStopping {
-    /// Evaluations without a better score of the `checkpoint.best` metric before the run ends.
+    /// Evaluations without a gain of the `checkpoint.best` metric that are borne; the run ends at the next one. (Keras and
+    /// Lightning end at that many: `patience = 9` here is their 10.)
     pub patience: u64,
-    /// What a score must be better by to count.
+    /// A gain is a score better by more than this than the score of the last gain, as with Keras and Lightning: what is
+    /// less leaves that reference where it is, so that small steps add up. 0 or more.
     pub min_delta: f64,
 }
 
@@ -102,12 +106,32 @@ impl Default for EarlyStopping {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Best {
-    /// A metric of the task's evaluation; the task's main one if not given.
+    /// A metric that an evaluation of the task gives: any that `eval` prints, `class_iou.<name>` among them; the task's main
+    /// one if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
     /// Whether large or small is good; as is usual for the metric if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
+}
+
+impl Best {
+    /// The metric that is meant, of those that the task can give.
+    pub fn of(&self, metrics: &Metrics) -> Metric {
+        match (&self.metric, metrics.0.first()) {
+            (Some(key), _) => metrics.of(key),
+            (None, Some(main)) => main.clone(),
+            (None, None) => metrics.of("loss"),
+        }
+    }
+
+    /// Which way it is good: as the recipe says, else as is usual.
+    pub fn goal_of(&self, metric: &Metric) -> Goal {
+        self.goal.unwrap_or(match metric.better {
+            Some(Better::Lower) => Goal::Min,
+            Some(Better::Higher) | None => Goal::Max,
+        })
+    }
 }
 
 /// When checkpoints are written and which are kept.

@@ -3,22 +3,27 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use firesight_report::metric::Metrics;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{duration, epoch_line, metrics_line};
+use super::{duration, epoch_line, skipped_line};
 use crate::engine::{Event, Sink};
+
+/// Samples left out that are shown one by one; the files name them all.
+const SHOWN: usize = 10;
 
 /// Shows a run to the person who started it.
 pub struct Console {
     terminal: bool,
     bar: ProgressBar,
+    names: Metrics,
     epochs: u64,
     score: String,
 }
 
 impl Console {
-    /// A console on standard error.
-    pub fn new() -> Self {
+    /// A console on standard error; `names` describes the metrics.
+    pub fn new(names: Metrics) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = match terminal {
             true => ProgressBar::no_length(),
@@ -33,6 +38,7 @@ impl Console {
         Self {
             terminal,
             bar,
+            names,
             epochs: 0,
             score: String::new(),
         }
@@ -43,12 +49,6 @@ impl Console {
             true => self.bar.println(text),
             false => eprintln!("{text}"),
         }
-    }
-}
-
-impl Default for Console {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -96,15 +96,25 @@ impl Sink for Console {
                     .set_message(format!("validation {samples}/{total}{}", self.score));
             }
             Event::Evaluated { evaluation, .. } => {
-                self.score = format!("  validation: {}", metrics_line(&evaluation.metrics));
+                self.score = format!("  validation: {}", self.names.summary(&evaluation.metrics));
             }
             Event::EpochEnded { .. } => {
-                if let Some(line) = epoch_line(event, self.epochs) {
+                if let Some(line) = epoch_line(event, self.epochs, &self.names) {
                     self.line(&line);
                 }
             }
-            Event::Note(text) => self.line(text),
-            Event::Warning(text) => self.line(&format!("warning: {text}")),
+            Event::Note { text, .. } => self.line(text),
+            Event::Warning { text, .. } => self.line(&format!("warning: {text}")),
+            Event::Skipped { count, split, .. } if *count <= SHOWN => {
+                let text = skipped_line(event).unwrap_or_default();
+                self.line(&format!("warning: {text}"));
+                if *count == SHOWN {
+                    self.line(&format!(
+                        "  log.txt names further ones of the {split} split"
+                    ));
+                }
+            }
+            Event::Skipped { .. } => {}
             Event::Batch { .. }
             | Event::Step { .. }
             | Event::Evaluating { .. }

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::Path;
 
 use firesight_report::events::EventWriter;
-use firesight_report::jsonl::{Eval, Record, Train, Writer};
+use firesight_report::jsonl::{Eval, Event as Message, Kind, Record, Train, Writer};
+use firesight_report::metric::Metrics;
 
-use super::epoch_line;
+use super::{epoch_line, skipped_line};
 use crate::engine::{Event, Sink};
 
 /// Writes what happens into the run folder.
@@ -15,22 +16,24 @@ pub struct Files {
     metrics: Writer,
     events: EventWriter,
     log: File,
+    names: Metrics,
     epochs: u64,
     ema: bool,
 }
 
 impl Files {
-    /// Starts the files of a new run.
+    /// Starts the files of a new run; `names` describes its metrics.
     ///
     /// # Errors
     /// A file that cannot be made.
-    pub fn create(run: &Path, recipe: &str, ema: bool) -> anyhow::Result<Self> {
+    pub fn create(run: &Path, recipe: &str, names: Metrics, ema: bool) -> anyhow::Result<Self> {
         let mut events = EventWriter::create(run)?;
         events.text("recipe", 0, &format!("```toml\n{recipe}\n```"))?;
         Ok(Self {
             metrics: Writer::create(run)?,
             events,
             log: log(run)?,
+            names,
             epochs: 0,
             ema,
         })
@@ -40,14 +43,37 @@ impl Files {
     ///
     /// # Errors
     /// A file that cannot be opened.
-    pub fn resume(run: &Path, step: u64, ema: bool) -> anyhow::Result<Self> {
+    pub fn resume(run: &Path, step: u64, names: Metrics, ema: bool) -> anyhow::Result<Self> {
         Ok(Self {
             metrics: Writer::resume(run, step)?,
             events: EventWriter::resume(run, step)?,
             log: log(run)?,
+            names,
             epochs: 0,
             ema,
         })
+    }
+
+    /// A message for people, in `log.txt` and in `metrics.jsonl`, which the report reads.
+    fn message(&mut self, kind: Kind, step: Option<u64>, message: String) -> anyhow::Result<()> {
+        match kind {
+            Kind::Note => self.line(&message)?,
+            Kind::Warning | Kind::Skipped => self.line(&format!("warning: {message}"))?,
+        }
+        self.metrics.write(&Record::Event(Message {
+            kind,
+            message,
+            step,
+            time: None,
+        }))?;
+        Ok(())
+    }
+
+    /// A record, in `metrics.jsonl` and for TensorBoard.
+    fn record(&mut self, record: &Record) -> anyhow::Result<()> {
+        self.metrics.write(record)?;
+        self.events.record(record)?;
+        Ok(())
     }
 
     fn line(&mut self, text: &str) -> anyhow::Result<()> {
@@ -83,54 +109,48 @@ impl Sink for Files {
             Event::Step {
                 step,
                 epoch,
-                loss,
+                losses,
                 rate,
                 gradient_norm,
                 images_per_second,
                 seconds,
             } => {
-                self.metrics.write(&Record::Train(Train {
+                self.record(&Record::Train(Train {
                     step: *step,
                     epoch: epoch + 1,
-                    loss: *loss,
+                    loss: losses.loss,
+                    losses: losses.parts.clone(),
                     learning_rate: *rate,
                     images_per_second: *images_per_second,
                     time: *seconds,
-                    ..Train::default()
                 }))?;
-                self.events.scalar("train/loss", *step, *loss)?;
-                self.events.scalar("train/learning_rate", *step, *rate)?;
                 self.events
                     .scalar("train/gradient_norm", *step, *gradient_norm)?;
-                self.events
-                    .scalar("train/images_per_second", *step, *images_per_second)?;
             }
             Event::Evaluated {
                 step,
                 epoch,
                 evaluation,
                 ..
-            } => {
-                self.metrics.write(&Record::Eval(Eval {
-                    split: "validation".into(),
-                    step: *step,
-                    epoch: epoch.ceil() as u64,
-                    ema: self.ema,
-                    metrics: evaluation.metrics.clone(),
-                }))?;
-                for (name, value) in &evaluation.metrics {
-                    self.events
-                        .scalar(&format!("validation/{name}"), *step, *value)?;
-                }
-            }
+            } => self.record(&Record::Eval(Eval {
+                split: "validation".into(),
+                step: *step,
+                epoch: epoch.ceil() as u64,
+                ema: self.ema,
+                metrics: evaluation.metrics.clone(),
+            }))?,
             Event::EpochEnded { .. } => {
-                if let Some(line) = epoch_line(event, self.epochs) {
+                if let Some(line) = epoch_line(event, self.epochs, &self.names) {
                     self.line(&line)?;
                 }
             }
             Event::Saved { path, .. } => self.line(&format!("saved {}", path.display()))?,
-            Event::Note(text) => self.line(text)?,
-            Event::Warning(text) => self.line(&format!("warning: {text}"))?,
+            Event::Note { text, step } => self.message(Kind::Note, *step, text.clone())?,
+            Event::Warning { text, step } => self.message(Kind::Warning, *step, text.clone())?,
+            Event::Skipped { step, .. } => {
+                let text = skipped_line(event).unwrap_or_default();
+                self.message(Kind::Skipped, Some(*step), text)?;
+            }
             Event::Batch { .. } | Event::Evaluating { .. } => {}
         }
         Ok(())

@@ -1,15 +1,15 @@
 //! What happens in a run, shown on a terminal and written to the run folder.
 //!
 //! ```
+//! use firesight_report::metric::Metrics;
 //! use trainer::engine::{Event, Sink};
-//! use trainer::sinks::{Files, Sinks, duration, metric};
+//! use trainer::sinks::{Files, Sinks, duration};
 //!
 //! let run = tempfile::tempdir()?;
-//! let files = Files::create(run.path(), "epochs = 1", false)?;
-//! Sinks(vec![Box::new(files)]).event(&Event::Note("best checkpoint: step 300".into()))?;
+//! let files = Files::create(run.path(), "epochs = 1", Metrics::default(), false)?;
+//! Sinks(vec![Box::new(files)]).event(&Event::note("best checkpoint: step 300"))?;
 //! assert!(std::fs::read_to_string(run.path().join("log.txt"))?.contains("step 300"));
-//! assert_eq!(metric("top1", 0.9956), "99.56 %");
-//! assert_eq!(metric("loss", 0.25), "0.2500");
+//! assert!(std::fs::read_to_string(run.path().join("metrics.jsonl"))?.contains("step 300"));
 //! assert_eq!(duration(7865.0), "2 h 11 min");
 //! # anyhow::Ok(())
 //! ```
@@ -20,6 +20,8 @@ mod files;
 pub use console::Console;
 pub use files::Files;
 
+use firesight_report::metric::Metrics;
+
 use crate::engine::{Event, Sink};
 
 /// Several sinks as one.
@@ -28,24 +30,6 @@ pub struct Sinks(pub Vec<Box<dyn Sink>>);
 impl Sink for Sinks {
     fn event(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
         self.0.iter_mut().try_for_each(|sink| sink.event(event))
-    }
-}
-
-/// Metrics in a line: the shares as percent, the rest as they are.
-pub fn metrics_line(metrics: &std::collections::BTreeMap<String, f64>) -> String {
-    let parts = metrics
-        .iter()
-        .map(|(name, value)| format!("{name} {}", metric(name, *value)));
-    parts.collect::<Vec<_>>().join("  ")
-}
-
-/// A metric's value: shares from 0 to 1 as percent.
-pub fn metric(name: &str, value: f64) -> String {
-    // Losses and distances are no shares, whatever they are of: `generator_loss`, `pixel_fid_500`.
-    let plain = |word: &str| ["loss", "fid", "kid", "nearest"].contains(&word);
-    match name.split('_').any(plain) {
-        true => format!("{value:.4}"),
-        false => format!("{:.2} %", value * 100.0),
     }
 }
 
@@ -61,7 +45,7 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// The line that closes an epoch, for the log and where there is no terminal.
-fn epoch_line(event: &Event<'_>, epochs: u64) -> Option<String> {
+fn epoch_line(event: &Event<'_>, epochs: u64, names: &Metrics) -> Option<String> {
     let Event::EpochEnded {
         epoch,
         loss,
@@ -76,7 +60,7 @@ fn epoch_line(event: &Event<'_>, epochs: u64) -> Option<String> {
         return None;
     };
     let scores = match evaluation {
-        Some(evaluation) => format!("  validation: {}", metrics_line(&evaluation.metrics)),
+        Some(evaluation) => format!("  validation: {}", names.summary(&evaluation.metrics)),
         None => String::new(),
     };
     let star = if *best { "  (best)" } else { "" };
@@ -84,6 +68,25 @@ fn epoch_line(event: &Event<'_>, epochs: u64) -> Option<String> {
         "epoch {epoch:>3}/{epochs}  loss {loss:.4}{scores}{star}  rate {rate:.2e}  \
          {images_per_second:.0} images/s  {}",
         duration(*seconds)
+    ))
+}
+
+/// What is said of a sample that was left out.
+fn skipped_line(event: &Event<'_>) -> Option<String> {
+    let Event::Skipped {
+        split,
+        sample,
+        count,
+        allowed,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    // The reason names the sample itself.
+    Some(format!(
+        "left out of the {split} split ({count} of at most {allowed}, `data.max-bad`): {}",
+        sample.reason
     ))
 }
 

@@ -12,10 +12,11 @@ use firesight_metrics::{ConfusionMatrix, TopK, softmax};
 use firesight_models::classification::{Classifier, ClassifierConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
 use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, freeze, images, lone_norm};
+use super::{AN_IMAGE, Setup, TaskRecipe, freeze, images, lone_norm, values};
 use crate::card::ModelCard;
 use crate::engine::{
     Batches, Details, Evaluation, Network, OneValue, SampleDetail, Step, StepError, StepReport,
@@ -23,7 +24,7 @@ use crate::engine::{
 };
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, NamedFile, regular_expression, share, some, within};
+use crate::recipe::{InitConfig, NamedFile, regular_expression, share, some, within};
 
 /// Classification: cross-entropy over one class per image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,6 +90,14 @@ impl TaskRecipe for ClassificationConfig {
         let init = self.init.iter();
         init.map(|init| ("init", NamedFile::Init(self.model.name(), init)))
             .collect()
+    }
+
+    fn metrics(&self, _classes: &[String]) -> Vec<Metric> {
+        vec![
+            Metric::share("top1", "Top-1 accuracy").needs(AN_IMAGE),
+            Metric::share("top5", "Top-5 accuracy").needs(AN_IMAGE),
+            Metric::loss("loss", "Loss").needs(AN_IMAGE),
+        ]
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
@@ -239,18 +248,6 @@ fn class_of(label: &Label) -> usize {
 }
 
 impl Task for ClassificationTask {
-    fn main_metric(&self) -> (&'static str, Goal) {
-        ("top1", Goal::Max)
-    }
-
-    fn goal(&self, metric: &str) -> Option<Goal> {
-        match metric {
-            "loss" => Some(Goal::Min),
-            "top1" | "top5" => Some(Goal::Max),
-            _ => None,
-        }
-    }
-
     fn networks(&self) -> Vec<&dyn TrainedNetwork> {
         vec![&self.network]
     }
@@ -270,12 +267,19 @@ impl Task for ClassificationTask {
         let mut parts = Vec::new();
         let mut loss = main.clone();
         for (weight, logits) in output.aux {
-            loss = loss + self.loss(logits, &targets).mul_scalar(weight);
+            let aux = self.loss(logits, &targets).mul_scalar(weight);
+            parts.push(("aux", aux.clone()));
+            loss = loss + aux;
         }
-        let value: f32 = loss.clone().into_scalar();
-        let value = f64::from(value);
+        if !parts.is_empty() {
+            // Two auxiliary heads are one part.
+            let aux = parts.into_iter().map(|(_, aux)| aux).reduce(|a, b| a + b);
+            parts = vec![("main", main)];
+            parts.extend(aux.map(|aux| ("aux", aux)));
+        }
+        let value = f64::from(loss.clone().into_scalar::<f32>());
+        let parts = values(parts);
         if !value.is_finite() {
-            parts.push(("classification loss", f64::from(main.into_scalar::<f32>())));
             let gradient_norm = None;
             return Ok(StepReport {
                 loss: value,

@@ -27,10 +27,11 @@ use firesight_data::sample::Label;
 use firesight_data::source::Source;
 use firesight_models::weights::{self, TorchNames};
 use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
 
 pub(crate) use classification::best;
 pub use classification::{ClassificationConfig, ClassificationTask};
-pub(crate) use detection::{Back, metrics as detection_metrics};
+pub(crate) use detection::{Back, described as described_detections, metrics as detection_metrics};
 pub use detection::{DetectionConfig, DetectionTask};
 pub use generation::{GenerationConfig, GenerationTask};
 pub(crate) use generation::{latent, pictures};
@@ -77,6 +78,10 @@ pub trait TaskRecipe {
     fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
         Vec::new()
     }
+
+    /// The metrics that an evaluation of a model of these classes may give, whichever split it is of; the first one names
+    /// the best checkpoint unless the recipe says otherwise.
+    fn metrics(&self, classes: &[String]) -> Vec<Metric>;
 
     /// Checks the table against what the data tells.
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>);
@@ -129,6 +134,9 @@ pub trait TaskRecipe {
         }
     }
 }
+
+/// What most metrics need.
+pub(crate) const AN_IMAGE: &str = "at least one image";
 
 /// What a trained model is for, as `train` says it in the end.
 pub struct Purpose {
@@ -234,6 +242,18 @@ pub(crate) fn lone_norm<M: TorchNames>(
     let shape = [1, card.channels, card.height, card.width];
     forward(module, Tensor::zeros(shape, device));
     OneValue::take(module)
+}
+
+/// The values of the parts of a loss, read from the device at once.
+pub(crate) fn values(parts: Vec<(&'static str, Tensor<1>)>) -> Vec<(&'static str, f64)> {
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let (names, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let parts = parts.into_iter().map(Tensor::inner).collect();
+    let numbers = Tensor::cat(parts, 0).into_data();
+    let numbers = numbers.iter::<f32>().map(f64::from);
+    names.into_iter().zip(numbers).collect()
 }
 
 /// Moves the images of a batch to a device, `[N, C, H, W]`.

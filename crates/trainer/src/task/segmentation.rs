@@ -19,11 +19,12 @@ use firesight_data::{DataError, Mask};
 use firesight_models::segmentation::{Segmenter, SegmenterConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy_pixels};
 use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::classification::CLASS_WEIGHT;
-use super::{Setup, TaskRecipe, freeze, images, lone_norm};
+use super::{Setup, TaskRecipe, freeze, images, lone_norm, values};
 use crate::card::ModelCard;
 use crate::engine::{
     Batches, Details, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
@@ -32,7 +33,7 @@ use crate::engine::{
 use crate::experiment::normalize;
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, NamedFile, regular_expression, some, within};
+use crate::recipe::{InitConfig, NamedFile, regular_expression, some, within};
 
 pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
 use loss::{IGNORE, targets};
@@ -218,6 +219,10 @@ impl TaskRecipe for SegmentationConfig {
             .collect()
     }
 
+    fn metrics(&self, classes: &[String]) -> Vec<Metric> {
+        score::described(classes)
+    }
+
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
         let classes = card.classes.len();
         if let ClassWeights::Values(values) = &self.class_weights
@@ -296,6 +301,8 @@ pub struct SegmentationTask {
     loss: Vec<LossTerm>,
     class_weights: Option<Vec<f32>>,
     aux_weight: f64,
+    /// The metric that the recipe has watched, if it says which.
+    watched: Option<String>,
     predict: PredictConfig,
     minimum: usize,
     classes: Vec<String>,
@@ -337,6 +344,7 @@ impl SegmentationTask {
             loss: config.loss.clone(),
             class_weights,
             aux_weight: config.aux_weight,
+            watched: setup.recipe.checkpoint.best.metric.clone(),
             predict: config.predict.clone(),
             minimum: config.model.minimum(),
             classes: card.classes.clone(),
@@ -345,15 +353,25 @@ impl SegmentationTask {
         })
     }
 
-    /// The sum of the loss's terms, `[1]`.
-    fn loss(&self, logits: &Tensor<4>, targets: &Tensor<3, burn::tensor::Int>) -> Tensor<1> {
+    /// The terms of the loss, each `[1]`.
+    fn terms(
+        &self,
+        logits: &Tensor<4>,
+        targets: &Tensor<3, burn::tensor::Int>,
+    ) -> Vec<(&'static str, Tensor<1>)> {
         let weights = self.class_weights.as_ref();
+        let value = |term: &LossTerm| term.value(logits.clone(), targets.clone(), weights);
         let terms = self.loss.iter();
-        let values = terms.map(|term| term.value(logits.clone(), targets.clone(), weights));
-        values
-            .reduce(|sum, value| sum + value)
-            .expect("a loss without terms is refused before training")
+        terms.map(|term| (term.part(), value(term))).collect()
     }
+}
+
+/// The sum of a loss's terms, `[1]`.
+fn sum(terms: &[(&'static str, Tensor<1>)]) -> Tensor<1> {
+    let values = terms.iter().map(|(_, value)| value.clone());
+    values
+        .reduce(|sum, value| sum + value)
+        .expect("a loss without terms is refused before training")
 }
 
 /// The masks of a batch; datasets without masks are refused before training.
@@ -363,19 +381,6 @@ fn masks(labels: &[Label]) -> Vec<&Mask> {
 }
 
 impl Task for SegmentationTask {
-    fn main_metric(&self) -> (&'static str, Goal) {
-        ("miou", Goal::Max)
-    }
-
-    fn goal(&self, metric: &str) -> Option<Goal> {
-        match metric {
-            "loss" => Some(Goal::Min),
-            "miou" | "pixel_accuracy" | "mean_accuracy" | "fw_iou" => Some(Goal::Max),
-            "dice" if self.classes.len() == 2 => Some(Goal::Max),
-            _ => None,
-        }
-    }
-
     fn networks(&self) -> Vec<&dyn TrainedNetwork> {
         vec![&self.network]
     }
@@ -391,18 +396,19 @@ impl Task for SegmentationTask {
             .network
             .module()
             .forward_train(images(&mut batch, &self.device));
-        let main = self.loss(&output.logits, &targets);
-        let mut parts = Vec::new();
+        let mut parts = self.terms(&output.logits, &targets);
+        let main = sum(&parts);
         let loss = match &output.aux {
             Some(aux) if self.aux_weight > 0.0 => {
-                let aux = self.loss(aux, &targets);
-                parts.push(("main", f64::from(main.clone().into_scalar::<f32>())));
-                parts.push(("aux", f64::from(aux.clone().into_scalar::<f32>())));
-                main + aux.mul_scalar(self.aux_weight)
+                let aux = sum(&self.terms(aux, &targets)).mul_scalar(self.aux_weight);
+                parts.push(("aux", aux.clone()));
+                main + aux
             }
             _ => main,
         };
         let value = f64::from(loss.clone().into_scalar::<f32>());
+        // A loss of one term is its own only part.
+        let parts = values(if parts.len() > 1 { parts } else { Vec::new() });
         let mut gradient_norm = None;
         if value.is_finite() {
             self.network.backward(loss, samples as f64)?;
@@ -431,7 +437,7 @@ impl Task for SegmentationTask {
             ignore_index: Some(IGNORE),
             ..CrossEntropyOptions::default()
         };
-        let mut score = Score::new(&self.classes, details.is_some());
+        let mut score = Score::new(&self.classes, details.is_some(), self.watched.as_deref());
         for batch in batches {
             let mut batch = batch?;
             let labels = std::mem::take(&mut batch.labels);

@@ -1,7 +1,7 @@
 //! What the tests of the program share.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -85,11 +85,21 @@ fn last(run: &Path) -> (Vec<(String, Vec<u8>)>, Value) {
     (files, state)
 }
 
-/// `metrics.jsonl` without what depends on the clock.
-fn metrics(run: &Path) -> Vec<Value> {
+/// `metrics.jsonl`: what happened in a run, a record for each line.
+pub fn records(run: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let lines = text.lines().map(|line| {
-        let mut record: Value = serde_json::from_str(line).unwrap();
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The course of a run: its records without what depends on the clock, and without messages that belong to a session.
+pub fn metrics(run: &Path) -> Vec<Value> {
+    let course = records(run)
+        .into_iter()
+        .filter(|record| record["type"] != "event" || record.get("step").is_some());
+    let lines = course.map(|mut record| {
         if let Some(record) = record.as_object_mut() {
             record.remove("time");
             record.remove("images_per_second");
@@ -99,7 +109,7 @@ fn metrics(run: &Path) -> Vec<Value> {
     lines.collect()
 }
 
-fn assert_same(whole: &Path, resumed: &Path) {
+pub fn assert_same(whole: &Path, resumed: &Path) {
     let ((files, state), (other_files, other_state)) = (last(whole), last(resumed));
     assert_eq!(state, other_state);
     assert_eq!(files.len(), other_files.len());
@@ -110,39 +120,44 @@ fn assert_same(whole: &Path, resumed: &Path) {
     assert_eq!(metrics(whole), metrics(resumed));
 }
 
-/// Kills a run after ever longer spans, from `first` on, and resumes it, until a span is enough for the rest;
-/// compares the end with that of a run that was never stopped. The folder that is returned holds both, `killed` and
-/// `whole`.
-pub fn kill_and_resume(what: &str, text: &str, first: Duration) -> TempDir {
+/// The step of a run's last checkpoint; 0 without one.
+pub fn last_step(run: &Path) -> u64 {
+    let last = std::fs::read_to_string(run.join("checkpoints/last")).unwrap_or_default();
+    let step = last.trim().strip_prefix("step-");
+    step.map_or(0, |step| step.parse().unwrap())
+}
+
+/// Waits until a run in work has come far enough, or has ended.
+pub fn wait_until(child: &mut Child, ready: impl Fn() -> bool) {
+    while !ready() && child.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// Kills a run as soon as it has saved each of these steps, or a later one, and resumes it; compares the end with that of
+/// a run that was never stopped. The folder that is returned holds both, `killed` and `whole`.
+pub fn kill_and_resume(what: &str, text: &str, steps: &[u64]) -> TempDir {
     let kept = tempfile::tempdir().unwrap();
     let folder = kept.path();
     recipe(folder, text);
     succeed(folder, &["train", "recipe.toml", "--out", "whole"]);
-    let mut stops = 0;
-    let mut resume = false;
-    for attempt in 0..40u32 {
-        let arguments = ["train", "recipe.toml", "--out", "killed", "--resume"];
-        let count = if resume { 5 } else { 4 };
+    let killed = folder.join("killed");
+    let arguments = ["train", "recipe.toml", "--out", "killed", "--resume"];
+    for step in steps {
+        let count = if killed.exists() { 5 } else { 4 };
         let mut child = trainer(folder, &arguments[..count])
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        sleep(first + first / 4 * attempt + Duration::from_millis(u64::from(attempt * 173 % 700)));
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success(), "attempt {attempt}: {status}");
-            break;
-        }
+        wait_until(&mut child, || last_step(&killed) >= *step);
         child.kill().unwrap();
-        child.wait().unwrap();
-        stops += 1;
-        // A run that was killed before its first checkpoint begins anew.
-        resume = folder.join("killed/checkpoints/last").exists();
-        if !resume {
-            let _ = std::fs::remove_dir_all(folder.join("killed"));
-        }
+        let status = child.wait().unwrap();
+        assert!(
+            !status.success(),
+            "{what}: the run ended before it could be killed at {step}"
+        );
     }
-    eprintln!("{what}: killed {stops} times, no bit differs");
-    assert!(stops > 0, "the run ended before it could be killed");
-    assert_same(&folder.join("whole"), &folder.join("killed"));
+    succeed(folder, &arguments);
+    assert_same(&folder.join("whole"), &killed);
     kept
 }

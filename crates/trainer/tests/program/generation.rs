@@ -1,7 +1,5 @@
 //! A GAN trained, measured, resumed and used through the program.
 
-use std::time::Duration;
-
 use crate::common::{kill_and_resume, recipe, run, succeed};
 use serde_json::Value;
 
@@ -36,7 +34,7 @@ every-steps = 2
 "#;
 
 fn killed_and_resumed(what: &str, text: &str) {
-    let folder = kill_and_resume(what, text, Duration::from_millis(300));
+    let folder = kill_and_resume(what, text, &[4, 12]);
     let folder = folder.path();
     let checkpoints = folder.join("killed/checkpoints");
     let last = std::fs::read_to_string(checkpoints.join("last")).unwrap();

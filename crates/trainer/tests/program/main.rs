@@ -11,6 +11,7 @@ mod generation;
 mod inputs;
 mod normalisation;
 mod resume;
+mod rules;
 mod segmentation;
 mod using;
 mod weights;

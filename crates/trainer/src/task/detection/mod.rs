@@ -18,10 +18,11 @@ use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
 use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
 use firesight_models::tags;
 use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, TaskRecipe, freeze, images, lone_norm};
+use super::{AN_IMAGE, Setup, TaskRecipe, freeze, images, lone_norm, values};
 use crate::card::ModelCard;
 use crate::engine::{
     Batches, Details, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
@@ -30,9 +31,9 @@ use crate::engine::{
 use crate::experiment::normalize;
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, InitConfig, NamedFile, above, regular_expression};
+use crate::recipe::{InitConfig, NamedFile, above, regular_expression};
 use scores::{Judged, details_of};
-pub(crate) use scores::{METRICS, metrics};
+pub(crate) use scores::{described, metrics};
 
 /// Detection: boxes, classes and scores of the objects in an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -111,6 +112,10 @@ impl TaskRecipe for DetectionConfig {
         let init = self.init.iter();
         let init = init.map(|init| ("init", NamedFile::Init(name, init)));
         backbone.chain(init).collect()
+    }
+
+    fn metrics(&self, _classes: &[String]) -> Vec<Metric> {
+        described()
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
@@ -289,17 +294,6 @@ fn image_boxes(label: &Label, found: &[Detection], back: &Back) -> ImageBoxes {
 }
 
 impl Task for DetectionTask {
-    fn main_metric(&self) -> (&'static str, Goal) {
-        ("ap", Goal::Max)
-    }
-
-    fn goal(&self, metric: &str) -> Option<Goal> {
-        match metric {
-            "loss" => Some(Goal::Min),
-            name => METRICS.contains(&name).then_some(Goal::Max),
-        }
-    }
-
     fn networks(&self) -> Vec<&dyn TrainedNetwork> {
         vec![&self.network]
     }
@@ -318,11 +312,7 @@ impl Task for DetectionTask {
         parts.bbox_regression = parts.bbox_regression.mul_scalar(self.box_weight);
         let total = parts.total();
         let value = f64::from(total.clone().into_scalar::<f32>());
-        let parts: Vec<(&'static str, f64)> = parts
-            .parts()
-            .into_iter()
-            .map(|(name, part)| (name, f64::from(part.into_scalar::<f32>())))
-            .collect();
+        let parts = values(parts.parts());
         let mut report = StepReport {
             loss: value,
             parts,

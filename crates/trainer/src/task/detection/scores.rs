@@ -8,14 +8,15 @@ use firesight_metrics::MetricError;
 use firesight_metrics::detection::{
     CocoScores, ImageBoxes, Outcome, VocAp, coco_scores, outcomes, voc_ap,
 };
+use firesight_report::metric::Metric;
 use firesight_report::results::{Cell, LineChart, Section, Series, Table};
 use serde::Serialize;
 
+use super::AN_IMAGE;
 use crate::engine::{Details, Gallery};
 
-/// Names of the numbers where more is better: COCO's twelve, and Pascal VOC's AP at IoU 0.5 over the whole curve and
-/// by 11 points.
-pub(crate) const METRICS: [&str; 14] = [
+/// Names of the numbers: COCO's twelve, and Pascal VOC's AP at IoU 0.5 over the whole curve and by 11 points.
+const METRICS: [&str; 14] = [
     "ap",
     "ap50",
     "ap75",
@@ -31,6 +32,33 @@ pub(crate) const METRICS: [&str; 14] = [
     "voc_ap",
     "voc_ap_11",
 ];
+
+/// What the numbers are.
+pub(crate) fn described() -> Vec<Metric> {
+    let numbers = METRICS.iter().map(|key| {
+        let (family, by) = key.split_once('_').unwrap_or((key, ""));
+        let title = family.to_uppercase();
+        let needs = match by {
+            "small" => "an object that is no crowd and smaller than 32x32 pixels",
+            "medium" => "an object that is no crowd and from 32x32 to 96x96 pixels large",
+            "large" => "an object that is no crowd and larger than 96x96 pixels",
+            _ if family == "voc" => "an object that is not marked as difficult",
+            _ => "an object that is no crowd",
+        };
+        let (title, chart) = match (family, by) {
+            ("voc", "ap") => ("VOC AP".to_owned(), "VOC average precision"),
+            ("voc", _) => ("VOC AP, 11 points".to_owned(), "VOC average precision"),
+            (_, "") if family.starts_with("ap") => (title, "Average precision"),
+            (_, "") => (title, "Average recall"),
+            ("ap", by) => (format!("{title}, {by}"), "Average precision by size"),
+            (_, by) => (format!("{title}, {by}"), "Average recall by size"),
+        };
+        Metric::share(*key, title).chart(chart).needs(needs)
+    });
+    let loss = Metric::loss("loss", "Loss").needs(AN_IMAGE);
+    numbers.chain([loss]).collect()
+}
+
 /// COCO's detections of each image: fewest, middle, most.
 const MOST: [usize; 3] = [1, 10, 100];
 /// Images that the report shows.
@@ -387,6 +415,30 @@ mod tests {
             pictures: vec![picture],
             prepared: vec![image],
         }
+    }
+
+    #[test]
+    fn the_numbers_are_described() {
+        let all = described();
+        let of = |key: &str| {
+            let metric = all.iter().find(|metric| metric.key == key).unwrap();
+            (metric.title.as_str(), metric.chart.as_str())
+        };
+        assert_eq!(all[0].key, "ap");
+        assert_eq!(of("ap75"), ("AP75", "Average precision"));
+        assert_eq!(of("ap_small"), ("AP, small", "Average precision by size"));
+        assert_eq!(of("ar100"), ("AR100", "Average recall"));
+        assert_eq!(of("ar_large"), ("AR, large", "Average recall by size"));
+        assert_eq!(
+            of("voc_ap_11"),
+            ("VOC AP, 11 points", "VOC average precision")
+        );
+        let (numbers, ..) = metrics(&judged().images, 2).unwrap();
+        assert!(
+            numbers
+                .keys()
+                .all(|key| all.iter().any(|metric| metric.key == *key))
+        );
     }
 
     #[test]

@@ -55,6 +55,14 @@ pub struct Features {
     pub guesses: Vec<(usize, f64)>,
 }
 
+/// What stands before the names of metrics: nothing for features of a network.
+pub fn prefix(config: Option<&FeaturesConfig>) -> &'static str {
+    match config {
+        None => "pixel_",
+        Some(FeaturesConfig::Run(_) | FeaturesConfig::Inception(_)) => "",
+    }
+}
+
 impl Extractor {
     /// Loads what the recipe names.
     ///
@@ -82,14 +90,6 @@ impl Extractor {
                 let (model, _) = load(model, Path::new(path), &options).context("inception")?;
                 Ok(Self::Inception(Box::new(model), device.clone()))
             }
-        }
-    }
-
-    /// What stands before the names of metrics: nothing for features of a network.
-    pub fn prefix(&self) -> &'static str {
-        match self {
-            Self::Pixels => "pixel_",
-            _ => "",
         }
     }
 

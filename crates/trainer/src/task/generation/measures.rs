@@ -15,10 +15,13 @@ use firesight_metrics::generation::{
 };
 use firesight_models::generation::dcgan::{Discriminator, Generator};
 use firesight_ops::loss::{discriminator_loss, generator_loss};
+use firesight_report::metric::{Better, Metric};
 use firesight_report::results::{Picture, Section, Table};
 
-use super::{FOLDER, GenerationTask, features::Features, latent, pictures, value};
+use super::features::{Features, FeaturesConfig, prefix};
+use super::{FOLDER, GenerationConfig, GenerationTask, latent, pictures, value};
 use crate::engine::{Batches, Details, Evaluation, Gallery, Weights};
+use crate::task::AN_IMAGE;
 
 /// The neighbours that reach around an image in precision and recall, as in the paper.
 const NEIGHBOURS: usize = 3;
@@ -40,6 +43,53 @@ pub struct Measures<'a> {
     discriminator: Discriminator,
     device: Device,
 }
+
+/// What the numbers of a recipe are.
+pub fn described(config: &GenerationConfig) -> Vec<Metric> {
+    let (count, prefix) = (config.samples, prefix(config.features.as_ref()));
+    let key = |name: &str| format!("{prefix}{name}_{count}");
+    let title = |name: &str| match prefix {
+        "" => format!("{name} ({count} samples)"),
+        _ => format!("{name} of pixels ({count} samples)"),
+    };
+    let enough = format!("at least {LEAST} images");
+    let mut all = vec![
+        Metric::loss(key("fid"), title("FID")).needs(&enough),
+        Metric::loss(key("kid"), title("KID")).needs(&enough),
+        Metric::share(key("precision"), title("Precision")).needs(&enough),
+        Metric::share(key("recall"), title("Recall")).needs(&enough),
+        Metric::loss("generator_loss", "Generator loss"),
+        Metric::loss("discriminator_loss", "Discriminator loss").needs(AN_IMAGE),
+    ];
+    if matches!(config.features, Some(FeaturesConfig::Run(_))) {
+        let key = |name: &str| format!("{name}_{count}");
+        let title = |name: &str| format!("{name} ({count} samples)");
+        all.extend([
+            Metric::share(key("confidence"), title("Confidence")),
+            Metric::share(key("least_class_share"), title("Least class share")),
+            // All images are of one class at 1.
+            Metric::share(key("largest_class_share"), title("Largest class share"))
+                .better(Better::Lower),
+        ]);
+    }
+    // Near is a copy, far is no likeness: neither way is good.
+    all.extend([
+        Metric::plain(nearest_key(count), "Distance to the nearest training image")
+            .needs("a training image"),
+        Metric::plain(NEAREST_REAL, "The same of real images")
+            .chart("Distance to the nearest training image")
+            .needs("an image and a training image"),
+    ]);
+    all
+}
+
+/// The metric of how near generated images come to training images, for `count` generated ones.
+fn nearest_key(count: usize) -> String {
+    format!("nearest_training_p05_{}", count.min(SOUGHT))
+}
+
+/// The same of the real images of the split.
+const NEAREST_REAL: &str = "nearest_training_p05_real";
 
 /// Sums over images.
 #[derive(Default)]
@@ -135,7 +185,7 @@ impl<'a> Measures<'a> {
             );
         }
         metrics.insert("generator_loss".to_owned(), own.get());
-        let prefix = task.extractor.prefix();
+        let prefix = prefix(task.config.features.as_ref());
         for (name, value) in distances(&real, &generated, count).map_err(|e| self.wrong(e))? {
             metrics.insert(format!("{prefix}{name}_{count}"), value);
         }
@@ -146,6 +196,15 @@ impl<'a> Measures<'a> {
             metrics.insert(format!("least_class_share_{count}"), least);
             let most = shares.iter().copied().fold(0.0, f64::max);
             metrics.insert(format!("largest_class_share_{count}"), most);
+        }
+        let watched = task.watched.as_deref();
+        let keys = [nearest_key(count), NEAREST_REAL.to_owned()];
+        if details.is_none() && keys.iter().any(|key| watched == Some(key)) {
+            // Among all training images: only where it is asked for.
+            let likeness = self.likeness(&real, &generated);
+            if let Some(likeness) = likeness.map_err(|error| self.wrong(error))? {
+                metrics.extend(likeness.metrics(count));
+            }
         }
         if let Some(details) = details {
             let seen = Seen {
@@ -211,6 +270,28 @@ struct Seen<'a> {
     shares: Option<Vec<f64>>,
 }
 
+/// How near images come to training images.
+struct Likeness {
+    /// The nearest training image of each generated one.
+    found: Vec<(f64, usize)>,
+    /// The distance that 5 % of the generated images lie below.
+    generated: f64,
+    /// The same of real images of the split; not a number without any.
+    real: f64,
+    /// Training images among which they were looked for.
+    known: usize,
+}
+
+impl Likeness {
+    fn metrics(&self, samples: usize) -> impl Iterator<Item = (String, f64)> {
+        let both = [
+            (nearest_key(samples), self.generated),
+            (NEAREST_REAL.to_owned(), self.real),
+        ];
+        both.into_iter().filter(|(_, value)| value.is_finite())
+    }
+}
+
 impl Measures<'_> {
     /// Numbers and pictures for the report alone.
     fn report(
@@ -254,25 +335,12 @@ impl Measures<'_> {
                     .collect(),
             });
         }
-        let known = self.known()?;
-        if known.rows.is_empty() {
+        let Some(likeness) = self.likeness(seen.real, seen.generated)? else {
             return Ok(());
-        }
-        let sought = evenly(seen.generated, SOUGHT);
-        let found = nearest(&sought, &known, &self.device);
-        let control = nearest(&evenly(seen.real, SOUGHT), &known, &self.device);
-        let fifth = |found: &[(f64, usize)]| {
-            let mut distances: Vec<f64> = found.iter().map(|(distance, _)| *distance).collect();
-            distances.sort_by(f64::total_cmp);
-            distances
-                .get(distances.len() / 20)
-                .copied()
-                .unwrap_or(f64::NAN)
         };
-        let (generated, real) = (fifth(&found), fifth(&control));
+        let (found, generated, real) = (&likeness.found, likeness.generated, likeness.real);
         let count = found.len();
-        metrics.insert(format!("nearest_training_p05_{count}"), generated);
-        metrics.insert("nearest_training_p05_real".to_owned(), real);
+        metrics.extend(likeness.metrics(task.config.samples));
         let below = found
             .iter()
             .filter(|(distance, _)| *distance < real)
@@ -281,7 +349,7 @@ impl Measures<'_> {
             "Distance to the nearest of {} training images: 5 % of {count} generated images are nearer than \
              {generated:.4}, 5 % of the real images of the split nearer than {real:.4}; {:.1} % of the generated ones \
              are nearer than that. Far more than 5 % would say that training images are copied.",
-            known.rows.len() / known.dims,
+            likeness.known,
             100.0 * below as f64 / count.max(1) as f64
         ));
         details.sections.push(Section {
@@ -290,8 +358,32 @@ impl Measures<'_> {
             tables,
             ..Section::default()
         });
-        details.galleries.push(self.pairs(seen, &found)?);
+        details.galleries.push(self.pairs(seen, found)?);
         Ok(())
+    }
+
+    /// How near images come to training images; none where there are no training images.
+    fn likeness(&self, real: &Features, generated: &Features) -> anyhow::Result<Option<Likeness>> {
+        let known = self.known()?;
+        if known.rows.is_empty() {
+            return Ok(None);
+        }
+        let found = nearest(&evenly(generated, SOUGHT), &known, &self.device);
+        let control = nearest(&evenly(real, SOUGHT), &known, &self.device);
+        let fifth = |found: &[(f64, usize)]| {
+            let mut distances: Vec<f64> = found.iter().map(|(distance, _)| *distance).collect();
+            distances.sort_by(f64::total_cmp);
+            distances
+                .get(distances.len() / 20)
+                .copied()
+                .unwrap_or(f64::NAN)
+        };
+        Ok(Some(Likeness {
+            generated: fifth(&found),
+            real: fifth(&control),
+            known: known.rows.len() / known.dims,
+            found,
+        }))
     }
 
     /// Rows from one latent vector to another.
@@ -494,6 +586,9 @@ fn halves(real: &Features) -> Option<String> {
 
 /// The Euclidean distance to the nearest row of `known` and its number, for each row of `sought`.
 fn nearest(sought: &Features, known: &Features, device: &Device) -> Vec<(f64, usize)> {
+    if sought.rows.is_empty() {
+        return Vec::new();
+    }
     let dims = known.dims;
     let matrix = |rows: &[f32]| {
         let shape = [rows.len() / dims, dims];

@@ -25,6 +25,7 @@ use firesight_models::generation::GanConfig;
 use firesight_models::generation::dcgan::{Discriminator, Generator};
 use firesight_ops::loss::{AdversarialLoss, discriminator_loss, generator_loss};
 use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ use crate::engine::{
 };
 use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{Goal, NamedFile, OptimizerConfig, optimizer, share, whole, within};
+use crate::recipe::{NamedFile, OptimizerConfig, optimizer, share, whole, within};
 use features::{Extractor, FeaturesConfig};
 use measures::Measures;
 
@@ -166,6 +167,10 @@ impl TaskRecipe for GenerationConfig {
         }
     }
 
+    fn metrics(&self, _classes: &[String]) -> Vec<Metric> {
+        measures::described(self)
+    }
+
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
         // Building on no device at all is not possible; the shapes alone are checked as the model does.
         let sides = firesight_models::generation::dcgan::SIDES;
@@ -249,7 +254,8 @@ pub struct GenerationTask {
     train: Arc<dyn Source>,
     prepare: Preparation,
     extractor: Extractor,
-    main_metric: &'static str,
+    /// The metric that the recipe has watched, if it says which.
+    watched: Option<String>,
     last_discriminator_loss: f64,
     conditions: Vec<usize>,
 }
@@ -280,7 +286,6 @@ impl GenerationTask {
         }
         let extractor = Extractor::new(config.features.as_ref(), &device.clone().inner())
             .context("task.generation.features")?;
-        let name = format!("{}fid_{}", extractor.prefix(), config.samples);
         Ok(Self {
             generator: Network::new("generator", generator, &network, device),
             discriminator: Network::new("discriminator", discriminator, &opponent, device),
@@ -293,8 +298,7 @@ impl GenerationTask {
             train: Arc::clone(setup.train),
             prepare: Preparation::new(&recipe.data.prepare),
             extractor,
-            // One short name for each task that is built.
-            main_metric: Box::leak(name.into_boxed_str()),
+            watched: recipe.checkpoint.best.metric.clone(),
             last_discriminator_loss: f64::NAN,
             conditions: (0..classes).collect(),
         })
@@ -365,21 +369,6 @@ impl GenerationTask {
 }
 
 impl Task for GenerationTask {
-    fn main_metric(&self) -> (&'static str, Goal) {
-        (self.main_metric, Goal::Min)
-    }
-
-    fn goal(&self, metric: &str) -> Option<Goal> {
-        let name = metric
-            .strip_prefix(self.extractor.prefix())
-            .unwrap_or(metric);
-        match name.split('_').next()? {
-            "fid" | "kid" | "generator" | "discriminator" => Some(Goal::Min),
-            "precision" | "recall" | "confidence" => Some(Goal::Max),
-            _ => None,
-        }
-    }
-
     fn networks(&self) -> Vec<&dyn TrainedNetwork> {
         vec![&self.generator, &self.discriminator]
     }
@@ -425,10 +414,7 @@ impl Task for GenerationTask {
         self.last_discriminator_loss = discriminator;
         Ok(StepReport {
             loss: discriminator + generator,
-            parts: vec![
-                ("discriminator loss", discriminator),
-                ("generator loss", generator),
-            ],
+            parts: vec![("discriminator", discriminator), ("generator", generator)],
             samples,
             gradient_norm,
         })

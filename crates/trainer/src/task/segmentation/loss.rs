@@ -100,6 +100,14 @@ impl Default for LovaszTerm {
 }
 
 impl LossTerm {
+    /// The term's name among the parts of a loss.
+    pub(super) fn part(&self) -> &'static str {
+        match self {
+            Self::CrossEntropy(_) => "cross_entropy",
+            other => other.name(),
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::CrossEntropy(_) => "cross-entropy",

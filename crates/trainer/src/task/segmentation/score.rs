@@ -6,6 +6,7 @@ use firesight_data::Mask;
 use firesight_data::mosaic::overlay::{fitted, overlay, side_by_side, with_legend};
 use firesight_data::sample::Image;
 use firesight_metrics::{BoundaryF1, ConfusionMatrix};
+use firesight_report::metric::Metric;
 use firesight_report::results::{Cell, Section, Table};
 
 use super::loss::IGNORE;
@@ -18,11 +19,45 @@ const SIDE: usize = 256;
 /// The distance within which a boundary counts as found, as a share of the image's diagonal.
 const BOUNDARY_TOLERANCE: f64 = 0.0075;
 
+/// What the numbers of a segmenter of these classes are.
+pub(super) fn described(classes: &[String]) -> Vec<Metric> {
+    let pixel = "a pixel of a known class";
+    let mut all = vec![
+        Metric::share("miou", "Mean IoU").needs(pixel),
+        Metric::share("pixel_accuracy", "Pixel accuracy").needs(pixel),
+        Metric::share("mean_accuracy", "Mean accuracy").needs(pixel),
+        Metric::share("fw_iou", "Frequency-weighted IoU").needs(pixel),
+    ];
+    if let [_, class] = classes {
+        let needs = format!("a pixel that is `{class}` or is taken for it");
+        all.push(Metric::share("dice", "Dice").needs(needs));
+    }
+    all.push(Metric::share(BOUNDARY, "Boundary F1").needs("a boundary of a known class"));
+    all.extend(classes.iter().map(|class| {
+        Metric::share(iou_of(class), format!("IoU, {class}"))
+            .chart("IoU by class")
+            .needs(format!("a pixel that is `{class}` or is taken for it"))
+            .detail()
+    }));
+    all.push(Metric::loss("loss", "Loss").needs(pixel));
+    all
+}
+
+/// The metric that looks for every boundary of every image: only where details are asked for, or it is watched.
+const BOUNDARY: &str = "boundary_f1";
+
+/// The metric of a class; only where details are asked for, or it is watched.
+fn iou_of(class: &str) -> String {
+    format!("class_iou.{class}")
+}
+
 /// The counts of a split so far.
 pub(super) struct Score<'a> {
     classes: &'a [String],
+    /// The metric that is watched, if the recipe names one.
+    watched: Option<&'a str>,
+    detailed: bool,
     confusion: ConfusionMatrix,
-    /// Only where details are asked for: it looks for every boundary of every image.
     boundary: Option<BoundaryF1>,
     loss: f64,
     pixels: f64,
@@ -50,12 +85,15 @@ pub(super) struct Measured<'a> {
 }
 
 impl<'a> Score<'a> {
-    pub(super) fn new(classes: &'a [String], detailed: bool) -> Self {
+    pub(super) fn new(classes: &'a [String], detailed: bool, watched: Option<&'a str>) -> Self {
         let count = classes.len();
         Self {
             classes,
+            watched,
+            detailed,
             confusion: ConfusionMatrix::new(count),
-            boundary: detailed.then(|| BoundaryF1::new(count, BOUNDARY_TOLERANCE)),
+            boundary: (detailed || watched == Some(BOUNDARY))
+                .then(|| BoundaryF1::new(count, BOUNDARY_TOLERANCE)),
             loss: 0.0,
             pixels: 0.0,
             samples: 0,
@@ -89,6 +127,9 @@ impl<'a> Score<'a> {
         boundary
             .add(&truth, &predicted, one.truth.width, Some(IGNORE))
             .expect("a mask has whole rows");
+        if !self.detailed {
+            return;
+        }
         let Some(score) = own.mean_iou() else {
             return;
         };
@@ -135,9 +176,12 @@ impl<'a> Score<'a> {
             put("dice", self.confusion.class(1).f1);
         }
         if let Some(boundary) = &self.boundary {
-            put("boundary_f1", boundary.mean());
-            for (name, scores) in self.classes.iter().zip(self.confusion.per_class()) {
-                put(&format!("class_iou.{name}"), scores.iou);
+            put(BOUNDARY, boundary.mean());
+        }
+        for (name, scores) in self.classes.iter().zip(self.confusion.per_class()) {
+            let key = iou_of(name);
+            if self.detailed || self.watched == Some(&key) {
+                put(&key, scores.iou);
             }
         }
         if let Some(details) = details {
@@ -236,6 +280,46 @@ mod tests {
         }
     }
 
+    /// What an evaluation in training gives beyond the cheap numbers: what is watched, and no more.
+    #[test]
+    fn what_is_watched_is_measured() {
+        let classes = ["a".to_owned(), "b".to_owned()];
+        let described = described(&classes);
+        let of = |watched: Option<&str>, detailed: bool| -> Vec<String> {
+            let mut score = Score::new(&classes, detailed, watched);
+            let truth = mask(&[0, 0, 1, 1]);
+            let predicted = &[0, 1, 1, 1];
+            let one = Measured {
+                index: 0,
+                truth: &truth,
+                predicted,
+            };
+            score.add_loss(0.5, 4);
+            score.add(&one, grey);
+            score.finish(None).metrics.into_keys().collect()
+        };
+        let few = of(None, false);
+        assert_eq!(
+            few,
+            [
+                "dice",
+                "fw_iou",
+                "loss",
+                "mean_accuracy",
+                "miou",
+                "pixel_accuracy"
+            ]
+        );
+        let mut all: Vec<String> = described.iter().map(|metric| metric.key.clone()).collect();
+        all.sort();
+        assert_eq!(of(None, true), all);
+        for extra in all.into_iter().filter(|key| !few.contains(key)) {
+            let mut expected = [few.clone(), vec![extra.clone()]].concat();
+            expected.sort();
+            assert_eq!(of(Some(&extra), false), expected);
+        }
+    }
+
     fn grey() -> Image {
         Image {
             width: 2,
@@ -249,7 +333,7 @@ mod tests {
     #[test]
     fn scores_come_from_one_matrix_over_the_set() {
         let classes = ["a".to_owned(), "b".to_owned(), "never".to_owned()];
-        let mut score = Score::new(&classes, true);
+        let mut score = Score::new(&classes, true, None);
         for (index, truth, predicted) in [
             (0, mask(&[0, 0, 0, 255]), [0, 0, 1, 1]),
             (1, mask(&[0, 1, 1, 1]), [0, 1, 1, 0]),
