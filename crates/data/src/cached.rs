@@ -105,6 +105,21 @@ impl Source for Cached {
         self.source.class_of(index)
     }
 
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        match self.samples.get(index).and_then(OnceLock::get) {
+            Some(sample) => Ok(sample.label.clone()),
+            None => self.source.label(index),
+        }
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        self.source.dimensions(index)
+    }
+
+    fn ignored_hint(&self) -> Option<String> {
+        self.source.ignored_hint()
+    }
+
     fn identity(&self, index: usize) -> Vec<u8> {
         self.source.identity(index)
     }

@@ -32,7 +32,7 @@ use crate::datasets::scenes::ScenesConfig;
 use crate::datasets::voc::{VocConfig, VocMasksConfig};
 use crate::download::{Progress, Published};
 use crate::error::DataError;
-use crate::sample::Sample;
+use crate::sample::{Label, Sample};
 use crate::split::{self, SplitConfig};
 
 /// One split of a dataset: samples by index, from any thread.
@@ -67,6 +67,33 @@ pub trait Source: Send + Sync {
     /// The class of a sample without decoding it; `None` if it has no single class or is out of range.
     fn class_of(&self, index: usize) -> Option<usize> {
         let _ = index;
+        None
+    }
+
+    /// What is known of a sample, read without decoding its picture where that can be: by default its class, or
+    /// what [`Source::read`] gives. Boxes may still leave the picture here.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`], as far as they concern the label.
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        match self.class_of(index) {
+            Some(class) => Ok(Label::Class(class)),
+            None => Ok(self.read(index)?.label),
+        }
+    }
+
+    /// Width, height and channels of a sample's picture as [`Source::read`] gives it, without decoding it; `None`
+    /// where that is not known beforehand.
+    ///
+    /// # Errors
+    /// Those of [`Source::read`], as far as a file's header shows them.
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        let _ = index;
+        Ok(None)
+    }
+
+    /// What to change where pixels of masks are ignored that were meant to count, for messages.
+    fn ignored_hint(&self) -> Option<String> {
         None
     }
 
@@ -300,6 +327,7 @@ impl SourceConfig {
 pub struct Subset {
     source: Arc<dyn Source>,
     indices: Vec<usize>,
+    remarks: Vec<Remark>,
 }
 
 impl Subset {
@@ -311,7 +339,20 @@ impl Subset {
         let len = source.len();
         match indices.iter().find(|&&index| index >= len) {
             Some(&index) => Err(out_of_range(index, len, "the source of a subset")),
-            None => Ok(Self { source, indices }),
+            None => Ok(Self {
+                source,
+                indices,
+                remarks: Vec::new(),
+            }),
+        }
+    }
+
+    /// The whole of `source`, with a remark beside its own.
+    pub fn remarked(source: Arc<dyn Source>, remark: Remark) -> Self {
+        Self {
+            indices: (0..source.len()).collect(),
+            source,
+            remarks: vec![remark],
         }
     }
 
@@ -353,6 +394,24 @@ impl Source for Subset {
             .and_then(|&index| self.source.class_of(index))
     }
 
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        match self.indices.get(index) {
+            Some(&index) => self.source.label(index),
+            None => Err(out_of_range(index, self.len(), "a subset")),
+        }
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        match self.indices.get(index) {
+            Some(&index) => self.source.dimensions(index),
+            None => Err(out_of_range(index, self.len(), "a subset")),
+        }
+    }
+
+    fn ignored_hint(&self) -> Option<String> {
+        self.source.ignored_hint()
+    }
+
     fn identity(&self, index: usize) -> Vec<u8> {
         self.indices
             .get(index)
@@ -369,7 +428,9 @@ impl Source for Subset {
     }
 
     fn remarks(&self) -> Vec<Remark> {
-        self.source.remarks()
+        let mut remarks = self.source.remarks();
+        remarks.extend(self.remarks.iter().cloned());
+        remarks
     }
 
     fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {

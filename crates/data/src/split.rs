@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
-use crate::source::{Source, Splits, Subset};
+use crate::source::{Remark, Source, Splits, Subset};
 
 /// How many samples leave the training set, and which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +43,8 @@ pub enum HoldOut {
 pub struct SplitConfig {
     /// What is held out of the training samples for validation, if the dataset gives no validation split.
     pub validation: HoldOut,
-    /// What is held out of the training samples for the test split. Only for datasets that give none.
+    /// What is held out of the training samples for the test split, if the dataset gives no test split. Where it
+    /// gives one, that is taken, nothing is held out, and `check` and `train` say so.
     pub test: HoldOut,
     /// The seed of the draw; without it the seed of the run. Set it to keep the split while the run's seed varies.
     pub seed: Option<u64>,
@@ -80,8 +81,7 @@ impl SplitConfig {
 /// Completes the splits that a dataset gives by holding out of its training samples.
 ///
 /// # Errors
-/// [`DataError::Setting`] if a test split is asked for that the dataset already gives, if more is held out
-/// than there is, or if a value is out of range.
+/// [`DataError::Setting`] if more is held out than there is, or if a value is out of range.
 pub fn complete(given: Splits, config: &SplitConfig, seed: u64) -> Result<Splits, DataError> {
     if let Some((key, reason)) = config.problems().into_iter().next() {
         return Err(DataError::setting(format!("split.{key}"), reason));
@@ -92,17 +92,18 @@ pub fn complete(given: Splits, config: &SplitConfig, seed: u64) -> Result<Splits
         mut validation,
         mut test,
     } = given;
-    if test.is_some() && config.test != HoldOut::None {
-        return Err(DataError::setting(
-            "split.test",
-            "the dataset gives a test split itself; remove this setting",
-        ));
+    match test.take() {
+        Some(own) if config.test != HoldOut::None => test = Some(own_split(own, "test")),
+        Some(own) => test = Some(own),
+        None => (train, test) = hold_out(train, &config.test, "test", seed)?,
     }
-    if test.is_none() {
-        (train, test) = hold_out(train, &config.test, "test", seed)?;
-    }
-    if validation.is_none() {
-        (train, validation) = hold_out(train, &config.validation, "validation", seed)?;
+    match validation.take() {
+        // The default says nothing of what the recipe asks for.
+        Some(own) if config.validation != SplitConfig::default().validation => {
+            validation = Some(own_split(own, "validation"));
+        }
+        Some(own) => validation = Some(own),
+        None => (train, validation) = hold_out(train, &config.validation, "validation", seed)?,
     }
     Ok(Splits {
         train,
@@ -112,6 +113,18 @@ pub fn complete(given: Splits, config: &SplitConfig, seed: u64) -> Result<Splits
 }
 
 type Part = Arc<dyn Source>;
+
+/// The dataset's own split, which goes before what the recipe would hold out; a remark says so.
+fn own_split(own: Part, name: &str) -> Part {
+    let message = format!(
+        "the dataset gives {} {name} samples of its own, which are taken; nothing is held out of the training samples",
+        own.len()
+    );
+    Arc::new(Subset::remarked(
+        own,
+        Remark::new(format!("split.{name}"), message),
+    ))
+}
 
 /// Splits `source` into what stays and what is held out (`None` if that would be empty).
 fn hold_out(
@@ -283,6 +296,38 @@ mod tests {
     }
 
     #[test]
+    fn the_splits_of_the_dataset_go_before_those_held_out_and_a_remark_says_so() {
+        let given = || Splits {
+            train: source(&[30]),
+            validation: Some(source(&[5])),
+            test: Some(source(&[10])),
+        };
+        let config = SplitConfig {
+            validation: HoldOut::Count(1),
+            test: HoldOut::Last(20),
+            seed: None,
+        };
+        let splits = complete(given(), &config, 0).unwrap();
+        let (validation, test) = (splits.validation.unwrap(), splits.test.unwrap());
+        assert_eq!(
+            (splits.train.len(), validation.len(), test.len()),
+            (30, 5, 10)
+        );
+        let remark = &test.remarks()[0];
+        assert_eq!(remark.origin, "split.test");
+        assert!(
+            remark.message.contains("10 test samples of its own"),
+            "{}",
+            remark.message
+        );
+        assert_eq!(validation.remarks()[0].origin, "split.validation");
+        // Nothing was asked for, so nothing is to be said.
+        let splits = complete(given(), &SplitConfig::default(), 0).unwrap();
+        assert!(splits.test.unwrap().remarks().is_empty());
+        assert!(splits.validation.unwrap().remarks().is_empty());
+    }
+
+    #[test]
     fn what_cannot_be_held_out_is_an_error() {
         let config = SplitConfig {
             test: HoldOut::Last(10),
@@ -296,10 +341,6 @@ mod tests {
             error.contains("split.test") && error.contains("10 samples cannot be held out of 10"),
             "{error}"
         );
-        let mut given = only_train(source(&[30]));
-        given.test = Some(source(&[10]));
-        let error = complete(given, &config, 0).err().unwrap().to_string();
-        assert!(error.contains("gives a test split itself"), "{error}");
         let config = SplitConfig {
             validation: HoldOut::Fraction(1.5),
             ..Default::default()

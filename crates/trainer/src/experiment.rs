@@ -25,11 +25,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use firesight_data::DataError;
 use firesight_data::augment::{Pipeline, Preparation};
 use firesight_data::cached::Cached;
 use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
+use firesight_data::sample::Sample;
 use firesight_data::source::{Source, Splits, fingerprint};
 use firesight_report::metric::Metrics;
 
@@ -50,9 +52,16 @@ pub struct Experiment {
     pub recipe: Recipe,
     /// The splits of its dataset.
     pub splits: Splits,
-    /// What the data tells the model.
+    /// What the data tells the model: its input is a picture as `data.prepare` leaves it, in evaluation and use.
     pub card: ModelCard,
+    /// The same of a training picture, where `data.augment` gives it another size.
+    pub augmented: Option<ModelCard>,
+    /// What is wrong with the training samples before the first that can be read.
+    pub unreadable: Vec<DataError>,
 }
+
+/// How many training samples are tried for one that can be read.
+const TRIED: usize = 100;
 
 impl Experiment {
     /// Opens the data of a recipe and finds out what the model is fed with.
@@ -72,12 +81,25 @@ impl Experiment {
         if splits.train.is_empty() {
             bail!("data.source: the training split has no images");
         }
-        let card = card(&recipe, &splits)?;
+        let (sample, unreadable) = first_sample(&splits.train)?;
+        let (card, augmented) = cards(&recipe, &splits.train, sample, unreadable.len())?;
         Ok(Self {
             recipe,
             splits,
             card,
+            augmented,
+            unreadable,
         })
+    }
+
+    /// What the data tells the model in training.
+    pub fn trained_card(&self) -> &ModelCard {
+        self.augmented.as_ref().unwrap_or(&self.card)
+    }
+
+    /// What the data tells the model, in use and, where that differs, in training.
+    pub fn cards(&self) -> impl Iterator<Item = &ModelCard> {
+        std::iter::once(&self.card).chain(&self.augmented)
     }
 
     /// The split of a name.
@@ -211,7 +233,7 @@ impl Experiment {
         }
         let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
         let task = self.recipe.task.table();
-        task.lone_norm(&self.card, &device.device)
+        task.lone_norm(self.trained_card(), &device.device)
     }
 
     /// The dataset's splits by name and size.
@@ -246,44 +268,63 @@ pub fn normalize(recipe: &Recipe, channels: usize) -> Normalize {
     }
 }
 
-/// Reads the first training sample and sends it through the pipeline, to learn the input's shape.
-fn card(recipe: &Recipe, splits: &Splits) -> anyhow::Result<ModelCard> {
-    let data = &recipe.data;
-    let steps = Preparation::new(&data.prepare).then(&data.augment);
-    let source = &splits.train;
-    let mut first = None;
-    for index in 0..source.len().min(data.max_bad + 1) {
+/// The first training sample that can be read, and what is wrong with those before it.
+fn first_sample(source: &Arc<dyn Source>) -> anyhow::Result<(Sample, Vec<DataError>)> {
+    let mut unreadable = Vec::new();
+    for index in 0..source.len().min(TRIED) {
         match source.read(index) {
-            Ok(sample) => {
-                first = Some(sample);
-                break;
-            }
-            Err(error) if error.is_bad_sample() && index < data.max_bad => {}
+            Ok(sample) => return Ok((sample, unreadable)),
+            Err(error) if error.is_bad_sample() => unreadable.push(error),
             Err(error) => return Err(error.into()),
         }
     }
-    let sample = first.context("data.source: no image of the training split can be read")?;
+    let count = unreadable.len();
+    let first = unreadable.into_iter().next();
+    let first = first.context("data.source: there is no training sample")?;
+    Err(anyhow::Error::from(first).context(format!(
+        "data.source: none of the first {count} training samples can be read; the first"
+    )))
+}
+
+/// What a sample tells the model, as prepared, and as augmented where that has another size.
+fn cards(
+    recipe: &Recipe,
+    source: &Arc<dyn Source>,
+    sample: Sample,
+    index: usize,
+) -> anyhow::Result<(ModelCard, Option<ModelCard>)> {
+    let data = &recipe.data;
     let task = recipe.task.table();
     if !task.takes(&sample.label) {
-        let (name, needs, origin) = (task.name(), task.needs(), source.origin(0));
+        let (name, needs, origin) = (task.name(), task.needs(), source.origin(index));
         bail!("task.{name} needs a dataset with {needs}; {origin} has none");
     }
-    let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
-    let image = steps.apply(sample, &mut rng)?.image;
+    let channels = sample.image.channels;
     for (key, values) in [("data.mean", &data.mean), ("data.std", &data.std)] {
-        if values.len() != 1 && values.len() != image.channels {
-            let (found, channels) = (values.len(), image.channels);
+        if values.len() != 1 && values.len() != channels {
+            let found = values.len();
             bail!("{key}: {found} values for images of {channels} channels; give 1 or {channels}");
         }
     }
-    Ok(ModelCard {
+    let size = [sample.image.width, sample.image.height];
+    let card = |[width, height]: [usize; 2]| ModelCard {
         task: task.name().to_owned(),
         model: task.model_name(),
         classes: task.classes(source.as_ref()),
-        channels: image.channels,
-        height: image.height,
-        width: image.width,
-    })
+        channels,
+        height,
+        width,
+    };
+    let preparation = Preparation::new(&data.prepare);
+    let prepared = preparation.plan(size).size();
+    let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
+    let trained = preparation
+        .then(&data.augment)
+        .apply(sample, &mut rng)?
+        .image;
+    let trained = [trained.width, trained.height];
+    let augmented = (trained != prepared).then(|| card(trained));
+    Ok((card(prepared), augmented))
 }
 
 /// The same source with its decoded images kept in memory.

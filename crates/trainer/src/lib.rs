@@ -29,6 +29,7 @@ pub mod cli;
 pub mod device;
 pub mod download;
 pub mod engine;
+pub mod examine;
 pub mod experiment;
 pub mod init;
 pub mod parameters;

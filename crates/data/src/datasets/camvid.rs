@@ -28,7 +28,7 @@ use super::pairs::{Pairs, Shared, class_problems};
 use crate::decode::DecodeLimits;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;
-use crate::source::{Source, Splits};
+use crate::source::{Remark, Source, Splits};
 
 /// The 11 classes of Badrinarayanan, Kendall and Cipolla ("SegNet", 2015).
 pub const CLASSES: [&str; 11] = [
@@ -88,7 +88,8 @@ impl CamvidConfig {
     /// A missing folder, one without images.
     pub fn open(&self, data_root: &Path) -> Result<Splits, DataError> {
         let root = data_root.join(&self.path);
-        let part = |name: &str| -> Result<Arc<dyn Source>, DataError> {
+        const PARTS: [&str; 3] = ["train", "val", "test"];
+        let open = |name: &str| -> Result<Pairs, DataError> {
             let shared = Shared {
                 classes: self.classes.clone(),
                 encoding: Encoding::Index {
@@ -97,11 +98,33 @@ impl CamvidConfig {
                 limits: self.limits,
             };
             let folders = [&*root.join(name), &*root.join(format!("{name}annot"))];
-            Ok(Arc::new(Pairs::between(&root, folders, "", shared)?))
+            Pairs::between(&root, folders, "", shared)
         };
-        let optional = |name: &str| root.join(name).is_dir().then(|| part(name)).transpose();
+        let optional = |name: &str| -> Result<Option<Arc<dyn Source>>, DataError> {
+            let is_there = [name, &format!("{name}annot")]
+                .iter()
+                .any(|name| root.join(name).is_dir());
+            let part = is_there.then(|| open(name)).transpose()?;
+            Ok(part.map(|part| Arc::new(part) as _))
+        };
+        let mut train = open("train")?;
+        let entries =
+            std::fs::read_dir(&root).map_err(|error| DataError::io(&root, "list", error))?;
+        let mut others: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| {
+                let part = name.strip_suffix("annot").unwrap_or(name);
+                !name.starts_with('.') && !PARTS.contains(&part)
+            })
+            .collect();
+        others.sort();
+        for name in others {
+            train.remark(Remark::new(name, "no folder of CamVid's layout, left out"));
+        }
         Ok(Splits {
-            train: part("train")?,
+            train: Arc::new(train),
             validation: optional("val")?,
             test: optional("test")?,
         })
@@ -135,6 +158,12 @@ mod tests {
             panic!("no mask");
         };
         assert_eq!(mask.classes, [0, 255, 10]);
+        std::fs::create_dir_all(root.join("valannot")).unwrap();
+        let error = config.open(Path::new("")).err().unwrap().to_string();
+        assert!(error.contains("val: not found"), "{error}");
+        std::fs::rename(root.join("valannot"), root.join("validation")).unwrap();
+        let remarks = config.open(Path::new("")).unwrap().train.remarks();
+        assert_eq!((remarks.len(), &*remarks[0].origin), (1, "validation"));
         let wrong = CamvidConfig { void: 3, ..config };
         assert_eq!(wrong.problems()[0].0, "void");
     }

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use super::packed::Packed;
 use crate::error::DataError;
-use crate::source::{Source, Splits};
+use crate::source::{Remark, Source, Splits};
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
@@ -119,7 +119,7 @@ impl Cifar10Config {
     /// The training records, and the test records if their file is there.
     ///
     /// # Errors
-    /// Missing or damaged files; a label that is no class.
+    /// Missing or damaged files. A label that is no class makes a bad sample.
     pub fn open(&self, data_root: &Path) -> Result<Splits, DataError> {
         let folder = inner_folder(data_root.join(&self.path), "cifar-10-batches-bin");
         let batches: Vec<String> = (1..=5)
@@ -143,7 +143,8 @@ impl Cifar100Config {
     /// The training records, and the test records if their file is there.
     ///
     /// # Errors
-    /// Missing or damaged files; a label that is no class; a file of class names with the wrong number of them.
+    /// Missing or damaged files; a file of class names with the wrong number of them, or one twice. A label that is
+    /// no class makes a bad sample.
     pub fn open(&self, data_root: &Path) -> Result<Splits, DataError> {
         let folder = inner_folder(data_root.join(&self.path), "cifar-100-binary");
         let (label_at, count, names) = match self.labels {
@@ -154,7 +155,8 @@ impl Cifar100Config {
         let classes: Vec<String> = if names.is_file() {
             let text = std::fs::read_to_string(&names)
                 .map_err(|error| DataError::io(&names, "read", error))?;
-            text.lines()
+            text.trim_start_matches('\u{feff}')
+                .lines()
                 .map(str::trim)
                 .filter(|line| !line.is_empty())
                 .map(String::from)
@@ -167,6 +169,9 @@ impl Cifar100Config {
                 names.display().to_string(),
                 format!("{} class names; expected {count}", classes.len()),
             ));
+        }
+        if let Some((_, reason)) = super::name_problems(&classes) {
+            return Err(DataError::unreadable(names.display().to_string(), reason));
         }
         let format = Format {
             label_bytes: 2,
@@ -198,25 +203,35 @@ impl Format {
         train: &[String],
         test: &str,
     ) -> Result<Splits, DataError> {
+        let mut remarks = Vec::new();
         let train: Vec<PathBuf> = train
             .iter()
             .map(|file| {
-                find(folder, file).ok_or_else(|| DataError::Missing {
-                    path: folder.join(file),
-                    hint: format!(
-                        "the binary version of {name} has it, here also with .xz at the end"
-                    ),
+                find(folder, file, &mut remarks).ok_or_else(|| {
+                    let other = match folder.join(file.trim_end_matches(".bin")).is_file() {
+                        true => "; what lies there is the version for Python, which is not read",
+                        false => "",
+                    };
+                    DataError::Missing {
+                        path: folder.join(file),
+                        hint: format!(
+                            "the binary version of {name} has it, here also with .xz at the end{other}"
+                        ),
+                    }
                 })
             })
             .collect::<Result<_, _>>()?;
-        let test: Option<Arc<dyn Source>> = match find(folder, test) {
+        let test: Option<Arc<dyn Source>> = match find(folder, test, &mut remarks) {
             Some(file) => Some(Arc::new(
                 self.pack(format!("{name}'s test records"), &[file])?,
             )),
             None => None,
         };
         Ok(Splits {
-            train: Arc::new(self.pack(format!("{name}'s training records"), &train)?),
+            train: Arc::new(
+                self.pack(format!("{name}'s training records"), &train)?
+                    .remarked(remarks),
+            ),
             validation: None,
             test,
         })
@@ -266,15 +281,8 @@ impl Format {
         }
         let mut pixels = Vec::with_capacity(bytes.len() / record * IMAGE);
         let mut labels = Vec::with_capacity(bytes.len() / record);
-        for (number, record) in bytes.chunks_exact(record).enumerate() {
-            let label = record[self.label_at];
-            if usize::from(label) >= self.classes.len() {
-                let count = self.classes.len();
-                return Err(fault(format!(
-                    "record {number}: class {label} is out of range: there are {count}"
-                )));
-            }
-            labels.push(label);
+        for record in bytes.chunks_exact(record) {
+            labels.push(record[self.label_at]);
             let planes = &record[self.label_bytes..];
             pixels.extend(
                 (0..PLANE).flat_map(|at| [planes[at], planes[PLANE + at], planes[2 * PLANE + at]]),
@@ -284,11 +292,20 @@ impl Format {
     }
 }
 
-fn find(folder: &Path, file: &str) -> Option<PathBuf> {
-    ["", ".xz"]
-        .map(|end| folder.join(format!("{file}{end}")))
-        .into_iter()
-        .find(|path| path.is_file())
+/// A file as it is or with `.xz`; where both are there, the first is read and the other remarked on.
+fn find(folder: &Path, file: &str, remarks: &mut Vec<Remark>) -> Option<PathBuf> {
+    let packed = format!("{file}.xz");
+    match [file, &packed].map(|name| folder.join(name).is_file()) {
+        [true, both] => {
+            if both {
+                let message = format!("the same as {file}, which is read; left out");
+                remarks.push(Remark::new(packed, message));
+            }
+            Some(folder.join(file))
+        }
+        [false, true] => Some(folder.join(packed)),
+        [false, false] => None,
+    }
 }
 
 #[cfg(test)]
@@ -358,8 +375,45 @@ mod tests {
         )
         .unwrap();
         assert!(fault().contains("3073 bytes are no whole number of records of 3074"));
-        std::fs::write(folder.path().join("train.bin"), record(&[0, 100], [0; 3])).unwrap();
-        assert!(fault().contains("train.bin: record 0: class 100 is out of range"));
+        let write = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        };
+        // A label without a class is the fault of its sample.
+        write("train.bin", &record(&[0, 100], [0; 3]));
+        let train = config.open(Path::new("")).unwrap().train;
+        let error = train.read(0).unwrap_err();
+        assert!(error.is_bad_sample());
+        let error = error.to_string();
+        assert!(
+            error.contains("record 0 of CIFAR-100's training records: class 100"),
+            "{error}"
+        );
+        write("train.bin", b"");
+        assert!(fault().contains("0 bytes are no whole number of records"));
+        write("train.bin", &record(&[0, 1], [0; 3]));
+        write("train.bin.xz", b"damaged");
+        let remarks = config.open(Path::new("")).unwrap().train.remarks();
+        assert_eq!(remarks[0].origin, "train.bin.xz");
+        std::fs::remove_file(folder.path().join("train.bin.xz")).unwrap();
+        // Names of classes: a byte order mark is none of them, too few or one twice are named.
+        let names: String = (0..100).map(|class| format!("c{class}\r\n")).collect();
+        write(
+            "fine_label_names.txt",
+            format!("\u{feff}{names}").as_bytes(),
+        );
+        assert_eq!(config.open(Path::new("")).unwrap().train.classes()[0], "c0");
+        write(
+            "fine_label_names.txt",
+            names.replace("c99", "c98").as_bytes(),
+        );
+        assert!(fault().contains("fine_label_names.txt: two classes are named `c98`"));
+        write("fine_label_names.txt", b"one\ntwo\n");
+        assert!(fault().contains("2 class names; expected 100"));
+        std::fs::remove_file(folder.path().join("fine_label_names.txt")).unwrap();
+        std::fs::rename(folder.path().join("train.bin"), folder.path().join("train")).unwrap();
+        assert!(fault().contains("the version for Python"), "{}", fault());
+        std::fs::rename(folder.path().join("train"), folder.path().join("train.bin")).unwrap();
+        write("train.bin", b"no xz");
         std::fs::rename(
             folder.path().join("train.bin"),
             folder.path().join("train.bin.xz"),

@@ -1,10 +1,11 @@
 //! Image folders: one folder a class, image files of any kind and depth below it.
 //!
 //! With a folder `train` that has folders in it, the dataset gives its splits itself: `train/<class>/*`, and
-//! `validation` (or `val`, `valid`) and `test` in the same form, if they are there. Without, the folder itself
-//! holds the classes (`<class>/*`), and the splits are held out by fraction. Classes are numbered by the sorted
-//! names of the training folders, files sorted by path; hidden files are left out, files with other endings are
-//! left out and remarked on.
+//! `validation` (or `val`, `valid`) and `test` in the same form, if they are there; `Training` and `Testing`, in any
+//! case, are the same. Without, the folder itself holds the classes (`<class>/*`), and the splits are held out by
+//! fraction. Classes are numbered by the sorted names of the training folders, files sorted by path; hidden files are
+//! left out, files with other endings, and what lies beside the splits, are left out and remarked on. Folders that
+//! are called like splits and cannot be any are refused: they are never taken for classes.
 //!
 //! ```
 //! use firesight_data::datasets::folder::FolderConfig;
@@ -14,6 +15,7 @@
 //! assert!(missing.to_string().contains("/nowhere/pets"));
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +49,8 @@ impl FolderConfig {
     /// Lists the files; none is opened.
     ///
     /// # Errors
-    /// A missing folder, a part without classes or images, a class that the training part does not have.
+    /// A missing folder, a part without classes or images, classes that the training part does not have, folders
+    /// called like splits that are none.
     pub fn open(&self, data_root: &Path) -> Result<Splits, DataError> {
         let root = data_root.join(&self.path);
         if !root.is_dir() {
@@ -56,37 +59,128 @@ impl FolderConfig {
                 hint: "expected a folder with `train/<class>/` or `<class>/` folders in it".into(),
             });
         }
-        let open = |part: &str, classes: Option<&[String]>| -> Result<Arc<dyn Source>, DataError> {
-            Ok(Arc::new(Folder::open(&root, part, classes, self.limits)?))
+        let open = |part: &str, classes: Option<&[String]>| -> Result<Folder, DataError> {
+            Folder::open(&root, part, classes, self.limits)
         };
-        if !has_folders(&root.join("train")) {
+        let fault = |reason: String| DataError::unreadable(root.display().to_string(), reason);
+        let entries = list(&root)?;
+        let folders: Vec<&str> = entries
+            .iter()
+            .filter(|(_, path)| path.is_dir())
+            .map(|(name, _)| &**name)
+            .collect();
+        let named = |part: Part| -> Result<Option<&str>, DataError> {
+            let mut there = folders.iter().filter(|name| Part::of(name) == Some(part));
+            match (there.next(), there.next()) {
+                (first, None) => Ok(first.copied()),
+                (Some(one), Some(other))
+                    if [one, other]
+                        .iter()
+                        .any(|name| has_folders(&root.join(name))) =>
+                {
+                    Err(fault(format!(
+                        "both `{one}` and `{other}` are there; keep one of them"
+                    )))
+                }
+                (first, Some(_)) => Ok(first.copied()),
+            }
+        };
+        let train = named(Part::Train)?.filter(|name| has_folders(&root.join(name)));
+        let Some(train_name) = train else {
+            let parts: Vec<&str> = folders
+                .iter()
+                .filter(|name| Part::of(name).is_some())
+                .copied()
+                .collect();
+            let nested = parts.iter().any(|name| has_folders(&root.join(name)));
+            if parts.len() > 1 && (nested || parts.len() == folders.len()) {
+                let parts = quoted(&parts);
+                return Err(fault(match nested {
+                    true => format!(
+                        "{parts} are the names of splits, and none of them is a `train` with class folders in it"
+                    ),
+                    false => format!(
+                        "{parts} are the names of splits, not of classes; expected class folders in them: \
+                         `{}/<class>/`",
+                        folders[0]
+                    ),
+                }));
+            }
+            let mut whole = open("", None)?;
+            whole.refuse_inner_splits()?;
+            if let [part] = parts[..] {
+                whole
+                    .remarks
+                    .push(Remark::new(part, "taken for a class, not for a split"));
+            }
             return Ok(Splits {
-                train: open("", None)?,
+                train: Arc::new(whole),
                 validation: None,
                 test: None,
             });
-        }
-        let train = open("train", None)?;
-        let given = |names: &[&str]| -> Result<Option<Arc<dyn Source>>, DataError> {
-            let there: Vec<&&str> = names
-                .iter()
-                .filter(|name| root.join(name).is_dir())
-                .collect();
-            match there[..] {
-                [] => Ok(None),
-                [name] => open(name, Some(train.classes())).map(Some),
-                [one, other, ..] => Err(DataError::unreadable(
-                    root.display().to_string(),
-                    format!("both `{one}` and `{other}` are there; keep one of them"),
-                )),
-            }
         };
-        let (validation, test) = (given(&["validation", "val", "valid"])?, given(&["test"])?);
+        let mut train = open(train_name, None)?;
+        train.refuse_inner_splits()?;
+        let given = |part: Part| -> Result<Option<(&str, Arc<dyn Source>)>, DataError> {
+            let Some(name) = named(part)? else {
+                return Ok(None);
+            };
+            let part = open(name, Some(&train.classes))?;
+            Ok(Some((name, Arc::new(part))))
+        };
+        let (validation, test) = (given(Part::Validation)?, given(Part::Test)?);
+        let used: Vec<&str> = [Some(train_name)]
+            .into_iter()
+            .chain([&validation, &test].map(|part| part.as_ref().map(|(name, _)| *name)))
+            .flatten()
+            .collect();
+        if used
+            .iter()
+            .any(|name| !["train", "validation", "val", "valid", "test"].contains(name))
+        {
+            let message = format!("{} are taken for the dataset's splits", quoted(&used));
+            train
+                .remarks
+                .push(Remark::new(self.path.display().to_string(), message));
+        }
+        for (name, _) in entries.iter().filter(|(name, _)| !used.contains(&&**name)) {
+            let message = format!("it lies beside `{train_name}` and is no split, left out");
+            train.remarks.push(Remark::new(&**name, message));
+        }
         Ok(Splits {
-            train,
-            validation,
-            test,
+            train: Arc::new(train),
+            validation: validation.map(|(_, part)| part),
+            test: test.map(|(_, part)| part),
         })
+    }
+}
+
+/// The parts of a dataset, by the names of folders.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Part {
+    /// The part that a folder's name means, in any case.
+    fn of(name: &str) -> Option<Self> {
+        match &*name.to_lowercase() {
+            "train" | "training" => Some(Self::Train),
+            "validation" | "val" | "valid" => Some(Self::Validation),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
+}
+
+/// Names for a message: `a`, `b` and `c`.
+fn quoted(names: &[&str]) -> String {
+    let mut quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.pop() {
+        Some(last) if !quoted.is_empty() => format!("{} and {last}", quoted.join(", ")),
+        last => last.unwrap_or_default(),
     }
 }
 
@@ -122,38 +216,51 @@ impl Folder {
         let mut names = Vec::new();
         let mut remarks = Vec::new();
         for (name, path) in list(&base)? {
-            if path.is_dir() {
-                names.push((name, path));
-            } else {
+            if !path.is_dir() {
                 remarks.push(Remark::new(
                     shown(root, &path),
                     "outside a class folder, left out",
                 ));
+            } else if name == "__MACOSX" {
+                let message = "what a Mac's archives have beside the files, left out";
+                remarks.push(Remark::new(shown(root, &path), message));
+            } else {
+                names.push((name, path));
             }
         }
         let classes = match classes {
-            Some(classes) => classes.to_vec(),
+            Some(classes) => {
+                refuse_unknown(&base, &names, classes)?;
+                classes.to_vec()
+            }
             None => names.iter().map(|(name, _)| name.clone()).collect(),
         };
         let mut files = Vec::new();
         for (name, path) in &names {
-            let class = classes
-                .iter()
-                .position(|class| class == name)
-                .ok_or_else(|| {
-                    let known = classes.len();
-                    DataError::unreadable(
-                        path.display().to_string(),
-                        format!(
-                            "class `{name}` is none of the {known} classes of the training folder"
-                        ),
-                    )
-                })?;
+            let Some(class) = classes.iter().position(|class| class == name) else {
+                continue;
+            };
             let before = files.len();
             walk(root, path, class, 0, &mut files, &mut remarks)?;
             if files.len() == before {
                 remarks.push(Remark::new(shown(root, path), "a class without images"));
             }
+            let same = |other: &&(String, PathBuf)| {
+                other.0 < *name && other.0.to_lowercase() == name.to_lowercase()
+            };
+            if let Some((other, _)) = names.iter().find(same) {
+                let message = format!("it differs from the class `{other}` in case alone");
+                remarks.push(Remark::new(shown(root, path), message));
+            }
+        }
+        if let [(name, path)] = &names[..]
+            && part.is_empty()
+            && has_folders(path)
+        {
+            let message = format!(
+                "the only class, with folders in it; if they are the classes, add `{name}` to `path`"
+            );
+            remarks.push(Remark::new(shown(root, path), message));
         }
         if files.is_empty() {
             return Err(DataError::Missing {
@@ -172,6 +279,76 @@ impl Folder {
             remarks,
         })
     }
+
+    /// Refuses `<class>/train/` and `<class>/test/`: images to test by would be trained on.
+    fn refuse_inner_splits(&self) -> Result<(), DataError> {
+        let mut inner: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+        for file in &self.files {
+            for folder in file.path.ancestors().skip(1) {
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                if let (Some(above), Some(_)) = (folder.parent(), Part::of(&name))
+                    && !above.as_os_str().is_empty()
+                {
+                    let names = inner.entry(above.to_path_buf()).or_default();
+                    names.insert(name.into_owned());
+                }
+            }
+        }
+        let several = |(_, names): &(_, &BTreeSet<String>)| {
+            let mut parts = names.iter().map(|name| Part::of(name));
+            let first = parts.next();
+            first.is_some_and(|first| parts.any(|part| part != first))
+        };
+        match inner.iter().find(several) {
+            Some((folder, names)) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let names = quoted(&names);
+                Err(DataError::unreadable(
+                    self.root.join(folder).display().to_string(),
+                    format!(
+                        "splits inside a class ({names}); expected `train/<class>/` and `test/<class>/`"
+                    ),
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses class folders of a part that the training folder does not have, all of them at once.
+fn refuse_unknown(
+    base: &Path,
+    names: &[(String, PathBuf)],
+    classes: &[String],
+) -> Result<(), DataError> {
+    let unknown: Vec<&str> = names
+        .iter()
+        .map(|(name, _)| &**name)
+        .filter(|name| !classes.iter().any(|class| class == name))
+        .collect();
+    let known = classes.len();
+    let reason = match unknown[..] {
+        [] => return Ok(()),
+        [one] => {
+            let same = |class: &&String| class.to_lowercase() == one.to_lowercase();
+            let near = classes.iter().find(same);
+            let near = near.map_or(String::new(), |near| format!("; `{near}` differs in case"));
+            format!("class `{one}` is none of the {known} classes of the training folder{near}")
+        }
+        ref several => {
+            let (shown, more) = several.split_at(several.len().min(20));
+            let more = if more.is_empty() { "" } else { " and others" };
+            format!(
+                "the classes {}{more} are none of the {known} classes of the training folder",
+                quoted(shown)
+            )
+        }
+    };
+    let at = match unknown[..] {
+        [one] => base.join(one),
+        _ => base.to_path_buf(),
+    };
+    Err(DataError::unreadable(at.display().to_string(), reason))
 }
 
 /// What lies in a folder and is not hidden, by name.
@@ -277,6 +454,17 @@ impl Source for Folder {
         self.files.get(index).map(|entry| entry.class)
     }
 
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        let Some(entry) = self.files.get(index) else {
+            return Ok(None);
+        };
+        let path = self.root.join(&entry.path);
+        let bytes = decode::read_file(&path, &self.limits)?;
+        let (width, height) =
+            decode::dimensions(&bytes, &path.display().to_string(), &self.limits)?;
+        Ok(Some([width, height, 3]))
+    }
+
     fn identity(&self, index: usize) -> Vec<u8> {
         let bytes = self.files.get(index).map_or(0, |entry| entry.bytes);
         format!("{} {bytes}", self.origin(index)).into_bytes()
@@ -376,6 +564,158 @@ mod tests {
             (14, 4, 2)
         );
         assert_ne!(test.class_of(0), test.class_of(1));
+    }
+
+    fn refused(files: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        (1..)
+            .zip(files)
+            .for_each(|(number, file)| put(folder.path(), file, number));
+        let error = config(folder.path()).open(Path::new("")).err();
+        error.map_or_else(|| panic!("{files:?} is read"), |error| error.to_string())
+    }
+
+    fn opened(files: &[&str]) -> Splits {
+        let folder = tempfile::tempdir().unwrap();
+        (1..)
+            .zip(files)
+            .for_each(|(number, file)| put(folder.path(), file, number));
+        config(folder.path()).open(Path::new("")).unwrap()
+    }
+
+    #[test]
+    fn splits_are_known_by_other_names_and_in_any_case() {
+        for [train, validation, test] in [
+            ["Training", "Validation", "Testing"],
+            ["TRAIN", "VAL", "TEST"],
+            ["training", "valid", "test"],
+        ] {
+            let splits = opened(&[
+                &format!("{train}/cat/1.png"),
+                &format!("{train}/dog/1.png"),
+                &format!("{validation}/cat/2.png"),
+                &format!("{test}/dog/3.png"),
+            ]);
+            assert_eq!(splits.train.classes(), ["cat", "dog"]);
+            let (validation, test) = (splits.validation.unwrap(), splits.test.unwrap());
+            assert_eq!(
+                (validation.class_of(0), test.class_of(0)),
+                (Some(0), Some(1))
+            );
+            let remarks = splits.train.remarks();
+            assert!(
+                remarks[0].message.contains(&format!("`{train}`")),
+                "{remarks:?}"
+            );
+            assert!(
+                remarks[0]
+                    .message
+                    .contains("taken for the dataset's splits")
+            );
+        }
+    }
+
+    #[test]
+    fn folders_called_like_splits_are_never_classes() {
+        let found = refused(&["train/1.png", "test/2.png"]);
+        assert!(
+            found.contains("`test` and `train` are the names of splits, not of classes"),
+            "{found}"
+        );
+        let found = refused(&["val/cat/1.png", "test/cat/2.png"]);
+        assert!(
+            found.contains("none of them is a `train` with class folders"),
+            "{found}"
+        );
+        let found = refused(&["train/cat/1.png", "Training/cat/2.png"]);
+        assert!(
+            found.contains("both `Training` and `train` are there"),
+            "{found}"
+        );
+        let found = refused(&["cat/train/1.png", "cat/test/2.png", "dog/train/3.png"]);
+        assert!(
+            found.contains("cat: splits inside a class (`test` and `train`)"),
+            "{found}"
+        );
+        let found = refused(&["pets/train/cat/1.png", "pets/test/cat/2.png"]);
+        assert!(found.contains("pets: splits inside a class"), "{found}");
+    }
+
+    #[test]
+    fn what_lies_beside_the_splits_and_the_classes_is_remarked_on() {
+        let splits = opened(&[
+            "train/cat/1.png",
+            "train/dog/2.png",
+            "unlabelled/3.png",
+            "extra/cat/4.png",
+        ]);
+        assert_eq!(splits.train.len(), 2);
+        let origins: Vec<String> = splits
+            .train
+            .remarks()
+            .into_iter()
+            .map(|r| r.origin)
+            .collect();
+        assert_eq!(origins, ["extra", "unlabelled"]);
+        let splits = opened(&[
+            "cat/1.png",
+            "dog/2.png",
+            "3.png",
+            "__MACOSX/._1.png",
+            "Dog/4.png",
+        ]);
+        assert_eq!(splits.train.classes(), ["Dog", "cat", "dog"]);
+        let text = format!("{:?}", splits.train.remarks());
+        for expected in [
+            "3.png",
+            "outside a class folder",
+            "__MACOSX",
+            "`Dog` in case alone",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
+    }
+
+    #[test]
+    fn one_folder_too_high_is_remarked_on() {
+        let splits = opened(&["pets/cat/1.png", "pets/dog/2.png"]);
+        assert_eq!(splits.train.classes(), ["pets"]);
+        let remark = &splits.train.remarks()[0];
+        assert!(
+            remark.message.contains("add `pets` to `path`"),
+            "{}",
+            remark.message
+        );
+    }
+
+    #[test]
+    fn classes_that_training_lacks_are_all_named() {
+        let found = refused(&[
+            "train/cat/1.png",
+            "test/cat/2.png",
+            "test/cow/3.png",
+            "test/pig/4.png",
+        ]);
+        assert!(
+            found.contains("the classes `cow` and `pig` are none of the 1 classes"),
+            "{found}"
+        );
+        let found = refused(&["train/Cat/1.png", "train/dog/2.png", "test/cat/2.png"]);
+        assert!(
+            found.contains("class `cat` is none of the 2")
+                && found.contains("`Cat` differs in case"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn a_header_tells_the_size() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), "a/1.png", 1);
+        let splits = config(folder.path()).open(Path::new("")).unwrap();
+        let image = splits.train.read(0).unwrap().image;
+        let size = splits.train.dimensions(0).unwrap();
+        assert_eq!(size, Some([image.width, image.height, image.channels]));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::packed::Packed;
 use crate::error::DataError;
-use crate::source::Splits;
+use crate::source::{Remark, Splits};
 
 /// The most bytes of values that one IDX file may announce: 4 GiB, 90 times MNIST.
 const MAX_BYTES: u64 = 4 << 30;
@@ -51,13 +51,16 @@ pub struct IdxConfig {
 impl IdxConfig {
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        super::path_problems(&self.path, "the IDX files")
+        let mut problems = super::path_problems(&self.path, "the IDX files");
+        problems.extend(super::name_problems(&self.classes));
+        problems
     }
 
     /// The training samples, and the test samples if their files are there.
     ///
     /// # Errors
-    /// Missing or damaged files, images and labels that differ in number, a label without a class.
+    /// Missing or damaged files, images and labels that differ in number, images that differ in size. A label
+    /// without a class is a bad sample.
     pub fn open(&self, data_root: &Path) -> Result<Splits, DataError> {
         let folder = data_root.join(&self.path);
         let train = read_pair(&folder, "train")?.ok_or_else(|| DataError::Missing {
@@ -66,10 +69,28 @@ impl IdxConfig {
                    or .gz at the end"
                 .into(),
         })?;
-        let test = match read_pair(&folder, "t10k")? {
-            Some(pair) => Some(pair),
-            None => read_pair(&folder, "test")?,
+        let test = match (read_pair(&folder, "t10k")?, read_pair(&folder, "test")?) {
+            (Some(one), Some(other)) => {
+                let (one, other) = (one.name, other.name);
+                return Err(DataError::unreadable(
+                    folder.display().to_string(),
+                    format!("both {one} and {other} are there, two test splits; keep one of them"),
+                ));
+            }
+            (one, other) => one.or(other),
         };
+        if let Some(test) = &test
+            && test.shape != train.shape
+        {
+            let ([h, w, _], [height, width, _]) = (test.shape, train.shape);
+            return Err(DataError::unreadable(
+                folder.join(&test.name).display().to_string(),
+                format!(
+                    "images of {w}x{h} pixels, those of {} have {width}x{height}",
+                    train.name
+                ),
+            ));
+        }
         let mut classes = self.classes.clone();
         if classes.is_empty() {
             let labels = train
@@ -96,24 +117,27 @@ struct Pair {
     shape: [usize; 3],
     pixels: Vec<u8>,
     labels: Vec<u8>,
+    remarks: Vec<Remark>,
 }
 
 impl Pair {
     fn pack(self, classes: &[String]) -> Result<Packed, DataError> {
-        Packed::new(
+        let packed = Packed::new(
             self.name,
             self.shape,
             self.pixels,
             self.labels,
             classes.to_vec(),
-        )
+        )?;
+        Ok(packed.remarked(self.remarks))
     }
 }
 
 /// Reads the files of one part; nothing if neither is there.
 fn read_pair(folder: &Path, part: &str) -> Result<Option<Pair>, DataError> {
-    let images = find(folder, part, "images", 3);
-    let labels = find(folder, part, "labels", 1);
+    let mut remarks = Vec::new();
+    let images = find(folder, part, "images", 3, &mut remarks);
+    let labels = find(folder, part, "labels", 1, &mut remarks);
     let (images, labels) = match (images, labels) {
         (None, None) => return Ok(None),
         (Some(images), Some(labels)) => (images, labels),
@@ -150,17 +174,26 @@ fn read_pair(folder: &Path, part: &str) -> Result<Option<Pair>, DataError> {
         shape: [image_shape[1], image_shape[2], 1],
         pixels,
         labels: labels_read,
+        remarks,
     }))
 }
 
-fn find(folder: &Path, part: &str, kind: &str, dimensions: usize) -> Option<PathBuf> {
-    ["-", "."]
-        .iter()
-        .flat_map(|mark| {
-            ["", ".gz"]
-                .map(|end| folder.join(format!("{part}-{kind}{mark}idx{dimensions}-ubyte{end}")))
-        })
-        .find(|path| path.is_file())
+/// The file of a kind, by its first spelling that is there; other spellings are remarked on.
+fn find(
+    folder: &Path,
+    part: &str,
+    kind: &str,
+    dimensions: usize,
+    remarks: &mut Vec<Remark>,
+) -> Option<PathBuf> {
+    let spelled = ["-", "."].iter().flat_map(|mark| {
+        ["", ".gz"].map(|end| format!("{part}-{kind}{mark}idx{dimensions}-ubyte{end}"))
+    });
+    let mut there = spelled.filter(|name| folder.join(name).is_file());
+    let first = there.next()?;
+    let message = format!("the same as {first}, which is read; left out");
+    remarks.extend(there.map(|other| Remark::new(other, &*message)));
+    Some(folder.join(first))
 }
 
 /// Reads one IDX file of unsigned bytes: its dimensions and its values. A file whose first bytes are gzip's is
@@ -316,10 +349,83 @@ mod tests {
         );
         let mut named = config(folder.path());
         named.classes = vec!["a".into(), "b".into(), "c".into()];
-        let error = named.open(Path::new("")).err().unwrap().to_string();
+        // A label without a class is the fault of its sample.
+        let test = named.open(Path::new("")).unwrap().test.unwrap();
+        let error = test.read(0).unwrap_err();
+        assert!(error.is_bad_sample() && test.class_of(0).is_none());
+        assert_eq!(test.label(0).unwrap_err().to_string(), error.to_string());
+        let error = error.to_string();
         assert!(
             error.contains("record 0 of t10k-images") && error.contains("class 7"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn files_that_contradict_each_other_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        let open = || config(folder.path()).open(Path::new(""));
+        let fault = || open().err().unwrap().to_string();
+        write("train-labels-idx1-ubyte", &idx(&[2], &[0, 1]));
+        assert!(
+            fault().contains("train-images-idx3-ubyte: not found; it belongs to"),
+            "{}",
+            fault()
+        );
+        write("train-images-idx3-ubyte", &idx(&[3, 1, 1], &[1, 2, 3]));
+        assert!(fault().contains("2 labels for the 3 images"), "{}", fault());
+        write("train-images-idx3-ubyte", &idx(&[2], &[1, 2]));
+        assert!(
+            fault().contains("train-images-idx3-ubyte: cut short"),
+            "{}",
+            fault()
+        );
+        // Signed bytes, floats, an unknown type.
+        for kind in [9, 0x0d, 0] {
+            let mut bytes = idx(&[2, 1, 1], &[1, 2]);
+            bytes[2] = kind;
+            write("train-images-idx3-ubyte", &bytes);
+            assert!(fault().contains("expected unsigned bytes"), "{}", fault());
+        }
+        write("train-images-idx3-ubyte", &idx(&[2, 1, 1], &[1, 2]));
+        assert!(open().unwrap().train.remarks().is_empty());
+        write(
+            "train-images-idx3-ubyte.gz",
+            &gzip(&idx(&[2, 1, 1], &[1, 2])),
+        );
+        let remarks = open().unwrap().train.remarks();
+        assert_eq!(remarks[0].origin, "train-images-idx3-ubyte.gz");
+        assert!(remarks[0].message.contains("left out") && remarks.len() == 1);
+        write("t10k-images-idx3-ubyte", &idx(&[1, 2, 1], &[1, 2]));
+        write("t10k-labels-idx1-ubyte", &idx(&[1], &[0]));
+        assert!(
+            fault().contains("t10k-images-idx3-ubyte: images of 1x2 pixels"),
+            "{}",
+            fault()
+        );
+        write("t10k-images-idx3-ubyte", &idx(&[1, 1, 1], &[1]));
+        write("test-images-idx3-ubyte", &idx(&[1, 1, 1], &[1]));
+        write("test-labels-idx1-ubyte", &idx(&[1], &[0]));
+        assert!(fault().contains("two test splits"), "{}", fault());
+        let doubled = IdxConfig {
+            classes: vec!["a".into(), "b".into(), "a".into()],
+            ..config(folder.path())
+        };
+        assert!(
+            doubled.problems()[0]
+                .1
+                .contains("two classes are named `a`")
+        );
+        let empty = IdxConfig {
+            classes: vec!["a".into(), " ".into()],
+            ..config(folder.path())
+        };
+        assert!(
+            empty.problems()[0]
+                .1
+                .contains("the name of class 1 is empty")
         );
     }
 

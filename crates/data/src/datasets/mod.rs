@@ -25,6 +25,18 @@ pub mod voc;
 
 use std::path::Path;
 
+/// The fault of a list of class names that holds one twice, or an empty one.
+fn name_problems(classes: &[String]) -> Option<(String, String)> {
+    let empty = classes.iter().position(|name| name.trim().is_empty());
+    let twice = (1..classes.len()).find(|&at| classes[..at].contains(&classes[at]));
+    let message = match (empty, twice) {
+        (Some(at), _) => format!("the name of class {at} is empty"),
+        (None, Some(at)) => format!("two classes are named `{}`", classes[at]),
+        (None, None) => return None,
+    };
+    Some(("classes".into(), message))
+}
+
 /// The fault of a setting `path` that is empty.
 fn path_problems(path: &Path, what: &str) -> Vec<(String, String)> {
     match path.as_os_str().is_empty() {

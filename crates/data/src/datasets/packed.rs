@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
 use crate::sample::{Image, Label, Sample};
-use crate::source::{Source, out_of_range};
+use crate::source::{Remark, Source, out_of_range};
 
 /// Images of one size and their classes.
 pub(crate) struct Packed {
@@ -18,10 +18,11 @@ pub(crate) struct Packed {
     classes: Vec<String>,
     /// The number of each record in its file.
     numbers: Option<Vec<usize>>,
+    remarks: Vec<Remark>,
 }
 
 impl Packed {
-    /// Checks that sizes agree and that each label has a class.
+    /// Checks that sizes agree. A label without a class makes a bad sample.
     pub(crate) fn new(
         name: impl Into<String>,
         shape: [usize; 3],
@@ -41,16 +42,6 @@ impl Packed {
                 ),
             ));
         }
-        if let Some(row) = labels
-            .iter()
-            .position(|&label| usize::from(label) >= classes.len())
-        {
-            let (label, count) = (labels[row], classes.len());
-            return Err(DataError::unreadable(
-                format!("record {row} of {name}"),
-                format!("class {label} is out of range: there are {count} classes"),
-            ));
-        }
         Ok(Self {
             name,
             shape,
@@ -58,6 +49,7 @@ impl Packed {
             labels,
             classes,
             numbers: None,
+            remarks: Vec::new(),
         })
     }
 
@@ -66,6 +58,26 @@ impl Packed {
         debug_assert_eq!(numbers.len(), self.labels.len());
         self.numbers = Some(numbers);
         self
+    }
+
+    /// Adds what was noticed about the files.
+    pub(crate) fn remarked(mut self, remarks: Vec<Remark>) -> Self {
+        self.remarks.extend(remarks);
+        self
+    }
+
+    /// The class of a sample, if it has one.
+    fn class(&self, index: usize) -> Result<usize, DataError> {
+        let label = self.labels.get(index);
+        let label = *label.ok_or_else(|| out_of_range(index, self.len(), &self.name))?;
+        let count = self.classes.len();
+        match usize::from(label) < count {
+            true => Ok(label.into()),
+            false => Err(DataError::unreadable(
+                self.origin(index),
+                format!("class {label} is out of range: there are {count} classes"),
+            )),
+        }
     }
 
     /// The pixels of one image, or nothing past the end.
@@ -92,7 +104,7 @@ impl Source for Packed {
                 channels,
                 pixels: pixels.to_vec(),
             },
-            label: Label::Class(self.labels[index].into()),
+            label: Label::Class(self.class(index)?),
         })
     }
 
@@ -108,11 +120,24 @@ impl Source for Packed {
     }
 
     fn class_of(&self, index: usize) -> Option<usize> {
-        self.labels.get(index).map(|&label| label.into())
+        self.class(index).ok()
+    }
+
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        self.class(index).map(Label::Class)
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        let [height, width, channels] = self.shape;
+        Ok((index < self.len()).then_some([width, height, channels]))
     }
 
     fn identity(&self, index: usize) -> Vec<u8> {
         self.image(index)
             .map_or_else(Vec::new, |pixels| Sha256::digest(pixels).to_vec())
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        self.remarks.clone()
     }
 }

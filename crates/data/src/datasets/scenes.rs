@@ -278,6 +278,10 @@ impl Source for Scenes {
         }
     }
 
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        Ok((index < self.len).then_some([SIDE, SIDE, 3]))
+    }
+
     fn origin(&self, index: usize) -> String {
         format!("{} scene {index}", self.name)
     }

@@ -1,5 +1,5 @@
-//! Class masks: PNG files whose stored numbers are read as they are, before any palette is looked up, and pictures
-//! whose colours stand for classes.
+//! Class masks: PNG, TIFF and BMP files whose stored numbers are read as they are, before any palette is looked up,
+//! and pictures whose colours stand for classes. JPEG is refused: it changes the values.
 //!
 //! ```
 //! use firesight_data::Mask;
@@ -19,22 +19,23 @@ use std::collections::HashMap;
 use std::io::Cursor;
 use std::path::Path;
 
+use image::ImageFormat;
 use png::{BitDepth, ColorType, Transformations};
 
-use super::{DecodeLimits, Fault, OVERHEAD, check_size, decode, guarded, read_file};
+use super::{DecodeLimits, Fault, OVERHEAD, check_size, decode, format, guarded, read_file, tiff};
 use crate::error::DataError;
 use crate::sample::Mask;
 
 /// How the pixels of a mask file stand for classes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Encoding {
-    /// The number that a palette or grey PNG of up to 8 bits stores is the class; 255 is ignored, and so is `void`
+    /// The number that a file with a palette or grey values stores is the class; 255 is ignored, and so is `void`
     /// where it is given.
     Index {
         /// A number that is ignored besides 255.
         void: Option<u8>,
     },
-    /// 0 is class 0 and 255 (1 in a PNG of one bit) is class 1.
+    /// 0 is class 0, and 255 (or white, where the file is grey and has another depth) is class 1.
     Binary,
     /// Each colour is a class, `None` is ignored.
     Colours(HashMap<[u8; 3], Option<u8>>),
@@ -50,77 +51,165 @@ pub fn decode_mask(
     encoding: &Encoding,
     limits: &DecodeLimits,
 ) -> Result<Mask, DataError> {
-    let bytes = read_file(path, limits)?;
     let origin = path.display().to_string();
-    if let Encoding::Colours(table) = encoding {
-        let image = decode(&bytes, &origin, limits)?;
-        let mut classes = Vec::with_capacity(image.width * image.height);
-        for (at, pixel) in image.pixels.chunks_exact(3).enumerate() {
-            let colour = [pixel[0], pixel[1], pixel[2]];
-            let class = table.get(&colour).ok_or_else(|| {
-                let (x, y) = (at % image.width, at / image.width);
-                DataError::unreadable(
-                    &*origin,
-                    format!(
-                        "the colour {colour:?} at {x}, {y} is none of the {} in the table",
-                        table.len()
-                    ),
-                )
-            })?;
-            classes.push(class.unwrap_or(Mask::IGNORE));
-        }
-        return Ok(Mask {
-            width: image.width,
-            height: image.height,
-            classes,
-        });
-    }
-    let mut mask = guarded(&origin, || stored_numbers(&bytes, encoding, limits))?;
-    match encoding {
-        Encoding::Index { void } => {
-            let voids = mask
-                .classes
-                .iter_mut()
-                .filter(|class| Some(**class) == *void);
-            voids.for_each(|class| *class = Mask::IGNORE);
-        }
-        Encoding::Binary => {
-            for at in 0..mask.classes.len() {
-                mask.classes[at] = match mask.classes[at] {
-                    0 => 0,
-                    255 => 1,
-                    value => {
-                        let (x, y) = (at % mask.width, at / mask.width);
-                        return Err(DataError::unreadable(
-                            origin,
-                            format!(
-                                "{value} at {x}, {y}: a binary mask holds 0 and 255; \
-                                 is it an index mask?"
-                            ),
-                        ));
-                    }
-                };
-            }
-        }
-        Encoding::Colours(_) => {}
-    }
-    Ok(mask)
+    decode_mask_bytes(&read_file(path, limits)?, &origin, encoding, limits)
 }
 
-/// The numbers that a palette or grey PNG stores; grey of less than 8 bits is scaled to 0 to 255 for a binary mask.
-fn stored_numbers(bytes: &[u8], encoding: &Encoding, limits: &DecodeLimits) -> Result<Mask, Fault> {
-    let damaged = |error: png::DecodingError| Fault::Damaged(format!("PNG: {error}"));
-    if !bytes.starts_with(b"\x89PNG") {
-        return Err(Fault::Damaged(
-            "a mask of class numbers must be a PNG with a palette or grey values (lossy formats change them); \
-             masks that are coloured pictures need `encoding = { colours = .. }`"
-                .into(),
-        ));
+/// Reads the bytes of a mask file. `origin` is how messages name it.
+pub(crate) fn decode_mask_bytes(
+    bytes: &[u8],
+    origin: &str,
+    encoding: &Encoding,
+    limits: &DecodeLimits,
+) -> Result<Mask, DataError> {
+    let kind = guarded(origin, || format(bytes))?;
+    if kind == ImageFormat::Jpeg {
+        let reason = "a JPEG, which changes the values of a mask; save masks as PNG";
+        return Err(DataError::unreadable(origin, reason));
     }
+    let table = match encoding {
+        Encoding::Index { void } => {
+            let class = |value: u16| match u8::try_from(value) {
+                Ok(value) if Some(value) == *void => Some(Mask::IGNORE),
+                Ok(value) => Some(value),
+                Err(_) => None,
+            };
+            return numbers(bytes, kind, origin, limits)?.classes(origin, class, |value| {
+                format!("the value {value}: classes are numbered up to 254, and 255 is ignored")
+            });
+        }
+        Encoding::Binary => {
+            let numbers = numbers(bytes, kind, origin, limits)?;
+            let white = numbers.white;
+            let class = |value| match value {
+                0 => Some(0),
+                255 => Some(1),
+                value if value == white => Some(1),
+                _ => None,
+            };
+            return numbers.classes(origin, class, |value| {
+                format!("{value}: a binary mask holds 0 and {white}; is it an index mask?")
+            });
+        }
+        Encoding::Colours(table) => table,
+    };
+    let image = decode(bytes, origin, limits)?;
+    let mut classes = Vec::with_capacity(image.width * image.height);
+    for (at, pixel) in image.pixels.chunks_exact(3).enumerate() {
+        let colour = [pixel[0], pixel[1], pixel[2]];
+        let class = table.get(&colour).ok_or_else(|| {
+            let (x, y) = (at % image.width, at / image.width);
+            let count = table.len();
+            let reason =
+                format!("the colour {colour:?} at {x}, {y} is none of the {count} in the table");
+            DataError::unreadable(origin, reason)
+        })?;
+        classes.push(class.unwrap_or(Mask::IGNORE));
+    }
+    Ok(Mask {
+        width: image.width,
+        height: image.height,
+        classes,
+    })
+}
+
+/// The numbers that a file stores for its pixels, row by row.
+pub(super) struct Numbers {
+    size: [usize; 2],
+    values: Vec<u16>,
+    /// The number that a binary mask has beside 0.
+    white: u16,
+}
+
+impl Numbers {
+    /// The numbers of a file of `[width, height]` and a depth of `bits`, fewer than there should be refused.
+    pub(super) fn new(
+        size: [usize; 2],
+        values: Vec<u16>,
+        bits: usize,
+        palette: bool,
+    ) -> Result<Self, Fault> {
+        let (width, height) = (size[0], size[1]);
+        if values.len() != width * height {
+            let found = values.len();
+            return Err(Fault::Damaged(format!(
+                "{found} values for {width}x{height} pixels"
+            )));
+        }
+        // A palette of two colours is black and white, whatever its colours are called.
+        let white = match palette && bits > 1 {
+            true => 255,
+            false => ((1u32 << bits) - 1) as u16,
+        };
+        Ok(Self {
+            size,
+            values,
+            white,
+        })
+    }
+
+    /// Each number as its class; the first that has none is named with its place.
+    fn classes(
+        self,
+        origin: &str,
+        class: impl Fn(u16) -> Option<u8>,
+        fault: impl Fn(String) -> String,
+    ) -> Result<Mask, DataError> {
+        let [width, height] = self.size;
+        let found: Option<Vec<u8>> = self.values.iter().map(|&value| class(value)).collect();
+        let classes = found.ok_or_else(|| {
+            let wrong = self.values.iter().position(|&value| class(value).is_none());
+            let at = wrong.unwrap_or_default();
+            let shown = format!("{} at {}, {}", self.values[at], at % width, at / width);
+            DataError::unreadable(origin, fault(shown))
+        })?;
+        Ok(Mask {
+            width,
+            height,
+            classes,
+        })
+    }
+}
+
+/// Numbers of `bits` each, up to 8, the first in the highest bits, each row from a byte of its own.
+pub(super) fn unpack(packed: &[u8], [width, height]: [usize; 2], bits: usize) -> Vec<u16> {
+    let row = (width * bits).div_ceil(8);
+    let mut values = Vec::with_capacity(width * height);
+    for line in packed.chunks_exact(row).take(height) {
+        values.extend((0..width).map(|x| {
+            let shift = 8 - bits - (x * bits) % 8;
+            (u16::from(line[x * bits / 8]) >> shift) & ((1 << bits) - 1)
+        }));
+    }
+    values
+}
+
+fn numbers(
+    bytes: &[u8],
+    kind: ImageFormat,
+    origin: &str,
+    limits: &DecodeLimits,
+) -> Result<Numbers, DataError> {
+    guarded(origin, || match kind {
+        ImageFormat::Png => png_numbers(bytes, limits),
+        ImageFormat::Bmp => bmp_numbers(bytes, limits),
+        ImageFormat::Tiff => tiff::numbers(bytes, limits),
+        other => Err(Fault::Damaged(format!(
+            "a mask of class numbers must be a PNG, TIFF or BMP file with a palette or grey values, this is a \
+             {other:?}; masks that are coloured pictures need `encoding = {{ colours = .. }}`"
+        ))),
+    })
+}
+
+/// The numbers that a palette or grey PNG stores.
+fn png_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
+    let damaged = |error: png::DecodingError| Fault::Damaged(format!("PNG: {error}"));
     let mut decoder = png::Decoder::new_with_limits(
         Cursor::new(bytes),
         png::Limits {
-            bytes: (limits.max_pixels as usize).saturating_add(OVERHEAD as usize),
+            bytes: (limits.max_pixels as usize)
+                .saturating_mul(2)
+                .saturating_add(OVERHEAD as usize),
         },
     );
     decoder.set_transformations(Transformations::IDENTITY);
@@ -129,10 +218,10 @@ fn stored_numbers(bytes: &[u8], encoding: &Encoding, limits: &DecodeLimits) -> R
     let (width, height) = (info.width as usize, info.height as usize);
     check_size(width as u64, height as u64, limits)?;
     let (colour, depth) = (info.color_type, info.bit_depth);
-    if !matches!(colour, ColorType::Indexed | ColorType::Grayscale) || depth == BitDepth::Sixteen {
+    if !matches!(colour, ColorType::Indexed | ColorType::Grayscale) {
         return Err(Fault::Damaged(format!(
-            "a mask of class numbers must have a palette or grey values of up to 8 bits, this PNG is {colour:?} \
-             of {} bits; masks that are coloured pictures need `encoding = {{ colours = .. }}`",
+            "a mask of class numbers must have a palette or grey values, this PNG is {colour:?} of {} bits; masks \
+             that are coloured pictures need `encoding = {{ colours = .. }}`",
             depth as u8
         )));
     }
@@ -141,25 +230,67 @@ fn stored_numbers(bytes: &[u8], encoding: &Encoding, limits: &DecodeLimits) -> R
         .ok_or_else(|| Fault::OverLimit("more pixels than memory has addresses".into()))?;
     let mut packed = vec![0; size];
     reader.next_frame(&mut packed).map_err(damaged)?;
-    let bits = depth as usize;
-    let row = (width * bits).div_ceil(8);
-    let scale = match encoding {
-        Encoding::Binary if colour == ColorType::Grayscale || bits == 1 => 255 / ((1 << bits) - 1),
-        _ => 1,
+    let values = match depth {
+        BitDepth::Sixteen => {
+            let pairs = packed.chunks_exact(2);
+            pairs
+                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+                .collect()
+        }
+        depth => unpack(&packed, [width, height], depth as usize),
     };
-    let mut classes = Vec::with_capacity(width * height);
-    for line in packed.chunks_exact(row).take(height) {
-        classes.extend((0..width).map(|x| {
-            let shift = 8 - bits - (x * bits) % 8;
-            let value = (usize::from(line[x * bits / 8]) >> shift) & ((1 << bits) - 1);
-            (value * scale) as u8
-        }));
+    Numbers::new(
+        [width, height],
+        values,
+        depth as usize,
+        colour == ColorType::Indexed,
+    )
+}
+
+/// The numbers that a BMP with a palette stores. Read here: the `image` crate looks numbers of less than 8 bits up in the
+/// palette, or gives them packed.
+fn bmp_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
+    let short = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    let long = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let cut = || Fault::Damaged("BMP: cut short".into());
+    // The first header of OS/2 has sizes of two bytes, all others of four, with a sign for the order of rows.
+    let (width, height, bits, compression) = match long(14).ok_or_else(cut)? {
+        12 => (short(18).map(i64::from), short(20).map(i64::from), short(24), Some(0)),
+        _ => {
+            let signed = |at| long(at).map(|value| i64::from(value as i32));
+            (signed(18), signed(22), short(28), long(30))
+        }
+    };
+    let bits = bits.ok_or_else(cut)?;
+    if !matches!(bits, 1 | 4 | 8) {
+        return Err(Fault::Damaged(format!(
+            "a mask of class numbers must have a palette, this BMP has colours of {bits} bits; masks that are \
+             coloured pictures need `encoding = {{ colours = .. }}`"
+        )));
     }
-    Ok(Mask {
-        width,
-        height,
-        classes,
-    })
+    if compression.ok_or_else(cut)? != 0 {
+        return Err(Fault::Damaged(
+            "a BMP that is compressed; save masks as PNG, or as BMP without compression".into(),
+        ));
+    }
+    let (width, height) = (width.ok_or_else(cut)?, height.ok_or_else(cut)?);
+    let size = u64::try_from(width).unwrap_or_default();
+    check_size(size, height.unsigned_abs(), limits)?;
+    let (width, rows, bits) = (width as usize, height.unsigned_abs() as usize, usize::from(bits));
+    let line = (width * bits).div_ceil(32) * 4;
+    let start = long(10).ok_or_else(cut)? as usize;
+    let packed = start
+        .checked_add(line * rows)
+        .and_then(|end| bytes.get(start..end))
+        .ok_or_else(cut)?;
+    let unpacked = |line: &[u8]| unpack(&line[..(width * bits).div_ceil(8)], [width, 1], bits);
+    let lines = packed.chunks_exact(line);
+    // Rows are stored from the bottom, unless the height is negative.
+    let values = match height > 0 {
+        true => lines.rev().flat_map(unpacked).collect(),
+        false => lines.flat_map(unpacked).collect(),
+    };
+    Numbers::new([width, rows], values, bits, true)
 }
 
 #[cfg(test)]
@@ -223,6 +354,181 @@ mod tests {
             &[0, 255],
         );
         assert_eq!(read(&Encoding::Binary).unwrap(), [0, 1]);
+        write(
+            &path,
+            ColorType::Grayscale,
+            BitDepth::Two,
+            [3, 1],
+            &[0b0011_0000],
+        );
+        assert_eq!(read(&Encoding::Binary).unwrap(), [0, 1, 0]);
+        assert_eq!(read(&INDEX).unwrap(), [0, 3, 0]);
+        write(
+            &path,
+            ColorType::Grayscale,
+            BitDepth::Sixteen,
+            [3, 1],
+            &[0, 0, 0, 254, 0, 255],
+        );
+        assert_eq!(read(&INDEX).unwrap(), [0, 254, 255]);
+        write(
+            &path,
+            ColorType::Grayscale,
+            BitDepth::Sixteen,
+            [3, 1],
+            &[0, 0, 255, 255, 0, 255],
+        );
+        assert_eq!(read(&Encoding::Binary).unwrap(), [0, 1, 1]);
+    }
+
+    /// A little-endian TIFF of one strip without compression; `kind` is its photometric interpretation.
+    fn tiff(size: [u16; 2], bits: u16, kind: u16, strip: &[u8], more: &[(u16, u16)]) -> Vec<u8> {
+        let map: Vec<u16> = match kind {
+            3 => vec![7 << 8; 3 << bits],
+            _ => Vec::new(),
+        };
+        let mut tags: Vec<(u16, u16, u32, u32)> = [
+            (256, size[0]),
+            (257, size[1]),
+            (258, bits),
+            (259, 1),
+            (262, kind),
+            (277, 1),
+            (278, size[1]),
+        ]
+        .iter()
+        .chain(more)
+        .map(|&(tag, value)| (tag, 3, 1, u32::from(value)))
+        .collect();
+        let count = tags.len() + 2 + usize::from(!map.is_empty());
+        let strip_at = 8 + 2 + 12 * count + 4;
+        let map_at = (strip_at + strip.len()).next_multiple_of(2);
+        tags.push((273, 4, 1, strip_at as u32));
+        tags.push((279, 4, 1, strip.len() as u32));
+        if !map.is_empty() {
+            tags.push((320, 3, map.len() as u32, map_at as u32));
+        }
+        tags.sort_unstable();
+        let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+        bytes.extend((count as u16).to_le_bytes());
+        for (tag, kind, length, value) in tags {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(u16::to_le_bytes(kind));
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        bytes.extend([0; 4]);
+        bytes.extend(strip);
+        bytes.resize(map_at, 0);
+        map.iter()
+            .for_each(|value| bytes.extend(value.to_le_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn tiff_masks_keep_their_numbers_at_every_depth() {
+        let limits = DecodeLimits::default();
+        let read = |bytes: &[u8], encoding: &Encoding| {
+            decode_mask_bytes(bytes, "mask.tif", encoding, &limits).map(|mask| mask.classes)
+        };
+        // Grey of 8, 16, 4 and 1 bits; a palette of 8, 4 and 1.
+        let grey = tiff([2, 2], 8, 1, &[0, 1, 7, 255], &[]);
+        assert_eq!(read(&grey, &INDEX).unwrap(), [0, 1, 7, 255]);
+        let wide = tiff([2, 1], 16, 1, &[3, 0, 254, 0], &[]);
+        assert_eq!(read(&wide, &INDEX).unwrap(), [3, 254]);
+        let four = tiff([3, 2], 4, 1, &[0x12, 0x30, 0x45, 0x60], &[]);
+        assert_eq!(read(&four, &INDEX).unwrap(), [1, 2, 3, 4, 5, 6]);
+        let one = tiff([3, 1], 1, 1, &[0b0110_0000], &[]);
+        assert_eq!(read(&one, &Encoding::Binary).unwrap(), [0, 1, 1]);
+        // Where white is 0, the grey value counts, as for every other reader.
+        let inverted = tiff([2, 1], 8, 0, &[255, 253], &[]);
+        assert_eq!(read(&inverted, &INDEX).unwrap(), [0, 2]);
+        let palette = tiff([2, 2], 8, 3, &[0, 1, 7, 255], &[]);
+        assert_eq!(read(&palette, &INDEX).unwrap(), [0, 1, 7, 255]);
+        let palette = tiff([3, 1], 4, 3, &[0x12, 0x30], &[]);
+        assert_eq!(read(&palette, &INDEX).unwrap(), [1, 2, 3]);
+        let palette = tiff([3, 1], 1, 3, &[0b0110_0000], &[]);
+        assert_eq!(read(&palette, &Encoding::Binary).unwrap(), [0, 1, 1]);
+
+        let fault = |bytes: &[u8]| read(bytes, &INDEX).unwrap_err().to_string();
+        let wide = tiff([2, 1], 16, 1, &[3, 0, 44, 1], &[]);
+        let found = fault(&wide);
+        assert!(found.contains("mask.tif: the value 300 at 1, 0"), "{found}");
+        let colour = tiff([1, 1], 8, 2, &[1, 2, 3], &[]);
+        assert!(!fault(&colour).is_empty());
+        let turned = tiff([2, 1], 8, 1, &[0, 1], &[(274, 6)]);
+        assert!(
+            fault(&turned).contains("turned by its orientation (6)"),
+            "{}",
+            fault(&turned)
+        );
+        let signed = tiff([2, 1], 8, 1, &[0, 1], &[(339, 2)]);
+        assert!(fault(&signed).contains("signed"), "{}", fault(&signed));
+        (0..grey.len()).for_each(|end| drop(fault(&grey[..end])));
+    }
+
+    /// A BMP with a palette; rows are stored from the bottom.
+    fn bmp(size: [u32; 2], bits: u16, rows: &[u8]) -> Vec<u8> {
+        let colours = 1u32 << bits;
+        let start = 14 + 40 + 4 * colours;
+        let mut bytes = b"BM".to_vec();
+        bytes.extend((start + rows.len() as u32).to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(start.to_le_bytes());
+        bytes.extend(40u32.to_le_bytes());
+        size.iter()
+            .for_each(|side| bytes.extend(side.to_le_bytes()));
+        bytes.extend(1u16.to_le_bytes());
+        bytes.extend(bits.to_le_bytes());
+        for value in [0, rows.len() as u32, 2835, 2835, 0, 0] {
+            bytes.extend(value.to_le_bytes());
+        }
+        (0..colours).for_each(|_| bytes.extend([9, 200, 30, 0]));
+        bytes.extend(rows);
+        bytes
+    }
+
+    #[test]
+    fn bmp_masks_keep_the_numbers_of_their_palette() {
+        let limits = DecodeLimits::default();
+        let read = |bytes: &[u8], encoding: &Encoding| {
+            decode_mask_bytes(bytes, "mask.bmp", encoding, &limits).map(|mask| mask.classes)
+        };
+        let eight = bmp([2, 2], 8, &[7, 255, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(read(&eight, &INDEX).unwrap(), [0, 1, 7, 255]);
+        let four = bmp([3, 1], 4, &[0x12, 0x30, 0, 0]);
+        assert_eq!(read(&four, &INDEX).unwrap(), [1, 2, 3]);
+        let one = bmp([3, 1], 1, &[0b0110_0000, 0, 0, 0]);
+        assert_eq!(read(&one, &Encoding::Binary).unwrap(), [0, 1, 1]);
+        // Rows from the top, and a row longer than its packed bytes are many.
+        let mut upright = bmp([2, 2], 8, &[7, 255, 0, 0, 0, 1, 0, 0]);
+        upright[22..26].copy_from_slice(&(-2i32).to_le_bytes());
+        assert_eq!(read(&upright, &INDEX).unwrap(), [7, 255, 0, 1]);
+        let wide = bmp([40, 1], 1, &[0, 0, 0, 0, 0b1000_0000, 0, 0, 0]);
+        assert_eq!(read(&wide, &INDEX).unwrap()[31..34], [0, 1, 0]);
+        let mut packed = eight.clone();
+        packed[30] = 1;
+        assert!(read(&packed, &INDEX).unwrap_err().to_string().contains("compressed"));
+        let mut colour = Vec::new();
+        image::RgbImage::new(2, 1)
+            .write_to(&mut Cursor::new(&mut colour), ImageFormat::Bmp)
+            .unwrap();
+        let found = read(&colour, &INDEX).unwrap_err().to_string();
+        assert!(found.contains("this BMP has colours of 24 bits"), "{found}");
+        (0..eight.len()).for_each(|end| drop(read(&eight[..end], &INDEX).unwrap_err()));
+    }
+
+    #[test]
+    fn a_jpeg_is_no_mask_whatever_the_encoding() {
+        let limits = DecodeLimits::default();
+        let jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
+        for encoding in [INDEX, Encoding::Binary, Encoding::Colours(HashMap::new())] {
+            let found = decode_mask_bytes(jpeg, "7.png", &encoding, &limits).unwrap_err();
+            assert!(
+                found.to_string().contains("7.png: a JPEG, which changes"),
+                "{found}"
+            );
+        }
     }
 
     #[test]

@@ -144,7 +144,18 @@ pub fn dimensions(
     origin: &str,
     limits: &DecodeLimits,
 ) -> Result<(usize, usize), DataError> {
-    let (width, height, orientation) = guarded(origin, || match format(bytes)? {
+    let (width, height, orientation) = header(bytes, origin, limits)?;
+    let [width, height] = Turn::new(orientation).shown([width, height]);
+    Ok((width, height))
+}
+
+/// Width and height as they are stored, and how the picture is turned to be seen.
+pub(crate) fn header(
+    bytes: &[u8],
+    origin: &str,
+    limits: &DecodeLimits,
+) -> Result<(usize, usize, Orientation), DataError> {
+    guarded(origin, || match format(bytes)? {
         ImageFormat::Jpeg => {
             let (_, header) = jpeg_header(bytes, limits)?;
             Ok((header.width, header.height, header.orientation))
@@ -159,9 +170,7 @@ pub fn dimensions(
             let (width, height) = decoder.dimensions();
             Ok((width as usize, height as usize, orientation(&mut decoder)?))
         }
-    })?;
-    let [width, height] = Turn::new(orientation).shown([width, height]);
-    Ok((width, height))
+    })
 }
 
 /// Why a file cannot be decoded, before it is known how the file is called.

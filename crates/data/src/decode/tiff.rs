@@ -10,6 +10,7 @@ use image::metadata::Orientation;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
+use super::mask::{Numbers, unpack};
 use super::{BYTES_PER_PIXEL, DecodeLimits, Fault, OVERHEAD, check_size, turned};
 use crate::sample::Image;
 
@@ -38,6 +39,59 @@ pub(super) fn header(
 ) -> Result<Option<(usize, usize, Orientation)>, Fault> {
     let stored = Stored::open(bytes, limits)?;
     Ok(stored.map(|stored| (stored.width, stored.height, stored.orientation)))
+}
+
+/// The numbers that a file of grey values, or with a palette, stores; no palette is looked up.
+pub(super) fn numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
+    let Some(_) = Directory::read(bytes) else {
+        return Err(Fault::Damaged(
+            "a TIFF of another kind than version 42".into(),
+        ));
+    };
+    let (mut decoder, bits, palette) = match Stored::open(bytes, limits)? {
+        Some(stored) => (stored.decoder, stored.bits, stored.palette.is_some()),
+        None => {
+            let mut decoder = Decoder::new(Cursor::new(bytes.to_vec()))
+                .map_err(fault)?
+                .with_limits(allowance(0));
+            let (width, height) = decoder.dimensions().map_err(fault)?;
+            check_size(width.into(), height.into(), limits)?;
+            decoder = decoder.with_limits(allowance(u64::from(width) * u64::from(height)));
+            match decoder.colortype().map_err(fault)? {
+                tiff::ColorType::Gray(bits @ (1 | 8 | 16)) => (decoder, bits.into(), false),
+                other => {
+                    return Err(Fault::Damaged(format!(
+                        "a mask of class numbers must have a palette or grey values of up to 16 bits, this TIFF \
+                         is {other:?}; masks that are coloured pictures need `encoding = {{ colours = .. }}`"
+                    )));
+                }
+            }
+        }
+    };
+    if decoder.more_images() {
+        return Err(Fault::Damaged(
+            "a TIFF of several pages; a mask is one of them: save it alone".into(),
+        ));
+    }
+    let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation);
+    if let Some(turn @ 2..) = orientation.map_err(fault)? {
+        return Err(Fault::Damaged(format!(
+            "a TIFF that is turned by its orientation ({turn}); save it upright"
+        )));
+    }
+    let (width, height) = decoder.dimensions().map_err(fault)?;
+    let size = [width as usize, height as usize];
+    let values = match decoder.read_image().map_err(fault)? {
+        DecodingResult::U8(packed) if bits <= 8 => unpack(&packed, size, bits),
+        DecodingResult::U16(values) if bits == 16 => values,
+        _ => {
+            return Err(Fault::Damaged(
+                "a TIFF of signed or floating-point samples; a mask has whole numbers from 0"
+                    .into(),
+            ));
+        }
+    };
+    Numbers::new(size, values, bits, palette)
 }
 
 /// An image whose numbers can be read.

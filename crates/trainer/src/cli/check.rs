@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use firesight_data::scan::{ScanReport, Severity, scan};
+use firesight_data::scan::scan;
 use indicatif::ProgressBar;
 
 use super::{End, RecipeArgs, Usage, read_recipe, usage};
 use crate::experiment::Experiment;
-use crate::{recipe, results};
+use crate::{examine, recipe, results};
 
 /// Arguments of `trainer check`.
 #[derive(Args, Debug)]
@@ -60,6 +60,9 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         let root = args.overrides.root(None)?;
         let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
         recipe::check_training(&loaded, &experiment.card, &experiment.splits)?;
+        if let Some(trained) = &experiment.augmented {
+            recipe::check_data(&loaded, trained)?;
+        }
         let parameters = recipe::check_parameters(&loaded, &experiment)?;
         let card = &experiment.card;
         let (channels, height, width) = (card.channels, card.height, card.width);
@@ -67,68 +70,35 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
             "{}: the model's input is {channels}x{height}x{width}",
             path.display()
         );
+        if let Some(trained) = &experiment.augmented {
+            let (height, width) = (trained.height, trained.width);
+            println!("  in training it is {channels}x{height}x{width}");
+        }
         for line in parameters.lines() {
             println!("  {line}");
         }
         let total: usize = experiment.sizes().iter().map(|(_, size)| size).sum();
         let bar = ProgressBar::new(total as u64);
-        let report = scan(&experiment.splits, &|done, _| {
+        let lesson = loaded.value.task.table().lesson();
+        let report = scan(&experiment.splits, lesson, &|done, _| {
             if done.is_multiple_of(64) {
                 bar.set_position(done as u64);
             }
         });
         bar.finish_and_clear();
-        show(&report);
+        print!("{report}");
         if let Some(folder) = &args.preview {
             std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
             results::preview(folder, &experiment, &experiment.train_loader()?)?;
             println!("  {}", folder.join("train.png").display());
         }
         report.check(loaded.value.data.max_bad).map_err(usage)?;
+        let found = examine::settings(&experiment).map_err(usage)?;
+        let sizes = examine::sizes(&experiment, &report).map_err(usage)?;
+        for line in found.iter().chain(&sizes) {
+            println!("  warning: {line}");
+        }
     }
     println!("{}: correct", path.display());
     Ok(())
-}
-
-/// Prints what a scan found.
-fn show(report: &ScanReport) {
-    for split in &report.splits {
-        println!("  {}: {} images", split.name, split.samples);
-        let classes = split
-            .classes
-            .iter()
-            .map(|(name, count)| format!("{name} {count}"));
-        println!("    classes: {}", classes.collect::<Vec<_>>().join(", "));
-        let sizes = split.sizes.iter().take(5);
-        let sizes = sizes.map(|(w, h, c, count)| format!("{w}x{h}x{c} {count}"));
-        let more = split.sizes.len().saturating_sub(5);
-        let more = if more > 0 {
-            format!(" and {more} other sizes")
-        } else {
-            String::new()
-        };
-        println!("    sizes: {}{more}", sizes.collect::<Vec<_>>().join(", "));
-    }
-    for finding in &report.findings {
-        let mark = match finding.severity {
-            Severity::Bad => "bad",
-            Severity::Suspicious => "suspicious",
-        };
-        println!(
-            "  {mark}: {}: {} ({})",
-            finding.origin, finding.message, finding.split
-        );
-    }
-    if report.shared_between_splits > 0 {
-        println!(
-            "  {} pictures are in more than one split",
-            report.shared_between_splits
-        );
-    }
-    if report.repeated_within_a_split > 0 {
-        println!(
-            "  {} pictures are there more than once",
-            report.repeated_within_a_split
-        );
-    }
 }

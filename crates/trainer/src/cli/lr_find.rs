@@ -13,6 +13,7 @@ use super::train::set_kernels;
 use super::{DeviceArgs, End, RecipeArgs, Usage, hint, out, print_json, read_recipe, usage};
 use crate::device;
 use crate::engine::{Step, StepError, Task};
+use crate::examine;
 use crate::experiment::Experiment;
 use crate::recipe;
 use crate::task::Build;
@@ -95,7 +96,12 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
     set_kernels(&loaded.value);
     let root = args.overrides.root(None)?;
     let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
-    recipe::check_data(&loaded, &experiment.card)?;
+    for card in experiment.cards() {
+        recipe::check_data(&loaded, card)?;
+    }
+    for line in examine::before_training(&experiment).map_err(usage)? {
+        eprintln!("warning: {line}");
+    }
     recipe::check_parameters(&loaded, &experiment)?;
     let mut task = experiment
         .task(&device, Build::Fresh, None)

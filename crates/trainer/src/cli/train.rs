@@ -16,6 +16,7 @@ use crate::engine::{
     Checkpoint, CheckpointError, Engine, EngineConfig, EngineError, Event, Finish, Outcome,
     Progress, Sink, Spent, StopSignal, Task, Watched,
 };
+use crate::examine;
 use crate::experiment::Experiment;
 use crate::parameters::ParameterSummary;
 use crate::recipe::{self, KernelChoice, Recipe, Schedule};
@@ -75,7 +76,11 @@ pub fn run(args: TrainArgs) -> anyhow::Result<End> {
         true => recipe::check_data(&loaded, &experiment.card)?,
         false => recipe::check_training(&loaded, &experiment.card, &experiment.splits)?,
     }
+    if let Some(trained) = &experiment.augmented {
+        recipe::check_data(&loaded, trained)?;
+    }
     let parameters = recipe::check_parameters(&loaded, &experiment)?;
+    let found = examine::before_training(&experiment).map_err(usage)?;
 
     let resumed = match resumed {
         Some(resumed) => resumed,
@@ -99,6 +104,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<End> {
         parameters,
         resolved: firesight_recipe::to_toml(&recipe),
         root,
+        found,
         stop,
     };
     session.describe();
@@ -247,6 +253,8 @@ struct Session<'a> {
     resolved: String,
     parameters: ParameterSummary,
     root: PathBuf,
+    /// What was found in the data.
+    found: Vec<String>,
     stop: StopSignal,
 }
 
@@ -292,15 +300,6 @@ impl Session<'_> {
             .map(|source| self.experiment.evaluation_loader(source))
             .transpose()?;
         let steps = Engine::steps_per_epoch(train.batches_per_epoch(), recipe.accumulate);
-        if steps == 0 {
-            return Err(Usage(format!(
-                "data.batch-size = {}: the {} training images do not fill one batch, and \
-                 `drop-last` leaves it out",
-                recipe.data.batch_size,
-                self.experiment.splits.train.len()
-            ))
-            .into());
-        }
         let checkpoints = self.folder.checkpoints(recipe.checkpoint.keep);
         let mut progress = Progress::default();
         let anew = resumed.checkpoint.is_none();
@@ -331,7 +330,7 @@ impl Session<'_> {
         };
         let console = Console::new(metrics.clone());
         let mut sinks = Sinks(vec![Box::new(files), Box::new(console)]);
-        for warning in resumed.warnings {
+        for warning in resumed.warnings.into_iter().chain(self.found.drain(..)) {
             sinks.event(&Event::warning(warning))?;
         }
         for line in self.parameters.lines() {

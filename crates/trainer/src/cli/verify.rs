@@ -10,9 +10,7 @@ use firesight_models::generation::dcgan::DcganNetwork;
 use firesight_models::segmentation::SegmenterConfig;
 use firesight_models::tags::tags;
 use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
-use firesight_models::weights::{
-    LoadOptions, LoadReport, StateDict, TorchNames, apply, read, unwrapped,
-};
+use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, apply, read};
 use serde::Serialize;
 
 use super::{DeviceArgs, End, Usage, print_json, usage};
@@ -68,7 +66,7 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let reference = read(&args.reference).map_err(usage)?;
     let weights = read(&args.weights).map_err(usage)?;
     let (verdict, report) = match args.model.starts_with("dcgan") {
-        true => dcgan(&args, &unwrapped(weights), &reference, &device.device)?,
+        true => dcgan(&args, &weights, &reference, &device.device)?,
         false => of_images(&args, &weights, &reference, &device.device)?,
     };
     let rows = verdict.outputs.iter().map(|output| Row {

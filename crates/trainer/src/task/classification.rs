@@ -8,6 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
+use firesight_data::scan::Lesson;
 use firesight_metrics::{ConfusionMatrix, TopK, softmax};
 use firesight_models::classification::{Classifier, ClassifierConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
@@ -78,8 +79,16 @@ impl TaskRecipe for ClassificationConfig {
         }
     }
 
-    fn takes(&self, label: &Label) -> bool {
-        matches!(label, Label::Class(_))
+    fn lesson(&self) -> Lesson {
+        Lesson::Classes
+    }
+
+    fn is_bound_to_size(&self) -> bool {
+        // Their first fully connected layer takes the map as it is; the others average over it.
+        matches!(
+            self.model,
+            ClassifierConfig::Lenet(_) | ClassifierConfig::Cnn(_)
+        )
     }
 
     fn needs(&self) -> &'static str {
@@ -110,7 +119,13 @@ impl TaskRecipe for ClassificationConfig {
         if classes < 2 {
             let message =
                 format!("the dataset has {classes} class; there is nothing to tell apart");
-            checks.error("data.source", message, None);
+            let help = match &card.classes[..] {
+                [only] => {
+                    format!("its class is `{only}`: do the folders of the classes lie one deeper?")
+                }
+                _ => "name the classes".to_owned(),
+            };
+            checks.error("data.source", message, Some(&help));
         }
         let least = self.model.minimum();
         if card.height.min(card.width) < least {

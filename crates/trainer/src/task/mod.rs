@@ -24,6 +24,7 @@ use anyhow::{Context, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
+use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
 use firesight_models::weights::{self, TorchNames};
 use firesight_recipe::Checks;
@@ -58,8 +59,18 @@ pub trait TaskRecipe {
     /// Checks the table by itself; `table` is its path in the recipe, `task.<name>`.
     fn check(&self, table: &str, checks: &mut Checks<'_>);
 
+    /// What is learned of a dataset's labels.
+    fn lesson(&self) -> Lesson;
+
     /// Whether a dataset whose samples carry such labels can be learned from.
-    fn takes(&self, label: &Label) -> bool;
+    fn takes(&self, label: &Label) -> bool {
+        self.lesson().takes(label)
+    }
+
+    /// Whether the network's parameters fit one size of images, so that it takes no other.
+    fn is_bound_to_size(&self) -> bool {
+        false
+    }
 
     /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
     fn needs(&self) -> &'static str;

@@ -14,6 +14,7 @@ use firesight_data::batch::Batch;
 use firesight_data::frequency::{class_pixels, median_frequency_weights};
 use firesight_data::normalize::Normalize;
 use firesight_data::sample::{Image, Label};
+use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
 use firesight_data::{DataError, Mask};
 use firesight_models::segmentation::{Segmenter, SegmenterConfig};
@@ -205,8 +206,8 @@ impl TaskRecipe for SegmentationConfig {
         );
     }
 
-    fn takes(&self, label: &Label) -> bool {
-        mask_of(label).is_some()
+    fn lesson(&self) -> Lesson {
+        Lesson::Masks
     }
 
     fn needs(&self) -> &'static str {

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::super::objects::{Faulty, clipped, fault};
 use super::super::path_problems;
 use super::classes::Classes;
-use super::truth::{Truth, Wanted};
+use super::truth::{Picture, Truth, Wanted};
 use crate::decode::DecodeLimits;
+use crate::decode::turn::Turn;
 use crate::error::DataError;
 use crate::sample::{BoxLabel, Label, Sample};
 use crate::source::{Remark, Source, Splits, out_of_range};
@@ -100,6 +101,48 @@ struct Coco {
     limits: DecodeLimits,
 }
 
+impl Coco {
+    /// The boxes of a picture of `size`, turned by `frame` from that of its labels; what is done about faulty ones is
+    /// added to the remarks.
+    fn boxes(
+        &self,
+        picture: &Picture,
+        size: [usize; 2],
+        frame: Turn,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Vec<BoxLabel>, DataError> {
+        let stored = frame.stored(size);
+        let mut boxes = Vec::with_capacity(picture.objects.len());
+        for object in &picture.objects {
+            let Some(written) = object.xyxy else { continue };
+            let mut inside = clipped(frame.xyxy(written, stored), size);
+            if let Some(reason) = fault(written, stored) {
+                let [x1, y1, x2, y2] = written;
+                let name = &self.truth.classes.names[object.class];
+                let shown = format!("`{name}` [{x1}, {y1}, {}, {}]", x2 - x1, y2 - y1);
+                let (reason, place) = (format!("{shown}: {reason}"), self.truth.place(object));
+                let done = match self.truth.faulty {
+                    Faulty::Refuse => return Err(DataError::unreadable(place, reason)),
+                    Faulty::Repair if inside.is_some() => "clipped",
+                    Faulty::Repair | Faulty::Drop => {
+                        inside = None;
+                        "left out"
+                    }
+                };
+                remarks.push(Remark::new(place, format!("{reason}; {done}")));
+            }
+            boxes.extend(inside.map(|xyxy| BoxLabel {
+                xyxy,
+                class: object.class,
+                crowd: object.crowd,
+                difficult: false,
+                cover: object.cover,
+            }));
+        }
+        Ok(boxes)
+    }
+}
+
 impl Source for Coco {
     fn len(&self) -> usize {
         self.truth.pictures.len()
@@ -145,37 +188,32 @@ impl Source for Coco {
             .get(index)
             .ok_or_else(|| out_of_range(index, pictures.len(), &*self.truth.shown))?;
         let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
-        let size = [image.width, image.height];
-        let stored = frame.stored(size);
-        let mut boxes = Vec::with_capacity(picture.objects.len());
-        for object in &picture.objects {
-            let Some(written) = object.xyxy else { continue };
-            let mut inside = clipped(frame.xyxy(written, stored), size);
-            if let Some(reason) = fault(written, stored) {
-                let [x1, y1, x2, y2] = written;
-                let name = &self.truth.classes.names[object.class];
-                let shown = format!("`{name}` [{x1}, {y1}, {}, {}]", x2 - x1, y2 - y1);
-                let (reason, place) = (format!("{shown}: {reason}"), self.truth.place(object));
-                let done = match self.truth.faulty {
-                    Faulty::Refuse => return Err(DataError::unreadable(place, reason)),
-                    Faulty::Repair if inside.is_some() => "clipped",
-                    Faulty::Repair | Faulty::Drop => {
-                        inside = None;
-                        "left out"
-                    }
-                };
-                remarks.push(Remark::new(place, format!("{reason}; {done}")));
-            }
-            boxes.extend(inside.map(|xyxy| BoxLabel {
-                xyxy,
-                class: object.class,
-                crowd: object.crowd,
-                difficult: false,
-                cover: object.cover,
-            }));
-        }
+        let boxes = self.boxes(picture, [image.width, image.height], frame, &mut remarks)?;
         let label = Label::Boxes(boxes);
         Ok((Sample { image, label }, remarks))
+    }
+
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        let Some((picture, size)) = self
+            .truth
+            .pictures
+            .get(index)
+            .and_then(|picture| Some((picture, picture.stated?)))
+        else {
+            return Ok(self.read(index)?.label);
+        };
+        if let Some(Remark { origin, message }) = self.truth.label_fault(picture) {
+            return Err(DataError::unreadable(origin, message));
+        }
+        let boxes = self.boxes(picture, size, Turn::NONE, &mut Vec::new())?;
+        Ok(Label::Boxes(boxes))
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        let picture = self.truth.pictures.get(index);
+        picture
+            .map(|picture| self.truth.dimensions(picture, &self.limits))
+            .transpose()
     }
 
     fn known_bad(&self) -> Vec<(usize, Remark)> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::objects::{Faulty, clipped, leaves};
 use super::classes::Classes;
-use super::truth::{Object, Truth, Wanted, outline_leaves};
+use super::truth::{Object, Picture, Truth, Wanted, outline_leaves};
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
 use crate::sample::{Label, Mask, Sample};
@@ -186,6 +186,64 @@ impl CocoMasks {
     }
 }
 
+impl CocoMasks {
+    /// The mask of a picture whose labels are about `size`; what is done about faulty outlines is added to the remarks.
+    fn mask(
+        &self,
+        picture: &Picture,
+        size: [usize; 2],
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Mask, DataError> {
+        let mut classes = vec![0; size[0] * size[1]];
+        for object in &picture.objects {
+            let place = self.truth.place(object);
+            let name = &self.truth.classes.names[object.class];
+            let (drawn, done) = match (self.draw(object, size), self.truth.faulty) {
+                (
+                    Ok(Drawn {
+                        fault: None,
+                        covered,
+                        class,
+                    }),
+                    _,
+                ) => {
+                    mark(&mut classes, &covered, class);
+                    continue;
+                }
+                (
+                    Ok(Drawn {
+                        fault: Some(reason),
+                        covered,
+                        class,
+                    }),
+                    Faulty::Repair,
+                ) => {
+                    mark(&mut classes, &covered, class);
+                    (reason, "clipped")
+                }
+                (
+                    Ok(Drawn {
+                        fault: Some(reason),
+                        ..
+                    }),
+                    _,
+                ) => (reason, "left out"),
+                (Err(reason), _) => (reason, "left out"),
+            };
+            let reason = format!("`{name}`: {drawn}");
+            if self.truth.faulty == Faulty::Refuse {
+                return Err(DataError::unreadable(place, reason));
+            }
+            remarks.push(Remark::new(place, format!("{reason}; {done}")));
+        }
+        Ok(Mask {
+            width: size[0],
+            height: size[1],
+            classes,
+        })
+    }
+}
+
 impl Source for CocoMasks {
     fn len(&self) -> usize {
         self.truth.pictures.len()
@@ -233,55 +291,35 @@ impl Source for CocoMasks {
             .ok_or_else(|| out_of_range(index, pictures.len(), &*self.truth.shown))?;
         let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
         let size = frame.stored([image.width, image.height]);
-        let mut classes = vec![0; size[0] * size[1]];
-        for object in &picture.objects {
-            let place = self.truth.place(object);
-            let name = &self.truth.classes.names[object.class];
-            let (drawn, done) = match (self.draw(object, size), self.truth.faulty) {
-                (
-                    Ok(Drawn {
-                        fault: None,
-                        covered,
-                        class,
-                    }),
-                    _,
-                ) => {
-                    mark(&mut classes, &covered, class);
-                    continue;
-                }
-                (
-                    Ok(Drawn {
-                        fault: Some(reason),
-                        covered,
-                        class,
-                    }),
-                    Faulty::Repair,
-                ) => {
-                    mark(&mut classes, &covered, class);
-                    (reason, "clipped")
-                }
-                (
-                    Ok(Drawn {
-                        fault: Some(reason),
-                        ..
-                    }),
-                    _,
-                ) => (reason, "left out"),
-                (Err(reason), _) => (reason, "left out"),
-            };
-            let reason = format!("`{name}`: {drawn}");
-            if self.truth.faulty == Faulty::Refuse {
-                return Err(DataError::unreadable(place, reason));
-            }
-            remarks.push(Remark::new(place, format!("{reason}; {done}")));
-        }
-        let mask = frame.mask(Mask {
-            width: size[0],
-            height: size[1],
-            classes,
-        });
+        let mask = frame.mask(self.mask(picture, size, &mut remarks)?);
         let label = Label::Mask(mask);
         Ok((Sample { image, label }, remarks))
+    }
+
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        let Some((picture, size)) = self
+            .truth
+            .pictures
+            .get(index)
+            .and_then(|picture| Some((picture, picture.stated?)))
+        else {
+            return Ok(self.read(index)?.label);
+        };
+        // What the file states may be far from what the picture is.
+        if size[0].saturating_mul(size[1]) as u64 > self.limits.max_pixels {
+            return Ok(self.read(index)?.label);
+        }
+        if let Some(Remark { origin, message }) = self.truth.label_fault(picture) {
+            return Err(DataError::unreadable(origin, message));
+        }
+        Ok(Label::Mask(self.mask(picture, size, &mut Vec::new())?))
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        let picture = self.truth.pictures.get(index);
+        picture
+            .map(|picture| self.truth.dimensions(picture, &self.limits))
+            .transpose()
     }
 
     fn known_bad(&self) -> Vec<(usize, Remark)> {

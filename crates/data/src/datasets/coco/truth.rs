@@ -52,7 +52,7 @@ pub(super) struct Picture {
     /// Its file in the folder of the images.
     pub file: PathBuf,
     /// Width and height, where the file states them.
-    stated: Option<[usize; 2]>,
+    pub stated: Option<[usize; 2]>,
     pub objects: Vec<Object>,
     /// What makes it a bad sample: JSON pointers and what is wrong.
     faults: Vec<Note>,
@@ -214,6 +214,21 @@ impl Truth {
                 }
             }
         }
+    }
+
+    /// Width, height and channels of the image of a picture as it will be shown, by its header.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged, as far as its header shows.
+    pub fn dimensions(
+        &self,
+        picture: &Picture,
+        limits: &DecodeLimits,
+    ) -> Result<[usize; 3], DataError> {
+        let path = self.path(picture)?;
+        let bytes = decode::read_file(&path, limits)?;
+        let (width, height) = decode::dimensions(&bytes, &path.display().to_string(), limits)?;
+        Ok([width, height, 3])
     }
 
     fn path(&self, picture: &Picture) -> Result<PathBuf, DataError> {

@@ -422,6 +422,44 @@ impl Voc {
         format!("`{}` [{shown}]: {reason}", self.classes[object.class])
     }
 
+    /// The boxes of a picture of `size`, turned by `frame` from that of its labels; what is done about faulty ones is
+    /// added to the remarks.
+    fn boxes(
+        &self,
+        picture: &Picture,
+        size: [usize; 2],
+        frame: Turn,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Vec<BoxLabel>, DataError> {
+        let stored = frame.stored(size);
+        let mut boxes = Vec::with_capacity(picture.objects.len());
+        for object in &picture.objects {
+            let written = self.xyxy(object.bounds);
+            let mut inside = clipped(frame.xyxy(written, stored), size);
+            if leaves(written, stored) {
+                let place = place(&picture.path, object.line);
+                let reason = self.about(object, &self.outside(object.bounds, stored));
+                let done = match self.config.faulty {
+                    Faulty::Refuse => return Err(DataError::unreadable(place, reason)),
+                    Faulty::Repair if inside.is_some() => "clipped",
+                    Faulty::Repair | Faulty::Drop => {
+                        inside = None;
+                        "left out"
+                    }
+                };
+                remarks.push(Remark::new(place, format!("{reason}; {done}")));
+            }
+            boxes.extend(inside.map(|xyxy| BoxLabel {
+                xyxy,
+                class: object.class,
+                crowd: false,
+                difficult: object.difficult,
+                cover: 1.0,
+            }));
+        }
+        Ok(boxes)
+    }
+
     /// What makes a picture a bad sample, if its labels alone do.
     fn label_fault(&self, picture: &Picture) -> Option<Remark> {
         let (first, more) = picture.faults.split_first()?;
@@ -511,34 +549,37 @@ impl Source for Voc {
                 Turn::NONE
             }
         };
-        let stored = frame.stored(size);
-        let mut boxes = Vec::with_capacity(picture.objects.len());
-        for object in &picture.objects {
-            let written = self.xyxy(object.bounds);
-            let mut inside = clipped(frame.xyxy(written, stored), size);
-            if leaves(written, stored) {
-                let place = place(&picture.path, object.line);
-                let reason = self.about(object, &self.outside(object.bounds, stored));
-                let done = match self.config.faulty {
-                    Faulty::Refuse => return bad(Remark::new(place, reason)),
-                    Faulty::Repair if inside.is_some() => "clipped",
-                    Faulty::Repair | Faulty::Drop => {
-                        inside = None;
-                        "left out"
-                    }
-                };
-                remarks.push(Remark::new(place, format!("{reason}; {done}")));
-            }
-            boxes.extend(inside.map(|xyxy| BoxLabel {
-                xyxy,
-                class: object.class,
-                crowd: false,
-                difficult: object.difficult,
-                cover: 1.0,
-            }));
-        }
+        let boxes = self.boxes(picture, size, frame, &mut remarks)?;
         let label = Label::Boxes(boxes);
         Ok((Sample { image, label }, remarks))
+    }
+
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        let Some((picture, size)) = self
+            .pictures
+            .get(index)
+            .and_then(|picture| Some((picture, picture.stated?)))
+        else {
+            return Ok(self.read(index)?.label);
+        };
+        let known = picture.file.as_ref().err().cloned();
+        if let Some(Remark { origin, message }) = known.or_else(|| self.label_fault(picture)) {
+            return Err(DataError::unreadable(origin, message));
+        }
+        let boxes = self.boxes(picture, size, Turn::NONE, &mut Vec::new())?;
+        Ok(Label::Boxes(boxes))
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        let picture = self.pictures.get(index);
+        let Some(Ok(file)) = picture.map(|picture| &picture.file) else {
+            return Ok(None);
+        };
+        let file = self.layout.picture(file);
+        let bytes = decode::read_file(&file, &self.config.limits)?;
+        let origin = file.display().to_string();
+        let (width, height) = decode::dimensions(&bytes, &origin, &self.config.limits)?;
+        Ok(Some([width, height, 3]))
     }
 
     fn known_bad(&self) -> Vec<(usize, Remark)> {

@@ -15,7 +15,7 @@ use super::layout::{Layout, Listing};
 use crate::decode::DecodeLimits;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;
-use crate::sample::Sample;
+use crate::sample::{Label, Sample};
 use crate::source::{Remark, Source, Splits};
 
 const MASKS: &str = "SegmentationClass";
@@ -184,6 +184,20 @@ impl Source for VocMasks {
         }
     }
 
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        match self.without.get(&index) {
+            Some(remark) => Err(DataError::unreadable(&*remark.origin, &*remark.message)),
+            None => self.pairs.label(index),
+        }
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        match self.without.contains_key(&index) {
+            true => Ok(None),
+            false => self.pairs.dimensions(index),
+        }
+    }
+
     fn known_bad(&self) -> Vec<(usize, Remark)> {
         let without = self.without.iter();
         without
@@ -195,7 +209,6 @@ impl Source for VocMasks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Label;
 
     #[test]
     fn lists_name_the_pairs_of_a_part() {

@@ -14,6 +14,7 @@ use firesight_data::geometry::Map;
 use firesight_data::mosaic::denormalised;
 use firesight_data::normalize::Normalize;
 use firesight_data::sample::{BoxLabel, Label};
+use firesight_data::scan::Lesson;
 use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
 use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
 use firesight_models::tags;
@@ -97,8 +98,8 @@ impl TaskRecipe for DetectionConfig {
         }
     }
 
-    fn takes(&self, label: &Label) -> bool {
-        matches!(label, Label::Boxes(_) | Label::BoxesAndMask(..))
+    fn lesson(&self) -> Lesson {
+        Lesson::Boxes
     }
 
     fn needs(&self) -> &'static str {

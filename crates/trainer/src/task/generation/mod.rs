@@ -20,6 +20,7 @@ use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
 use firesight_data::mosaic::write_png;
 use firesight_data::sample::Label;
+use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
 use firesight_models::generation::GanConfig;
 use firesight_models::generation::dcgan::{Discriminator, Generator};
@@ -145,8 +146,15 @@ impl TaskRecipe for GenerationConfig {
         }
     }
 
-    fn takes(&self, label: &Label) -> bool {
-        !self.model.conditional() || matches!(label, Label::Class(_))
+    fn lesson(&self) -> Lesson {
+        match self.model.conditional() {
+            true => Lesson::Classes,
+            false => Lesson::Pictures,
+        }
+    }
+
+    fn is_bound_to_size(&self) -> bool {
+        true
     }
 
     fn knows_classes(&self) -> bool {

@@ -1,0 +1,217 @@
+//! Images with the files of their masks.
+
+use std::path::{Path, PathBuf};
+
+use super::matching;
+use crate::decode::mask::{Encoding, decode_mask_bytes};
+use crate::decode::{self, DecodeLimits, read_file};
+use crate::error::DataError;
+use crate::sample::{Label, Mask, Sample};
+use crate::source::{Remark, Source, out_of_range};
+
+/// What all pairs of a dataset share.
+#[derive(Clone)]
+pub(in crate::datasets) struct Shared {
+    pub classes: Vec<String>,
+    pub encoding: Encoding,
+    pub limits: DecodeLimits,
+}
+
+/// An image and its mask.
+pub(super) struct Pair {
+    pub image: PathBuf,
+    pub mask: PathBuf,
+    /// Why they cannot be a pair, if they cannot.
+    pub fault: Option<String>,
+}
+
+/// Image files with their mask files.
+pub(in crate::datasets) struct Pairs {
+    /// What origins are relative to.
+    root: PathBuf,
+    pairs: Vec<Pair>,
+    shared: Shared,
+    remarks: Vec<Remark>,
+    hint: Option<String>,
+}
+
+impl Pairs {
+    /// Listed pairs: image and mask.
+    pub fn new(root: &Path, files: Vec<(PathBuf, PathBuf)>, shared: Shared) -> Self {
+        let pair = |(image, mask)| Pair {
+            image,
+            mask,
+            fault: None,
+        };
+        Self {
+            root: root.to_path_buf(),
+            pairs: files.into_iter().map(pair).collect(),
+            shared,
+            remarks: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// The images of one folder with the masks of another.
+    pub fn between(
+        root: &Path,
+        folders: [&Path; 2],
+        suffix: &str,
+        shared: Shared,
+    ) -> Result<Self, DataError> {
+        let (pairs, remarks) = matching::pairs(root, folders, suffix)?;
+        Ok(Self {
+            pairs,
+            remarks,
+            ..Self::new(root, Vec::new(), shared)
+        })
+    }
+
+    /// Says what to change where pixels are ignored that were meant to count.
+    pub fn hint(&mut self, hint: &str) {
+        self.hint = Some(hint.to_owned());
+    }
+
+    /// Adds what was noticed about the files.
+    pub fn remark(&mut self, remark: Remark) {
+        self.remarks.push(remark);
+    }
+
+    fn pair(&self, index: usize) -> Result<&Pair, DataError> {
+        self.pairs
+            .get(index)
+            .ok_or_else(|| out_of_range(index, self.pairs.len(), self.root.display().to_string()))
+    }
+
+    /// The bytes of the image.
+    fn image_bytes(&self, pair: &Pair) -> Result<Vec<u8>, DataError> {
+        if let Some(fault) = &pair.fault {
+            return Err(DataError::unreadable(
+                pair.image.display().to_string(),
+                &**fault,
+            ));
+        }
+        read_file(&pair.image, &self.shared.limits)
+    }
+
+    /// The mask, which must fit the image of `size`, and whose bytes must not be the image's.
+    fn mask(&self, pair: &Pair, image: &[u8], size: [usize; 2]) -> Result<Mask, DataError> {
+        let shown = pair.image.display();
+        if !pair.mask.exists() {
+            return Err(DataError::Missing {
+                path: pair.mask.clone(),
+                hint: format!("the mask of {shown}"),
+            });
+        }
+        let Shared {
+            classes,
+            encoding,
+            limits,
+        } = &self.shared;
+        let bytes = read_file(&pair.mask, limits)?;
+        let origin = pair.mask.display().to_string();
+        let fault = |reason: String| DataError::unreadable(&*origin, reason);
+        if bytes == image {
+            return Err(fault(format!("the same file as its image {shown}")));
+        }
+        let mask = decode_mask_bytes(&bytes, &origin, encoding, limits)?;
+        let [width, height] = size;
+        if [mask.width, mask.height] != size {
+            let stored = decode::header(image, "", limits).ok();
+            let is_turned = stored.is_some_and(|(w, h, _)| [w, h] == [height, width] && w != h);
+            let turned = match is_turned {
+                true => format!(
+                    " as its EXIF orientation turns it (it is stored as {height}x{width}); turn the mask as well"
+                ),
+                false => String::new(),
+            };
+            return Err(fault(format!(
+                "{}x{} pixels, its image {shown} has {width}x{height}{turned}",
+                mask.width, mask.height
+            )));
+        }
+        let known = classes.len();
+        let wrong = |class: &u8| usize::from(*class) >= known && *class != Mask::IGNORE;
+        match mask.classes.iter().position(wrong) {
+            Some(at) => Err(fault(format!(
+                "class {} at {}, {}: there are {known} classes",
+                mask.classes[at],
+                at % width,
+                at / width
+            ))),
+            None => Ok(mask),
+        }
+    }
+}
+
+/// A path relative to the root, with `/` on every platform.
+pub(super) fn shown(root: &Path, path: &Path) -> String {
+    let path = path.strip_prefix(root).unwrap_or(path);
+    let parts = path
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
+    parts.collect::<Vec<_>>().join("/")
+}
+
+impl Source for Pairs {
+    fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    fn read(&self, index: usize) -> Result<Sample, DataError> {
+        let pair = self.pair(index)?;
+        let bytes = self.image_bytes(pair)?;
+        let image = decode::decode(
+            &bytes,
+            &pair.image.display().to_string(),
+            &self.shared.limits,
+        )?;
+        let mask = self.mask(pair, &bytes, [image.width, image.height])?;
+        Ok(Sample {
+            image,
+            label: Label::Mask(mask),
+        })
+    }
+
+    fn label(&self, index: usize) -> Result<Label, DataError> {
+        let pair = self.pair(index)?;
+        let bytes = self.image_bytes(pair)?;
+        let origin = pair.image.display().to_string();
+        let (width, height) = decode::dimensions(&bytes, &origin, &self.shared.limits)?;
+        Ok(Label::Mask(self.mask(pair, &bytes, [width, height])?))
+    }
+
+    fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
+        let pair = self.pair(index)?;
+        let bytes = self.image_bytes(pair)?;
+        let origin = pair.image.display().to_string();
+        let (width, height) = decode::dimensions(&bytes, &origin, &self.shared.limits)?;
+        Ok(Some([width, height, 3]))
+    }
+
+    fn ignored_hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
+    fn origin(&self, index: usize) -> String {
+        let pair = self.pairs.get(index);
+        pair.map_or_else(String::new, |pair| shown(&self.root, &pair.image))
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.shared.classes
+    }
+
+    fn identity(&self, index: usize) -> Vec<u8> {
+        let Some(pair) = self.pairs.get(index) else {
+            return Vec::new();
+        };
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let (image, mask) = (bytes(&pair.image), bytes(&pair.mask));
+        format!("{} {image} {mask}", self.origin(index)).into_bytes()
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        self.remarks.clone()
+    }
+}
