@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use firesight_models::tags;
-use firesight_models::weights::{LoadOptions, LoadReport, TorchNames, load};
+use firesight_models::weights::{LoadOptions, LoadReport, TorchNames, WeightsError, load};
 
 use crate::download;
 use crate::recipe::InitConfig;
@@ -47,7 +47,14 @@ pub fn apply<M: TorchNames>(
             (key, path)
         }
     };
-    load(module, &path, &LoadOptions::default()).context(key)
+    load(module, &path, &LoadOptions::default()).map_err(|error| {
+        let names_file = matches!(error, WeightsError::Read { .. } | WeightsError::File { .. });
+        let place = match names_file {
+            true => key,
+            false => format!("{key}: {}", path.display()),
+        };
+        anyhow::Error::from(error).context(place)
+    })
 }
 
 /// The file of a published tag, fetched if it is not there, checked against the published digits of its SHA-256.

@@ -255,7 +255,12 @@ fn bmp_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
     let cut = || Fault::Damaged("BMP: cut short".into());
     // The first header of OS/2 has sizes of two bytes, all others of four, with a sign for the order of rows.
     let (width, height, bits, compression) = match long(14).ok_or_else(cut)? {
-        12 => (short(18).map(i64::from), short(20).map(i64::from), short(24), Some(0)),
+        12 => (
+            short(18).map(i64::from),
+            short(20).map(i64::from),
+            short(24),
+            Some(0),
+        ),
         _ => {
             let signed = |at| long(at).map(|value| i64::from(value as i32));
             (signed(18), signed(22), short(28), long(30))
@@ -276,7 +281,11 @@ fn bmp_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
     let (width, height) = (width.ok_or_else(cut)?, height.ok_or_else(cut)?);
     let size = u64::try_from(width).unwrap_or_default();
     check_size(size, height.unsigned_abs(), limits)?;
-    let (width, rows, bits) = (width as usize, height.unsigned_abs() as usize, usize::from(bits));
+    let (width, rows, bits) = (
+        width as usize,
+        height.unsigned_abs() as usize,
+        usize::from(bits),
+    );
     let line = (width * bits).div_ceil(32) * 4;
     let start = long(10).ok_or_else(cut)? as usize;
     let packed = start
@@ -508,7 +517,12 @@ mod tests {
         assert_eq!(read(&wide, &INDEX).unwrap()[31..34], [0, 1, 0]);
         let mut packed = eight.clone();
         packed[30] = 1;
-        assert!(read(&packed, &INDEX).unwrap_err().to_string().contains("compressed"));
+        assert!(
+            read(&packed, &INDEX)
+                .unwrap_err()
+                .to_string()
+                .contains("compressed")
+        );
         let mut colour = Vec::new();
         image::RgbImage::new(2, 1)
             .write_to(&mut Cursor::new(&mut colour), ImageFormat::Bmp)

@@ -30,6 +30,11 @@ fn plain(key: &str) -> String {
     kept.collect::<Vec<_>>().join(".")
 }
 
+/// Whether a key has wrappers inside of it.
+pub(super) fn is_wrapped_inside(key: &str) -> bool {
+    key.split('.').any(|segment| INNER.contains(&segment))
+}
+
 /// The name of the model's tensor that a key stands for under a prefix; `None` for a key beside it.
 pub(super) fn name_under(
     key: &str,

@@ -231,6 +231,15 @@ fn apply_under<M: TorchNames>(
         let note = format!("`{prefix}` before the names was taken off");
         report.notes.push(note);
     }
+    let inside = |key: &&String| fit::is_wrapped_inside(&key[prefix.len().min(key.len())..]);
+    if let Some(key) = weights
+        .keys()
+        .filter(|k| k.starts_with(prefix))
+        .find(inside)
+    {
+        let note = format!("words of wrappers inside of names were taken out, as in `{key}`");
+        report.notes.push(note);
+    }
     Ok((carry_out(module, plan), report))
 }
 
@@ -267,6 +276,23 @@ pub fn read(path: &Path) -> Result<StateDict, WeightsError> {
         (0..dicts.len()).min_by_key(order).unwrap_or(0)
     };
     content.take(index).map_err(in_file)
+}
+
+/// Weights without the words that data parallelism and `torch.compile` put before all names, for a model that is yet to
+/// be told by its names; [`load`] and [`apply`] know the names and need no help.
+pub fn unwrapped(mut weights: StateDict) -> StateDict {
+    for _ in 0..4 {
+        let mut words = ["module.", "_orig_mod."].into_iter();
+        let word = words.find(|word| weights.keys().all(|key| key.starts_with(word)));
+        let Some(word) = word.filter(|_| !weights.is_empty()) else {
+            break;
+        };
+        let tensors = weights.into_iter();
+        weights = tensors
+            .map(|(key, data)| (key[word.len()..].to_string(), data))
+            .collect();
+    }
+    weights
 }
 
 /// Writes a module's state as safetensors that PyTorch's model of the same name loads with
@@ -593,6 +619,59 @@ mod tests {
         state.insert("bn1.bias".into(), whole);
         let error = apply(model("resnet20", 10, &device), &state, &options).unwrap_err();
         assert!(matches!(error, WeightsError::Type { .. }), "{error}");
+    }
+
+    #[test]
+    fn wrapped_names_are_unwrapped() {
+        let device = Device::flex();
+        let plain = state_dict(&model("cnn", 10, &device));
+        let wrapped = |word: &str| -> StateDict {
+            let tensors = plain.iter();
+            tensors
+                .map(|(key, data)| (format!("{word}{key}"), data.clone()))
+                .collect()
+        };
+        for word in ["", "module.", "_orig_mod.module.", "module._orig_mod."] {
+            assert!(same(&plain, &unwrapped(wrapped(word))), "{word}");
+            let (loaded, report) = apply(
+                model("cnn", 10, &device),
+                &wrapped(word),
+                &LoadOptions::default(),
+            )
+            .unwrap();
+            assert!(same(&plain, &state_dict(&loaded)), "{word}");
+            assert_eq!(report.notes.len(), usize::from(!word.is_empty()));
+        }
+        assert!(unwrapped(StateDict::new()).is_empty());
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused_by_name() {
+        let device = Device::flex();
+        let mut state = state_dict(&model("resnet20", 10, &device));
+        let mut values = vec![1.0f32; 10];
+        values[3] = f32::NEG_INFINITY;
+        state.insert("fc.bias".into(), TensorData::new(values, [10]));
+        let error = load_state_dict(model("resnet20", 10, &device), &state).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("`fc.bias`: 1 of its 10 numbers are not finite, such as -inf"),
+            "{text}"
+        );
+        let half = state["fc.bias"].clone().convert_dtype(DType::F16);
+        state.insert("fc.bias".into(), half);
+        assert!(load_state_dict(model("resnet20", 10, &device), &state).is_err());
+    }
+
+    #[test]
+    fn two_keys_of_one_tensor_are_refused() {
+        let device = Device::flex();
+        let mut state = state_dict(&model("resnet20", 10, &device));
+        let again = state["fc.bias"].clone();
+        state.insert("fc._orig_mod.bias".into(), again);
+        let options = LoadOptions::default();
+        let error = apply(model("resnet20", 10, &device), &state, &options).unwrap_err();
+        assert!(matches!(error, WeightsError::Twice { name, .. } if name == "fc.bias"));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use firesight_models::generation::dcgan::DcganNetwork;
 use firesight_models::segmentation::SegmenterConfig;
 use firesight_models::tags::tags;
 use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
-use firesight_models::weights::{LoadOptions, LoadReport, StateDict, TorchNames, apply, read};
+use firesight_models::weights::{
+    LoadOptions, LoadReport, StateDict, TorchNames, apply, read, unwrapped,
+};
 use serde::Serialize;
 
 use super::{DeviceArgs, End, Usage, print_json, usage};
@@ -66,7 +68,7 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let reference = read(&args.reference).map_err(usage)?;
     let weights = read(&args.weights).map_err(usage)?;
     let (verdict, report) = match args.model.starts_with("dcgan") {
-        true => dcgan(&args, &weights, &reference, &device.device)?,
+        true => dcgan(&args, &unwrapped(weights), &reference, &device.device)?,
         false => of_images(&args, &weights, &reference, &device.device)?,
     };
     let rows = verdict.outputs.iter().map(|output| Row {

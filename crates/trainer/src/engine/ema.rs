@@ -90,3 +90,40 @@ impl ModuleMapper for Average {
         Param::from_mapped_value(id, shadow - step, mapper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_average_of_what_stands_still_stands_still_to_the_bit() {
+        let device = Device::flex().autodiff();
+        let mut linear = LinearConfig::new(2, 2).with_bias(false).init(&device);
+        let values = [[0.1f32, -0.0], [1e-40, -3.7]];
+        linear.weight = Param::from_tensor(Tensor::from_floats(values, &device));
+        let config = EmaConfig {
+            decay: 0.9,
+            warm_up: false,
+        };
+        let mut ema = Ema::new(config, &linear);
+        for _ in 0..3 {
+            ema.update(&linear);
+        }
+        let bits = |linear: &burn::nn::Linear| -> Vec<u32> {
+            let data = linear.weight.val().into_data();
+            data.iter::<f32>().map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(ema.module()), bits(&linear));
+        // What moves is averaged: 0.9 x 1 + 0.1 x 2.
+        let mut moving = linear.clone();
+        moving.weight = moving.weight.map(|w| w.zeros_like().add_scalar(1.0));
+        let mut ema = Ema::new(config, &moving);
+        moving.weight = moving.weight.map(|w| w.add_scalar(1.0));
+        ema.update(&moving);
+        let first: f32 = ema.module().weight.val().into_data().iter().next().unwrap();
+        assert!((first - 1.1).abs() < 1e-6, "{first}");
+    }
+}
