@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # safetensors' numpy writer: a transposed array is written in the order of the array it is a view of.
 #
-# Guess: `save_file` writes the values that the array shows, as its 0.7.0 does and as `numpy.save` does; or it refuses an
-#   array that is not contiguous, as the PyTorch writer does.
+# Guess: `save_file` writes the values that the array shows, as its 0.7.0 does; or it refuses an array that is not contiguous.
 # What happens: 0.8.0 writes the memory behind the view under the view's shape. A kernel turned by `.T` or `np.transpose`
 #   comes back with the right shape, the right dtype and its numbers in the wrong places; no warning, no error. The
 #   docstring asks for contiguous arrays, but nothing looks, and 0.7.0 with the same sentence writes the right values.

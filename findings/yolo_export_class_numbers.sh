@@ -18,7 +18,7 @@ dir="$(mktemp -d)"
 trap 'rm -rf "$dir"' EXIT
 python3 -m venv "$dir/venv"
 "$dir/venv/bin/pip" install -q --disable-pip-version-check sahi==0.12.8 pylabel==0.1.55 supervision==0.31.2 \
-    pillow==12.3.0 numpy==2.4.6 pyyaml
+    pillow==12.3.0 numpy==2.4.6 pyyaml==6.0.4
 cd "$dir"
 venv/bin/python - 2>messages <<'PY' || { cat messages; exit 1; }
 import json
