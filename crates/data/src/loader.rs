@@ -31,8 +31,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use serde::{Deserialize, Serialize};
-
 use crate::augment::{self, Pipeline};
 use crate::batch::{Batch, Mixing, mix};
 use crate::error::DataError;
@@ -83,7 +81,7 @@ impl Default for LoaderConfig {
 }
 
 /// A sample that could not be read and was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its index in the source.
     pub index: usize,
@@ -208,13 +206,17 @@ impl Loader {
         skipped.found.get(known..).unwrap_or_default().to_vec()
     }
 
-    /// Tells a new loader what one before it has left out, as a resumed run does: these samples count as left out from
-    /// the start.
-    pub fn remember_skipped(&self, samples: &[Skipped]) {
+    /// Tells a new loader which samples one before it has left out, as a resumed run does: they count as left out from the
+    /// start.
+    pub fn remember_skipped(&self, indices: &[usize]) {
         let mut skipped = lock(&self.inner.skipped);
-        samples
-            .iter()
-            .for_each(|sample| skipped.add(sample.clone()));
+        for &index in indices {
+            skipped.add(Skipped {
+                index,
+                origin: self.inner.source.origin(index),
+                reason: "left out before".to_owned(),
+            });
+        }
     }
 
     /// The batches of an epoch, from batch number `start_batch` on.
@@ -782,7 +784,7 @@ pub(crate) mod tests {
     #[test]
     fn bad_samples_of_a_session_before_count_against_the_limit() {
         for workers in [0, 2] {
-            let with = |known: &[Skipped]| {
+            let with = |known: &[usize]| {
                 let mut source = Counting::new(50);
                 source.bad = vec![3, 17, 31];
                 let config = LoaderConfig {
@@ -792,10 +794,12 @@ pub(crate) mod tests {
                 let loader = loader(source, config);
                 loader.remember_skipped(known);
                 let error = loader.epoch(1, 0).find_map(Result::err);
-                (loader.skipped(), error.map(|error| error.to_string()))
+                let skipped: Vec<usize> = loader.skipped().iter().map(|s| s.index).collect();
+                (skipped, error.map(|error| error.to_string()))
             };
             let (skipped, error) = with(&[]);
             assert_eq!(skipped.len(), 2);
+            assert!(error.is_some());
             assert_eq!(with(&skipped), (skipped.clone(), error.clone()));
             assert_eq!(with(&skipped[..1]), (skipped, error));
         }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use firesight_data::loader::Skipped;
 use serde::{Deserialize, Serialize};
 
 use super::StepReport;
@@ -43,9 +42,9 @@ pub struct Progress {
     pub evaluated_at: Option<u64>,
     /// What the plateau schedule remembers.
     pub plateau: Option<PlateauState>,
-    /// The samples that were left out so far, by split.
+    /// The indices of the samples that were left out so far, by split, in the order in which they were met.
     #[serde(default)]
-    pub skipped: BTreeMap<String, Vec<Skipped>>,
+    pub skipped: BTreeMap<String, Vec<usize>>,
     /// Why the run is complete, if it is.
     pub finished: Option<Finish>,
     /// Seconds of work before this point, over all sessions.

@@ -627,7 +627,7 @@ impl<'a, 'b> Session<'a, 'b> {
         let known = self.progress.skipped.get(split).map_or(0, Vec::len);
         for sample in loader.skipped_since(known) {
             let list = self.progress.skipped.entry(split.to_owned()).or_default();
-            list.push(sample.clone());
+            list.push(sample.index);
             let count = list.len();
             self.emit(&Event::Skipped {
                 split,
