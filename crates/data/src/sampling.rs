@@ -44,9 +44,10 @@ impl Sampling {
         let Sampling::Weighted(ClassWeights { class_weights }) = self else {
             return Vec::new();
         };
-        let usable = class_weights.iter().all(|w| w.is_finite() && *w >= 0.0)
+        let usable = class_weights.iter().all(|w| (0.0..=1e6).contains(w))
             && class_weights.iter().sum::<f64>() > 0.0;
-        let message = "weights must be at least 0 and one of them above 0, one for each class";
+        let message =
+            "weights must be from 0 to 1000000 and one of them above 0, one for each class";
         if usable {
             Vec::new()
         } else {

@@ -192,7 +192,11 @@ impl Augmentation for RandAugment {
                 "operations",
                 format!("{operations}; at most 100"),
             )
-            .check(bins >= 2, "bins", format!("{bins}; at least 2 are needed"))
+            .check(
+                (2..=1000).contains(&bins),
+                "bins",
+                format!("{bins} is not from 2 to 1000"),
+            )
             .check(
                 magnitude < bins,
                 "magnitude",
@@ -231,9 +235,9 @@ impl Augmentation for TrivialAugmentWide {
     fn problems(&self) -> Vec<(String, String)> {
         Problems::default()
             .check(
-                self.bins >= 2,
+                (2..=1000).contains(&self.bins),
                 "bins",
-                format!("{}; at least 2 are needed", self.bins),
+                format!("{} is not from 2 to 1000", self.bins),
             )
             .0
     }

@@ -91,14 +91,18 @@ impl Augmentation for IouCrop {
     }
 
     fn problems(&self) -> Vec<(String, String)> {
-        let right = !self.bounds.is_empty() && self.bounds.iter().all(|bound| *bound >= 0.0);
+        let right =
+            !self.bounds.is_empty() && self.bounds.iter().all(|bound| (0.0..=2.0).contains(bound));
         Problems::default()
             .range("scale", self.scale, 0.01, 1.0)
             .range("aspect", self.aspect, 0.01, 100.0)
             .check(
                 right,
                 "bounds",
-                format!("{:?}: at least one number from 0 on is needed", self.bounds),
+                format!(
+                    "{:?}: at least one number is needed, all from 0 to 2",
+                    self.bounds
+                ),
             )
             .check(
                 (1..=1000).contains(&self.trials),

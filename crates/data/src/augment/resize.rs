@@ -93,6 +93,7 @@ impl Augmentation for ResizeShortest {
         let message = format!("{longest} is smaller than the shortest side, {}", self.size);
         Problems::default()
             .side("size", self.size)
+            .side("longest", longest)
             .check(longest >= self.size, "longest", message)
             .0
     }

@@ -70,16 +70,29 @@ impl Default for ScenesConfig {
     }
 }
 
+/// The most scenes of a split.
+const MOST: usize = 1_000_000;
+
 impl ScenesConfig {
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        match self.train {
-            0 => vec![(
+        let mut problems = Vec::new();
+        if self.train == 0 {
+            problems.push((
                 "train".into(),
                 "at least one training scene is needed".into(),
-            )],
-            _ => Vec::new(),
+            ));
         }
+        for (key, count) in [
+            ("train", self.train),
+            ("validation", self.validation),
+            ("test", self.test),
+        ] {
+            if count > MOST {
+                problems.push((key.into(), format!("{count} is more than {MOST}")));
+            }
+        }
+        problems
     }
 
     /// All three splits; one with no scenes is left out.

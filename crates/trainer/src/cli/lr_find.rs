@@ -76,9 +76,12 @@ struct Point {
 /// # Errors
 /// A wrong recipe, device, dataset or range; a picture that cannot be written.
 pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
-    if !(args.from > 0.0 && args.from < args.to && args.to.is_finite()) {
+    if !(args.from >= 1e-12 && args.from < args.to && args.to <= 1e6) {
         let (from, to) = (args.from, args.to);
-        return Err(Usage(format!("--from {from} --to {to}: give 0 < FROM < TO")).into());
+        return Err(Usage(format!(
+            "--from {from} --to {to}: give 1e-12 <= FROM < TO <= 1e6"
+        ))
+        .into());
     }
     if let Some(picture) = &args.out {
         if picture.extension().is_none_or(|ending| ending != "svg") {

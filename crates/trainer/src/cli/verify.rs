@@ -32,13 +32,19 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE.safetensors")]
     reference: PathBuf,
     /// Number of classes (the model's published number if not given, 21 for a segmenter)
-    #[arg(long, value_name = "N")]
-    classes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    classes: Option<u32>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+impl VerifyArgs {
+    fn classes(&self) -> Option<usize> {
+        self.classes.map(|classes| classes as usize)
+    }
 }
 
 #[derive(Serialize)]
@@ -139,11 +145,11 @@ fn of_images(
     if let Ok(config) = SegmenterConfig::named(&args.model) {
         // Published weights come with and without the auxiliary head.
         let config = config.with_aux(weights.keys().any(|key| key.contains("aux_classifier.")));
-        let model = config.init(channels, args.classes.unwrap_or(VOC_CLASSES), device);
+        let model = config.init(channels, args.classes().unwrap_or(VOC_CLASSES), device);
         return compare(model.map_err(usage)?, weights, reference, device);
     }
     if let Ok(config) = DetectorConfig::named(&args.model) {
-        let model = config.init(input, args.classes.unwrap_or(COCO_CLASSES), device);
+        let model = config.init(input, args.classes().unwrap_or(COCO_CLASSES), device);
         let mut model = model.map_err(usage)?;
         // The published file is run as torchvision runs it.
         let epsilon = tags(&args.model).find_map(|tag| Some((tag, tag.body_epsilon()?)));
@@ -158,7 +164,7 @@ fn of_images(
     let entries = firesight_models::classification::registry();
     let published = entries.iter().find(|entry| entry.name == args.model);
     let classes = args
-        .classes
+        .classes()
         .or(published.map(|entry| entry.classes))
         .unwrap_or(1000);
     let model = config.init(input, classes, device).map_err(usage)?;

@@ -236,11 +236,13 @@ const COUNTED: [&str; 21] = [
     "data.split.test.last",
 ];
 
-fn with(number: &Number, value: &str) -> Result<(), Diagnostics> {
+/// What is wrong with a recipe that holds a value of a number.
+fn with(number: &Number, value: &str) -> Diagnostics {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recipe.toml");
     std::fs::write(&path, RIGHT).unwrap();
-    read(&path, &[number.set.replace(HERE, value)]).map(|_| ())
+    let read = read(&path, &[number.set.replace(HERE, value)]);
+    read.map_or_else(|found| found, |_| Diagnostics(Vec::new()))
 }
 
 #[test]
@@ -249,51 +251,39 @@ fn every_number_has_both_bounds_or_a_reason() {
     assert!(numbers.len() > 180, "{}", numbers.len());
     let mut wrong = Vec::new();
     for number in &numbers {
-        let guesses = ["1", "0.5", "8", "32", "2", "5", "0", "100"].map(str::to_owned);
-        let first = usual(&number.path)
-            .map(str::to_owned)
-            .or(number.default.clone());
-        let right = first
+        // Some of the tables around a number are not right by themselves: a dataset without its folder. What counts is
+        // whether an absurd number is one fault more than a usual one.
+        let guesses = ["1", "0.5", "8", "32", "2", "5", "0", "100", "300"];
+        let usual = usual(&number.path)
             .into_iter()
+            .chain(number.default.as_deref());
+        let faults = usual
             .chain(guesses)
-            .find(|value| with(number, value).is_ok());
-        let Some(right) = right else {
-            let why = with(number, "1").unwrap_err();
-            wrong.push(format!(
-                "{}: no value is right ({}): {why}",
-                number.path, number.set
-            ));
-            continue;
-        };
+            .map(|value| with(number, value).0.len());
+        let least = faults.min().unwrap();
         let absurd: &[&str] = match number.whole {
             true => &["-1", "9223372036854775807"],
             false => &["nan", "inf", "-inf", "1e30", "-1e30", "1e300"],
         };
         for value in absurd {
-            match with(number, value) {
-                Ok(()) if value.starts_with("922") && COUNTED.contains(&number.path.as_str()) => {}
-                Ok(()) => wrong.push(format!(
-                    "{} = {value} is taken ({right} is right)",
+            let found = with(number, value);
+            let counted = value.starts_with("922") && COUNTED.contains(&number.path.as_str());
+            if found.0.len() <= least && !counted {
+                wrong.push(format!("{} = {value} is taken: {found}", number.path));
+            }
+            // The place is that of the value, or of the table or list around it.
+            if found.0.iter().any(|fault| fault.line().is_none()) {
+                wrong.push(format!(
+                    "{} = {value}: without a place: {found}",
                     number.path
-                )),
-                Err(found) => {
-                    // The place is that of the value, or of the table or list around it.
-                    let shown = found.to_string();
-                    let at = found.0.iter().any(|one| one.line().is_some());
-                    if !at || shown.contains("panicked") {
-                        wrong.push(format!(
-                            "{} = {value}: without a place: {shown}",
-                            number.path
-                        ));
-                    }
-                }
+                ));
             }
         }
     }
+    let count = wrong.len();
     assert!(
         wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
+        "{count} of {}:\n{}",
         numbers.len(),
         wrong.join("\n")
     );

@@ -114,6 +114,7 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
     whole(checks, "data.prefetch", data.prefetch, [0, 65_536], None);
     checks.errors("data.source", data.source.problems());
     checks.errors("data.split", data.split.problems());
+    checks.errors("data.sampling", data.sampling.problems());
     for (index, step) in data.prepare.iter().enumerate() {
         checks.errors(&format!("data.prepare[{index}]"), step.problems());
     }
