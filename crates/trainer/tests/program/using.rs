@@ -27,7 +27,10 @@ fn classifier(folder: &Path) {
         "",
     );
     inputs::write(folder.join("cls.toml"), text);
-    succeed(folder, &["train", "cls.toml", "--out", "run"]);
+    succeed(
+        folder,
+        &["train", "cls.toml", "--out", "run", "--device", "flex"],
+    );
 }
 
 /// Writes eight pictures with masks, and trains a segmenter in `seg`.
@@ -134,7 +137,10 @@ fn masks_keep_clear_of_other_masks() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     segmenter(folder, "");
-    succeed(folder, &["train", "seg.toml", "--out", "seg"]);
+    succeed(
+        folder,
+        &["train", "seg.toml", "--out", "seg", "--device", "flex"],
+    );
     inputs::write(folder.join("truth/0_mask.png"), "a true mask");
     let arguments = ["predict", "seg", "pairs/images", "--out", "truth", "--json"];
     let found: Vec<Value> = serde_json::from_str(&succeed(folder, &arguments)).unwrap();
@@ -233,7 +239,10 @@ fn options_of_other_tasks_are_refused_by_name() {
         "",
     );
     inputs::write(folder.join("det.toml"), text);
-    succeed(folder, &["train", "det.toml", "--out", "found"]);
+    succeed(
+        folder,
+        &["train", "det.toml", "--out", "found", "--device", "flex"],
+    );
     for option in [
         &["--top", "3"][..],
         &["--turn"],
@@ -316,6 +325,8 @@ fn the_range_test_has_the_loss_of_the_training() {
             &[
                 "lr-find",
                 "seg.toml",
+                "--device",
+                "flex",
                 "--steps",
                 "10",
                 "--json",
@@ -342,6 +353,8 @@ fn the_range_test_has_the_loss_of_the_training() {
             "seg",
             "--set",
             "max-steps=1",
+            "--device",
+            "flex",
             "--set",
             "data.batch-size=2",
         ],
