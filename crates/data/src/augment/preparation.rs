@@ -32,13 +32,13 @@ use crate::sample::Sample;
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Prepare {
-    /// See [`Resize`].
+    /// Resizes to an exact size, whatever the shape was.
     Resize(Resize),
-    /// See [`ResizeShortest`].
+    /// Resizes so that the shortest side has a given length.
     ResizeShortest(ResizeShortest),
-    /// See [`Letterbox`].
+    /// Resizes as large as fits a frame, keeping the shape, and pads the rest evenly.
     Letterbox(Letterbox),
-    /// See [`CentreCrop`].
+    /// Cuts the middle out; a smaller image is padded around.
     CentreCrop(CentreCrop),
     /// Takes the colour out of every image; it keeps its channels.
     Greyscale {},
