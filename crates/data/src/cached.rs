@@ -140,6 +140,10 @@ impl Source for Cached {
         self.source.inspect(index)
     }
 
+    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+        self.source.inspect_label(index)
+    }
+
     fn known_bad(&self) -> Vec<(usize, Remark)> {
         self.source.known_bad()
     }

@@ -130,6 +130,14 @@ pub trait Source: Send + Sync {
         Ok((self.read(index)?, Vec::new()))
     }
 
+    /// As [`Source::label`], with what [`Source::inspect`] would notice about the label.
+    ///
+    /// # Errors
+    /// Those of [`Source::label`].
+    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+        Ok((self.label(index)?, Vec::new()))
+    }
+
     /// The samples that their labels alone show to be bad, by index, in order; no picture is opened for it.
     /// [`Source::read`] refuses each of them for the same reason.
     fn known_bad(&self) -> Vec<(usize, Remark)> {
@@ -436,6 +444,13 @@ impl Source for Subset {
     fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
         match self.indices.get(index) {
             Some(&index) => self.source.inspect(index),
+            None => Err(out_of_range(index, self.len(), "a subset")),
+        }
+    }
+
+    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+        match self.indices.get(index) {
+            Some(&index) => self.source.inspect_label(index),
             None => Err(out_of_range(index, self.len(), "a subset")),
         }
     }

@@ -104,8 +104,11 @@ pub(super) fn whole(source: &dyn Source, index: usize, lesson: Lesson) -> Seen {
 pub(super) fn label(source: &dyn Source, index: usize, lesson: Lesson, sized: bool) -> Seen {
     let mut seen = Seen::default();
     if lesson != Lesson::Pictures {
-        let label = match source.label(index) {
-            Ok(label) => label,
+        let label = match source.inspect_label(index) {
+            Ok((label, remarks)) => {
+                seen.remarks = remarks;
+                label
+            }
             Err(error) => return Seen::bad(error, source, index),
         };
         let (classes, mask_classes) = (source.classes().len(), source.mask_classes().len());

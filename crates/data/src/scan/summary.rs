@@ -162,7 +162,8 @@ fn said_of(split: &SplitReport, source: &dyn Source) -> Vec<(Severity, Remark)> 
     let trains = split.name == "train";
     let nothing = match (split.lesson, &there[..]) {
         (Lesson::Boxes, []) => Some("there is no object in any picture".to_owned()),
-        (_, []) => Some("no pixel of any mask counts".to_owned()),
+        (Lesson::Masks, []) => Some("no pixel of any mask counts".to_owned()),
+        (_, []) => Some("no picture has a class".to_owned()),
         // A single class of objects is still told from all else in the pictures.
         (Lesson::Classes | Lesson::Masks, [only]) if trains && split.classes.len() > 1 => {
             Some(format!("class `{}` alone occurs", only.name))

@@ -194,19 +194,29 @@ impl Source for Coco {
     }
 
     fn label(&self, index: usize) -> Result<Label, DataError> {
+        self.inspect_label(index).map(|(label, _)| label)
+    }
+
+    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+        // Without a stated size, only the picture tells.
+        let whole = || {
+            let (sample, remarks) = self.inspect(index)?;
+            Ok((sample.label, remarks))
+        };
         let Some((picture, size)) = self
             .truth
             .pictures
             .get(index)
             .and_then(|picture| Some((picture, picture.stated?)))
         else {
-            return Ok(self.read(index)?.label);
+            return whole();
         };
         if let Some(Remark { origin, message }) = self.truth.label_fault(picture) {
             return Err(DataError::unreadable(origin, message));
         }
-        let boxes = self.boxes(picture, size, Turn::NONE, &mut Vec::new())?;
-        Ok(Label::Boxes(boxes))
+        let mut remarks = Vec::new();
+        let boxes = self.boxes(picture, size, Turn::NONE, &mut remarks)?;
+        Ok((Label::Boxes(boxes), remarks))
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {

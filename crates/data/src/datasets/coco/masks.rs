@@ -297,22 +297,33 @@ impl Source for CocoMasks {
     }
 
     fn label(&self, index: usize) -> Result<Label, DataError> {
+        self.inspect_label(index).map(|(label, _)| label)
+    }
+
+    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+        // Without a stated size, only the picture tells.
+        let whole = || {
+            let (sample, remarks) = self.inspect(index)?;
+            Ok((sample.label, remarks))
+        };
         let Some((picture, size)) = self
             .truth
             .pictures
             .get(index)
             .and_then(|picture| Some((picture, picture.stated?)))
         else {
-            return Ok(self.read(index)?.label);
+            return whole();
         };
         // What the file states may be far from what the picture is.
         if size[0].saturating_mul(size[1]) as u64 > self.limits.max_pixels {
-            return Ok(self.read(index)?.label);
+            return whole();
         }
         if let Some(Remark { origin, message }) = self.truth.label_fault(picture) {
             return Err(DataError::unreadable(origin, message));
         }
-        Ok(Label::Mask(self.mask(picture, size, &mut Vec::new())?))
+        let mut remarks = Vec::new();
+        let mask = self.mask(picture, size, &mut remarks)?;
+        Ok((Label::Mask(mask), remarks))
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {

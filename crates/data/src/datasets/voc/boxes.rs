@@ -555,19 +555,29 @@ impl Source for Voc {
     }
 
     fn label(&self, index: usize) -> Result<Label, DataError> {
+        self.inspect_label(index).map(|(label, _)| label)
+    }
+
+    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+        // Without a stated size, only the picture tells.
+        let whole = || {
+            let (sample, remarks) = self.inspect(index)?;
+            Ok((sample.label, remarks))
+        };
         let Some((picture, size)) = self
             .pictures
             .get(index)
             .and_then(|picture| Some((picture, picture.stated?)))
         else {
-            return Ok(self.read(index)?.label);
+            return whole();
         };
         let known = picture.file.as_ref().err().cloned();
         if let Some(Remark { origin, message }) = known.or_else(|| self.label_fault(picture)) {
             return Err(DataError::unreadable(origin, message));
         }
-        let boxes = self.boxes(picture, size, Turn::NONE, &mut Vec::new())?;
-        Ok(Label::Boxes(boxes))
+        let mut remarks = Vec::new();
+        let boxes = self.boxes(picture, size, Turn::NONE, &mut remarks)?;
+        Ok((Label::Boxes(boxes), remarks))
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
