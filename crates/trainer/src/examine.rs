@@ -166,7 +166,8 @@ fn short(report: &ScanReport) -> Vec<String> {
             ));
         }
         if !bad.is_empty() {
-            found.push(format!("{name}: {} bad samples are left out", bad.len()));
+            let plural = if bad.len() == 1 { " is" } else { "s are" };
+            found.push(format!("{name}: {} bad sample{plural} left out", bad.len()));
         }
     }
     let told = |finding: &&Finding| finding.severity != Severity::Bad;

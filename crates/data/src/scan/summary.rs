@@ -166,7 +166,22 @@ fn said_of(split: &SplitReport, source: &dyn Source) -> Vec<(Severity, Remark)> 
         (_, []) => Some("no picture has a class".to_owned()),
         // A single class of objects is still told from all else in the pictures.
         (Lesson::Classes | Lesson::Masks, [only]) if trains && split.classes.len() > 1 => {
-            Some(format!("class `{}` alone occurs", only.name))
+            let absent = split.classes.iter().filter(|c| c.count == 0);
+            let absent: Vec<String> = absent.map(|class| format!("`{}`", class.name)).collect();
+            let others = match absent.len() <= ABSENT {
+                true => absent.join(", "),
+                false => format!("none of the {} others", absent.len()),
+            };
+            let is_one = absent.len() == 1;
+            let does = match (is_one, absent.len() <= ABSENT) {
+                (true, _) => " does not",
+                (false, true) => " do not",
+                (false, false) => " does",
+            };
+            Some(format!(
+                "class `{}` alone occurs, {others}{does}",
+                only.name
+            ))
         }
         _ => None,
     };

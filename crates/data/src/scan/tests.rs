@@ -99,7 +99,7 @@ fn counts_and_names_what_is_bad_and_shared() {
     let empty = report.check(4).unwrap_err().to_string();
     assert_eq!(
         empty,
-        "train: class `a` alone occurs: there is nothing to tell apart"
+        "train: class `a` alone occurs, `b` does not: there is nothing to tell apart"
     );
     assert!(matches!(
         report.check(3),
@@ -149,7 +149,7 @@ fn a_mask_counts_pixels_and_a_class_without_any_is_named() {
     let (text, teaches) = both(&only(masks(&[255, 0])), Lesson::Masks);
     assert!(!teaches);
     for expected in [
-        "empty: train: class `a` alone occurs: there is nothing to tell apart; 12.5 % of the pixels of its masks \
+        "empty: train: class `a` alone occurs, `b` does not: there is nothing to tell apart; 12.5 % of the pixels of its masks \
          are ignored (the value 255) (train)",
         "suspicious: class `b`: does not occur in any mask (train)",
     ] {

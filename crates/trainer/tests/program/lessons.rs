@@ -29,6 +29,13 @@ fn all_in(text: &str, expected: &[&str]) {
     }
 }
 
+/// Writes a picture under a photograph's name; formats are told apart by content.
+fn photo(path: PathBuf, seed: u32) {
+    let other = path.with_extension("bmp");
+    picture(&other, seed);
+    std::fs::rename(other, path).unwrap();
+}
+
 /// Writes 12 pictures and their masks, with what the first few and the others have inside and outside.
 fn pairs(folder: &Path, few: usize, [first, rest]: [(u8, u8); 2]) -> String {
     for index in 0..12 {
@@ -53,7 +60,7 @@ fn masks_of_0_and_255_are_called_binary_by_check_and_train() {
     );
     write(folder.join("r.toml"), text);
     let expected = [
-        "train: class `background` alone occurs",
+        "train: class `background` alone occurs, `thing` does not",
         "are ignored (the value 255)",
         "encoding = \"binary\"",
     ];
@@ -92,9 +99,9 @@ fn pictures_and_masks_of_one_folder_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for index in 0..12 {
-        picture(folder.join(format!("suffix/{index}.jpg")), index);
+        photo(folder.join(format!("suffix/{index}.jpg")), index);
         mask(folder.join(format!("suffix/{index}_mask.png")), 1, 0);
-        picture(folder.join(format!("ending/{index}.jpg")), index);
+        photo(folder.join(format!("ending/{index}.jpg")), index);
         mask(folder.join(format!("ending/{index}.png")), 1, 0);
         picture(folder.join(format!("alike/{index}.png")), index);
     }
@@ -243,7 +250,7 @@ fn a_bad_mask_ends_the_start_and_not_the_epoch() {
         &["train", "r.toml", "--out", "run", "--device", "flex"],
     );
     assert_eq!(code, Some(0), "{text}");
-    all_in(&text, &["train: 1 bad samples are left out"]);
+    all_in(&text, &["train: 1 bad sample is left out"]);
 }
 
 #[test]
@@ -348,7 +355,7 @@ fn pictures_of_many_sizes_are_an_error_before_training() {
         &text,
         &[
             "the model's input is 3x40x56",
-            "sizes: 96x64x3 12, 64x64x3 2",
+            "sizes: 96x64x3 13, 64x64x3 1",
         ],
     );
 }
