@@ -9,6 +9,7 @@ mod disk_full;
 mod freezing;
 mod generation;
 mod inputs;
+mod labels;
 mod lessons;
 mod normalisation;
 mod resume;

@@ -29,6 +29,8 @@ pub(super) struct ImageEntry {
     /// Width and height, if both are stated.
     pub stated: Option<[usize; 2]>,
     pub odd: Vec<Odd>,
+    /// What was passed over and does not matter.
+    pub passed_over: Option<Odd>,
 }
 
 /// An entry of `categories`.
@@ -316,23 +318,24 @@ fn odd(key: &'static str, reason: impl Into<String>) -> Odd {
     }
 }
 
+/// A key that must be there and is not.
+fn missing(key: &'static str, met: &Met) -> Odd {
+    let meant = met.meant(key);
+    let meant = meant.map_or_else(String::new, |other| format!("; it has `{other}`"));
+    let reason = format!("has no `{key}`{meant}");
+    Odd { key: None, reason }
+}
+
 /// An id that must be there.
-fn id(key: &'static str, value: Option<Value>) -> Result<Id, Odd> {
-    let missing = || Odd {
-        key: None,
-        reason: format!("has no `{key}`"),
-    };
-    let value = value.ok_or_else(missing)?;
+fn id(key: &'static str, value: Option<Value>, met: &Met) -> Result<Id, Odd> {
+    let value = value.ok_or_else(|| missing(key, met))?;
     value.id().map_err(|reason| odd(key, reason))
 }
 
 /// A text that must be there; a number is a text too.
-fn text(key: &'static str, value: Option<Value>) -> Result<String, Odd> {
+fn text(key: &'static str, value: Option<Value>, met: &Met) -> Result<String, Odd> {
     match value {
-        None => Err(Odd {
-            key: None,
-            reason: format!("has no `{key}`"),
-        }),
+        None => Err(missing(key, met)),
         Some(Value::Text(text)) if text.trim().is_empty() => Err(odd(key, "is an empty string")),
         Some(Value::Text(text)) => Ok(text),
         Some(value @ (Value::Whole(_) | Value::Real(_))) => Ok(value.to_string()),
@@ -340,10 +343,14 @@ fn text(key: &'static str, value: Option<Value>) -> Result<String, Odd> {
     }
 }
 
-/// Keys that occur twice, and keys that are written unlike one that is missing.
-fn oddities(met: Met) -> Vec<Odd> {
-    let twice = met.twice.into_iter().map(|key| odd(key, TWICE));
-    let alike = met.alike.into_iter().map(|(known, key)| Odd {
+/// Keys that occur twice, and keys that are written unlike one that is missing and may be.
+fn oddities(met: &Met, needed: &[&str]) -> Vec<Odd> {
+    let twice = met.twice.iter().map(|key| odd(key, TWICE));
+    let alike = met
+        .alike
+        .iter()
+        .filter(|(known, _)| !needed.contains(known));
+    let alike = alike.map(|(known, key)| Odd {
         key: None,
         reason: format!("has the key `{key}`; is `{known}` meant?"),
     });
@@ -363,7 +370,7 @@ impl Entry for ImageEntry {
             values[key] = Some(object.next_value_seed(Any(Plain))?);
             Ok(())
         })?;
-        let mut odd_ones = oddities(met);
+        let mut odd_ones = oddities(&met, &["id", "file_name"]);
         let [number, file_name, width, height] = values;
         let mut side = |key: &'static str, value: Option<Value>| {
             let pixels = value.map_or(Ok(None), |value| value.pixels());
@@ -373,21 +380,17 @@ impl Entry for ImageEntry {
             })
         };
         let stated = [side("width", width), side("height", height)];
-        if stated[0].is_some() != stated[1].is_some() && odd_ones.is_empty() {
-            let (one, other) = match stated[0] {
-                Some(_) => ("width", "height"),
-                None => ("height", "width"),
-            };
-            odd_ones.push(Odd {
-                key: None,
-                reason: format!("states a `{one}` and no `{other}`"),
-            });
-        }
+        let half = stated[0].is_some() != stated[1].is_some() && odd_ones.is_empty();
+        let passed_over = half.then(|| Odd {
+            key: None,
+            reason: "states no `width` and `height`, but one of them, which is not read".into(),
+        });
         Ok(Self {
-            id: id("id", number),
-            file_name: text("file_name", file_name),
+            id: id("id", number, &met),
+            file_name: text("file_name", file_name, &met),
             stated: stated[0].zip(stated[1]).map(|(w, h)| [w, h]),
             odd: odd_ones,
+            passed_over,
         })
     }
 }
@@ -407,9 +410,9 @@ impl Entry for CategoryEntry {
         })?;
         let [number, name] = values;
         Ok(Self {
-            id: id("id", number),
-            name: text("name", name),
-            odd: oddities(met),
+            id: id("id", number, &met),
+            name: text("name", name, &met),
+            odd: oddities(&met, &["id", "name"]),
         })
     }
 }
@@ -441,7 +444,7 @@ impl Entry for AnnotationEntry {
             }
             Ok(())
         })?;
-        let mut odd_ones = oddities(met);
+        let mut odd_ones = oddities(&met, &["image_id", "category_id"]);
         let mut passed_over = Vec::new();
         let [number, image, category, crowd, area] = values;
         let number = number
@@ -478,8 +481,8 @@ impl Entry for AnnotationEntry {
         };
         Ok(Self {
             id: number,
-            image: id("image_id", image),
-            category: id("category_id", category),
+            image: id("image_id", image, &met),
+            category: id("category_id", category, &met),
             bbox: bbox.map_err(|reason| odd("bbox", reason)),
             outline,
             crowd: crowd

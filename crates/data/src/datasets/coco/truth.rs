@@ -54,6 +54,8 @@ pub(super) struct Picture {
     /// Width and height, where the file states them.
     pub stated: Option<[usize; 2]>,
     pub objects: Vec<Object>,
+    /// Whether any annotation is about it.
+    annotated: bool,
     /// What makes it a bad sample: JSON pointers and what is wrong.
     faults: Vec<Note>,
 }
@@ -92,7 +94,7 @@ impl Truth {
             }
         };
         let classes = classes.map_err(wrong)?;
-        let (mut pictures, places) = pictures(file.images).map_err(wrong)?;
+        let (mut pictures, places) = pictures(file.images, &mut notes).map_err(wrong)?;
         let mut reader = Reader {
             wanted,
             classes: &classes,
@@ -133,7 +135,7 @@ impl Truth {
         }
         numbers(&pictures, &classes, &mut notes);
         same_files(&pictures, wanted.masks, &mut notes);
-        let empty = |picture: &&Picture| picture.objects.is_empty() && picture.faults.is_empty();
+        let empty = |picture: &&Picture| !picture.annotated && picture.faults.is_empty();
         let empty = pictures.iter().filter(empty).count();
         let mut remarks = file.remarks;
         if empty > 0 {
@@ -331,6 +333,7 @@ fn inside(name: &str) -> Option<PathBuf> {
 /// The pictures in the order of the file, and the place of each id among them.
 fn pictures(
     entries: Vec<Result<ImageEntry, Value>>,
+    notes: &mut Vec<Note>,
 ) -> Result<(Vec<Picture>, HashMap<Id, usize>), Note> {
     let mut places: HashMap<Id, usize> = HashMap::new();
     let mut pictures: Vec<Picture> = Vec::with_capacity(entries.len());
@@ -348,6 +351,7 @@ fn pictures(
         for odd in entry.odd {
             faults.push(note("images", place, odd));
         }
+        notes.extend(entry.passed_over.map(|odd| note("images", place, odd)));
         let name = entry.file_name.unwrap_or_else(|odd| {
             faults.push(note("images", place, odd));
             String::new()
@@ -380,6 +384,7 @@ fn pictures(
             file,
             stated: entry.stated,
             objects: Vec::new(),
+            annotated: false,
             faults,
         });
     }
@@ -431,6 +436,7 @@ impl Reader<'_> {
             },
             Err(odd) => return self.homeless(note("annotations", number, odd.clone())),
         };
+        picture.annotated = true;
         let Reading { object, mut faults } = self.reading(number, annotation, picture.stated);
         match (self.wanted.faulty, &object) {
             (Faulty::Refuse, _) => picture.faults.append(&mut faults),

@@ -45,6 +45,12 @@ impl Annotation {
             ..Self::default()
         };
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if matches!(
+            bytes,
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [_, 0, ..] | [0, ..]
+        ) {
+            return one(0, "not UTF-8 but UTF-16; save it as UTF-8".into());
+        }
         let Ok(text) = std::str::from_utf8(bytes) else {
             return one(0, "not UTF-8; save it as UTF-8".into());
         };
@@ -77,8 +83,9 @@ impl Annotation {
             .only(root, "filename")
             .and_then(|node| reader.text(node));
         if let Some(size) = reader.only(root, "size") {
+            let faults = reader.faults.len();
             reader.children(size, &["width", "height"], &["depth"]);
-            self.stated = reader.size(size);
+            self.stated = reader.size(size, faults);
         }
         for object in root.children().filter(|node| node.has_tag_name("object")) {
             self.objects.push(reader.object(object));
@@ -183,7 +190,8 @@ impl Reader {
         text
     }
 
-    fn size(&mut self, size: Node) -> Option<[usize; 2]> {
+    /// Width and height; a remark where one is missing and there are no more than `faults`.
+    fn size(&mut self, size: Node, faults: usize) -> Option<[usize; 2]> {
         let mut sides = [None; 2];
         let mut given = [false; 2];
         for (at, name) in ["width", "height"].into_iter().enumerate() {
@@ -207,6 +215,7 @@ impl Reader {
         match (sides, given) {
             ([Some(width), Some(height)], _) => Some([width, height]),
             (_, [false, false]) => None,
+            _ if self.faults.len() > faults => None,
             _ => {
                 let reason = "its `size` does not give both width and height, and is not compared with the picture";
                 self.aside(size, reason.into());
