@@ -12,6 +12,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,11 @@ pub(super) fn frame(
         Some(_) => Ok((Turn::NONE, None)),
         None => doubt("no size is stated that would tell"),
     }
+}
+
+/// How messages name a file: without the `./` of a data root that is the working directory.
+pub(super) fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
 /// Yes or no as annotation tools spell it, with no statement for no; nothing for another word.

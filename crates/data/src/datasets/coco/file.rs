@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
+use super::super::objects::shown;
 use super::outline::{Element, Field, Outline, Part, Segmentation};
 use super::value::{Any, Context, Id, Met, Plain, Take, Value, keys};
 use crate::error::DataError;
@@ -91,7 +92,7 @@ impl CocoFile {
             return Err(DataError::Missing { path, hint });
         }
         let bytes = std::fs::read(path).map_err(|error| DataError::io(path, "read", error))?;
-        Self::parse(&bytes, path.display().to_string(), outlines)
+        Self::parse(&bytes, shown(path), outlines)
     }
 
     fn parse(bytes: &[u8], shown: String, outlines: bool) -> Result<Self, DataError> {

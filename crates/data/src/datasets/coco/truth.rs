@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::super::objects::{Faulty, frame, impossible, leaves};
+use super::super::objects::{Faulty, frame, impossible, leaves, shown};
 use super::classes::{Classes, Note};
 use super::file::{AnnotationEntry, CocoFile, ImageEntry, Odd, TWICE};
 use super::outline::Outline;
@@ -196,7 +196,7 @@ impl Truth {
         let path = self.path(picture)?;
         let (image, turn) = decode::decode_turned(&path, limits)?;
         let size = [image.width, image.height];
-        let shown = path.display().to_string();
+        let shown = shown(&path);
         match frame(picture.stated, size, turn) {
             Ok((frame, doubt)) => {
                 let remarks = doubt.map(|message| Remark::new(shown, message));

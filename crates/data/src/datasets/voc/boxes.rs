@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::objects::{Faulty, Tally, clipped, frame, impossible, leaves};
+use super::super::objects::{Faulty, Tally, clipped, frame, impossible, leaves, shown};
 use super::super::path_problems;
 use super::layout::{Layout, List, Listed};
 use super::xml::{Annotation, Fault, Reading};
@@ -230,8 +230,8 @@ impl Entry {
 
 fn place(path: &Path, line: u32) -> String {
     match line {
-        0 => path.display().to_string(),
-        _ => format!("{}:{line}", path.display()),
+        0 => shown(path),
+        _ => format!("{}:{line}", shown(path)),
     }
 }
 
@@ -279,11 +279,7 @@ impl Voc {
         let (mut objects, mut left_out) = (0, Vec::new());
         for entry in entries {
             if !entry.annotated {
-                let origin = root
-                    .join(IMAGES)
-                    .join(&entry.listed.name)
-                    .display()
-                    .to_string();
+                let origin = shown(&root.join(IMAGES).join(&entry.listed.name));
                 let message = format!(
                     "no annotation `{ANNOTATIONS}/{}.xml`: taken for an image without objects",
                     entry.listed.name
@@ -527,11 +523,11 @@ impl Source for Voc {
         }
         let (image, turn) = decode::decode_turned(&file, &self.config.limits)?;
         let size = [image.width, image.height];
-        let shown = file.display().to_string();
+        let here = shown(&file);
         let mut remarks = Vec::new();
         let frame = match frame(picture.stated, size, turn) {
             Ok((frame, doubt)) => {
-                remarks.extend(doubt.map(|message| Remark::new(shown, message)));
+                remarks.extend(doubt.map(|message| Remark::new(here, message)));
                 frame
             }
             Err([width, height]) => {
@@ -539,13 +535,13 @@ impl Source for Voc {
                     "{}x{} pixels, {} says {width}x{height}",
                     size[0],
                     size[1],
-                    picture.path.display()
+                    shown(&picture.path)
                 );
                 if self.config.faulty != Faulty::Repair {
-                    return bad(Remark::new(shown, message));
+                    return bad(Remark::new(here, message));
                 }
                 let message = format!("{message}; the image's own size is taken");
-                remarks.push(Remark::new(shown, message));
+                remarks.push(Remark::new(here, message));
                 Turn::NONE
             }
         };

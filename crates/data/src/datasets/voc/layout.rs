@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 
+use super::super::objects::shown;
 use super::IMAGES;
 use crate::decode::EXTENSIONS;
 use crate::error::DataError;
@@ -73,7 +74,7 @@ impl Layout {
             return Err(DataError::Missing { path, hint });
         }
         let bytes = std::fs::read(&path).map_err(|error| DataError::io(&path, "read", error))?;
-        self.lines(&bytes, &path.display().to_string()).map(Some)
+        self.lines(&bytes, &shown(&path)).map(Some)
     }
 
     fn lines(&self, bytes: &[u8], shown: &str) -> Result<List, DataError> {
