@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::objects::{Faulty, clipped, leaves};
 use super::classes::Classes;
-use super::truth::{Object, Picture, Truth, Wanted, outline_leaves};
+use super::reader::outline_leaves;
+use super::truth::{Object, Picture, Truth, Wanted};
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
 use crate::sample::{Label, Mask, Sample};

@@ -41,6 +41,7 @@ mod classes;
 mod file;
 mod masks;
 mod outline;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod truth;

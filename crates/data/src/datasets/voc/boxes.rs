@@ -325,6 +325,11 @@ impl Voc {
                     }
                     _ => {}
                 }
+                if let Some(object) = object.as_ref().filter(|object| self.is_pixel(object)) {
+                    let message = self.about(object, "a box of a single pixel");
+                    self.remarks
+                        .push(Remark::new(place(&path, object.line), message));
+                }
                 match faults.is_empty() {
                     true => picture.objects.extend(object),
                     false => left_out.push(named(faults.swap_remove(0))),
@@ -391,6 +396,12 @@ impl Voc {
     fn xyxy(&self, [x1, y1, x2, y2]: [f64; 4]) -> [f64; 4] {
         let shift = if self.config.one_based { 1.0 } else { 0.0 };
         [x1 - shift, y1 - shift, x2, y2]
+    }
+
+    /// Whether a box is one pixel, which is mostly a slip of the annotator.
+    fn is_pixel(&self, object: &Object) -> bool {
+        let [x1, y1, x2, y2] = object.bounds;
+        self.config.one_based && x1 == x2 && y1 == y2
     }
 
     /// Why a box cannot be true of any image.

@@ -195,3 +195,19 @@ fn one_fault_of_all_annotations_is_the_message() {
         "bad Annotations/a.xml: not UTF-8; save it as UTF-8"
     );
 }
+
+#[test]
+fn a_box_from_a_pixel_to_the_same_pixel_is_that_pixel() {
+    let pixel = changed(
+        "bndbox",
+        Is("<xmin>6</xmin><ymin>4</ymin><xmax>6</xmax><ymax>4</ymax>"),
+    );
+    assert_eq!(
+        outcome(pixel.as_bytes(), |_| {}),
+        "remark Annotations/a.xml:4: `dog` [6, 4, 6, 4]: a box of a single pixel | has dog [5, 3, 6, 4] difficult"
+    );
+    assert_eq!(
+        outcome(pixel.as_bytes(), |config| config.one_based = false),
+        "bad Annotations/a.xml:4: `dog` [6, 4, 6, 4]: the box has no area"
+    );
+}

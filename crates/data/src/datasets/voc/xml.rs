@@ -119,7 +119,8 @@ impl Reader {
     /// Looks for elements that are not read: one that is written like a known one is a fault.
     fn children(&mut self, node: Node, read: &[&str], unread: &[&str]) {
         let parent = node.tag_name().name();
-        for attribute in node.attributes() {
+        // labelImg marks what a person has looked through.
+        for attribute in node.attributes().filter(|a| a.name() != "verified") {
             let name = attribute.name();
             self.aside(
                 node,
