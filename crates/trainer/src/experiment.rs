@@ -213,11 +213,15 @@ impl Experiment {
         ))
     }
 
-    /// Images in the smallest batch that an epoch has where no image is bad.
+    /// Images in the smallest batch that is trained where no image is bad.
     pub fn smallest_batch(&self) -> usize {
-        let (images, size) = (self.splits.train.len(), self.recipe.data.batch_size.max(1));
+        let recipe = &self.recipe;
+        let (images, size) = (self.splits.train.len(), recipe.data.batch_size.max(1));
+        let steps = images.div_ceil(size).div_ceil(recipe.accumulate.max(1)) as u64;
+        let last_is_trained =
+            !recipe.data.drop_last && recipe.max_steps.is_none_or(|most| most >= steps);
         match images % size {
-            rest if rest > 0 && !self.recipe.data.drop_last => rest,
+            rest if rest > 0 && last_is_trained => rest,
             _ => size.min(images),
         }
     }

@@ -7,6 +7,7 @@ use firesight_report::metric::Metrics;
 
 use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
 use crate::card::ModelCard;
+use crate::cli::usage;
 use crate::experiment::Experiment;
 use crate::parameters::ParameterSummary;
 
@@ -446,12 +447,12 @@ pub fn check_parameters(
     loaded: &Loaded<Recipe>,
     experiment: &Experiment,
 ) -> anyhow::Result<ParameterSummary> {
-    let summary = experiment.parameters()?;
+    let summary = experiment.parameters().map_err(usage)?;
     let mut checks = loaded.diagnostics();
     let table = format!("task.{}", loaded.value.task.table().name());
     summary.check(&table, &mut checks);
     if summary.trainable.tensors > 0
-        && let Some(lone) = experiment.lone_norm()?
+        && let Some(lone) = experiment.lone_norm().map_err(usage)?
     {
         let size = loaded.value.data.batch_size;
         let images = experiment.splits.train.len();

@@ -414,6 +414,31 @@ mod tests {
 
     use super::*;
 
+    /// In training and when a run of the recipe is loaded again.
+    #[test]
+    fn published_weights_bring_the_epsilon_that_belongs_to_them() {
+        let card = ModelCard {
+            task: "detection".into(),
+            model: String::new(),
+            classes: vec!["thing".into()],
+            channels: 3,
+            height: 64,
+            width: 64,
+        };
+        for (model, tag, expected) in [
+            ("retinanet_resnet50_fpn", "COCO_V1", 53),
+            ("retinanet_resnet50_fpn", "DEFAULT", 53),
+            ("retinanet_resnet50_fpn_v2", "COCO_V1", 0),
+            ("fcos_resnet50_fpn", "COCO_V1", 0),
+        ] {
+            let table = serde_json::json!({"model": {model: {}}, "init": {"tag": tag}});
+            let config: DetectionConfig = serde_json::from_value(table).unwrap();
+            let detector = config.detector(&card, &Device::flex()).unwrap();
+            let text = format!("{detector:?}");
+            assert_eq!(text.matches("epsilon: 0.0").count(), expected, "{model}");
+        }
+    }
+
     #[test]
     fn boxes_come_back_from_every_preparation() {
         let steps = [
