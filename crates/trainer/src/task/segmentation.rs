@@ -8,6 +8,7 @@ mod loss;
 mod score;
 pub(crate) mod views;
 
+use anyhow::bail;
 use burn::tensor::{Device, Tensor};
 use firesight_data::augment::MAX_SIDE;
 use firesight_data::batch::Batch;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::classification::CLASS_WEIGHT;
 use super::{Setup, TaskRecipe, freeze, images, lone_norm, values};
 use crate::card::ModelCard;
+use crate::engine::parameters;
 use crate::engine::{
     Batches, Details, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
     TrainedNetwork, Weights,
@@ -328,6 +330,14 @@ impl SegmentationTask {
             eprintln!("{}", crate::init::describe(&report));
         }
         let module = freeze(module, &config.freeze, "task.segmentation.freeze")?;
+        let learning = parameters::trainable(&module);
+        if config.aux_weight == 0.0
+            && (learning.iter()).all(|info| info.name.starts_with("aux_classifier."))
+        {
+            bail!(
+                "task.segmentation.freeze: only the auxiliary head is left to train, and `aux-weight = 0` leaves it out"
+            );
+        }
         let class_weights = match &config.class_weights {
             ClassWeights::Equal => None,
             ClassWeights::Values(values) => {
