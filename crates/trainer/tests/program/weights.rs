@@ -174,8 +174,9 @@ fn wrapped_and_nested_weights_are_found() {
         for note in notes {
             assert!(errors.contains(note), "{note}: {errors}");
         }
-        succeed(folder, &["export", "r", "--out", "r.safetensors"]);
-        let after = read(&folder.join("r.safetensors")).unwrap();
+        let exported = format!("{name}.safetensors");
+        succeed(folder, &["export", "r", "--out", &exported]);
+        let after = read(&folder.join(&exported)).unwrap();
         for (key, data) in plain.iter().filter(|(key, _)| !key.contains("running_")) {
             let near = |(a, b): (f32, f32)| (a - b).abs() <= 1e-20; // a step of the rate
             let both = data.iter::<f32>().zip(after[key].iter::<f32>());
