@@ -60,8 +60,9 @@ pub struct SegmentationConfig {
     /// Weights to start from instead of random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<InitConfig>,
-    /// Patterns of parameter names that are not trained; their layers' running statistics and dropout stand still
-    /// too.
+    /// Patterns of parameter names that are not trained, searched for in the names that exports have, such as
+    /// `^layer1\.`; the running statistics of normalisations whose weight and bias are frozen, and dropout in parts
+    /// that are frozen as a whole, stand still too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
     /// How a trained model is used on images.
