@@ -246,15 +246,13 @@ impl<'de> Take<'de> for Segmentation<'_> {
 
     fn object<A: MapAccess<'de>>(self, object: A) -> Result<Field, A::Error> {
         let (mut counts, mut size) = (None, None);
-        let met = keys(
-            self.0,
-            [&["counts", "size"], &[]],
-            object,
-            |key, object| match key {
-                0 => Ok(counts = Some(object.next_value_seed(Any(Counts))?)),
-                _ => Ok(size = Some(object.next_value_seed(Any(Element))?)),
-            },
-        )?;
+        let met = keys(self.0, [&["counts", "size"], &[]], object, |key, object| {
+            match key {
+                0 => counts = Some(object.next_value_seed(Any(Counts))?),
+                _ => size = Some(object.next_value_seed(Any(Element))?),
+            }
+            Ok(())
+        })?;
         Ok(match runs(counts, size, met.twice) {
             Ok(outline) => Field::Given { outline, short: 0 },
             Err(reason) => wrong(reason),
