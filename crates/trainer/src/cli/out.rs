@@ -46,7 +46,7 @@ pub(super) fn free(name: &str, ending: &str) -> PathBuf {
         1 => PathBuf::from(format!("{name}.{ending}")),
         _ => PathBuf::from(format!("{name}-{number}.{ending}")),
     });
-    let mut free = names.into_iter().filter(|path| !is_there(path));
+    let mut free = names.filter(|path| !is_there(path));
     free.next().expect("numbers do not end")
 }
 
