@@ -168,18 +168,13 @@ fn said_of(split: &SplitReport, source: &dyn Source) -> Vec<(Severity, Remark)> 
         (Lesson::Classes | Lesson::Masks, [only]) if trains && split.classes.len() > 1 => {
             let absent = split.classes.iter().filter(|c| c.count == 0);
             let absent: Vec<String> = absent.map(|class| format!("`{}`", class.name)).collect();
-            let others = match absent.len() <= ABSENT {
-                true => absent.join(", "),
-                false => format!("none of the {} others", absent.len()),
-            };
-            let is_one = absent.len() == 1;
-            let does = match (is_one, absent.len() <= ABSENT) {
-                (true, _) => " does not",
-                (false, true) => " do not",
-                (false, false) => " does",
+            let (others, does) = match absent.len() {
+                1 => (absent.join(", "), "does not"),
+                2..=ABSENT => (absent.join(", "), "do not"),
+                many => (format!("none of the {many} others"), "does"),
             };
             Some(format!(
-                "class `{}` alone occurs, {others}{does}",
+                "class `{}` alone occurs, {others} {does}",
                 only.name
             ))
         }
