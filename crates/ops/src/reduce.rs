@@ -90,6 +90,8 @@ mod tests {
     use super::*;
     use crate::testing::devices;
 
+    type Form = fn(Tensor<1>) -> Tensor<1>;
+
     #[test]
     fn sums_every_dimension() {
         for device in devices() {
@@ -121,7 +123,7 @@ mod tests {
         for count in [(4 << 20) + 4099, (6 << 20) + 1] {
             let x = Tensor::<1>::random([count], normal, &device).mul_scalar(1e3);
             let exact: f64 = x.clone().into_data().iter::<f64>().sum();
-            let forms: [(&str, fn(Tensor<1>) -> Tensor<1>); 4] = [
+            let forms: [(&str, Form); 4] = [
                 ("sum", sum),
                 ("mean", mean),
                 ("sum_stable", sum_stable),
