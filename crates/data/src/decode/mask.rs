@@ -22,6 +22,7 @@ use std::path::Path;
 use image::ImageFormat;
 use png::{BitDepth, ColorType, Transformations};
 
+use super::turn::Turn;
 use super::{DecodeLimits, Fault, OVERHEAD, check_size, decode, format, guarded, read_file, tiff};
 use crate::error::DataError;
 use crate::sample::Mask;
@@ -122,12 +123,14 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    /// The numbers of a file of `[width, height]` and a depth of `bits`, fewer than there should be refused.
+    /// The numbers of a file of `[width, height]` and a depth of `bits`, turned as the picture that it is; fewer than
+    /// there should be are refused.
     pub(super) fn new(
         size: [usize; 2],
         values: Vec<u16>,
         bits: usize,
         palette: bool,
+        turn: Turn,
     ) -> Result<Self, Fault> {
         let (width, height) = (size[0], size[1]);
         if values.len() != width * height {
@@ -141,6 +144,7 @@ impl Numbers {
             true => 255,
             false => ((1u32 << bits) - 1) as u16,
         };
+        let (size, values) = turn.plane(size, values);
         Ok(Self {
             size,
             values,
@@ -239,11 +243,14 @@ fn png_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
         }
         depth => unpack(&packed, [width, height], depth as usize),
     };
+    let info = reader.info();
+    let turn = info.exif_metadata.as_deref().map_or(Turn::NONE, Turn::of);
     Numbers::new(
         [width, height],
         values,
         depth as usize,
         colour == ColorType::Indexed,
+        turn,
     )
 }
 
@@ -299,7 +306,7 @@ fn bmp_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
         true => lines.rev().flat_map(unpacked).collect(),
         false => lines.flat_map(unpacked).collect(),
     };
-    Numbers::new([width, rows], values, bits, true)
+    Numbers::new([width, rows], values, bits, true, Turn::NONE)
 }
 
 #[cfg(test)]
@@ -390,6 +397,36 @@ mod tests {
         assert_eq!(read(&Encoding::Binary).unwrap(), [0, 1, 1]);
     }
 
+    /// A mask lies as its picture does: both are turned by the same orientation.
+    #[test]
+    fn a_turned_mask_lies_as_a_turned_picture() {
+        use image::codecs::png::PngEncoder;
+        use image::{ExtendedColorType, ImageEncoder};
+        let limits = DecodeLimits::default();
+        let values: Vec<u8> = (0..6).collect();
+        for number in 1..=8u8 {
+            // A big-endian TIFF header and a directory of one entry, the orientation.
+            let mut exif = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+            exif.extend([number, 0, 0, 0, 0, 0, 0]);
+            let mut bytes = Vec::new();
+            let mut encoder = PngEncoder::new(&mut bytes);
+            encoder.set_exif_metadata(exif).unwrap();
+            encoder
+                .write_image(&values, 3, 2, ExtendedColorType::L8)
+                .unwrap();
+            let picture = decode(&bytes, "a.png", &limits).unwrap();
+            let red: Vec<u8> = picture.pixels.iter().step_by(3).copied().collect();
+            let mask = decode_mask_bytes(&bytes, "a.png", &INDEX, &limits).unwrap();
+            assert_eq!(
+                [mask.width, mask.height],
+                [picture.width, picture.height],
+                "{number}"
+            );
+            assert_eq!(mask.classes, red, "{number}");
+            assert_eq!(number == 1, red == values, "{number}");
+        }
+    }
+
     /// A little-endian TIFF of one strip without compression; `kind` is its photometric interpretation.
     fn tiff(size: [u16; 2], bits: u16, kind: u16, strip: &[u8], more: &[(u16, u16)]) -> Vec<u8> {
         let map: Vec<u16> = match kind {
@@ -440,6 +477,9 @@ mod tests {
         let read = |bytes: &[u8], encoding: &Encoding| {
             decode_mask_bytes(bytes, "mask.tif", encoding, &limits).map(|mask| mask.classes)
         };
+        // Shown after a quarter turn to the right.
+        let turned = tiff([2, 2], 8, 1, &[0, 1, 2, 3], &[(274, 6)]);
+        assert_eq!(read(&turned, &INDEX).unwrap(), [2, 0, 3, 1]);
         // Grey of 8, 16, 4 and 1 bits; a palette of 8, 4 and 1.
         let grey = tiff([2, 2], 8, 1, &[0, 1, 7, 255], &[]);
         assert_eq!(read(&grey, &INDEX).unwrap(), [0, 1, 7, 255]);
@@ -465,12 +505,6 @@ mod tests {
         assert!(found.contains("mask.tif: the value 300 at 1, 0"), "{found}");
         let colour = tiff([1, 1], 8, 2, &[1, 2, 3], &[]);
         assert!(!fault(&colour).is_empty());
-        let turned = tiff([2, 1], 8, 1, &[0, 1], &[(274, 6)]);
-        assert!(
-            fault(&turned).contains("turned by its orientation (6)"),
-            "{}",
-            fault(&turned)
-        );
         let signed = tiff([2, 1], 8, 1, &[0, 1], &[(339, 2)]);
         assert!(fault(&signed).contains("signed"), "{}", fault(&signed));
         (0..grey.len()).for_each(|end| drop(fault(&grey[..end])));

@@ -346,20 +346,14 @@ fn decode_other(
     Ok((from_dynamic(decoded), Turn::new(orientation)))
 }
 
-/// The orientation that a file's metadata gives. Some writers put JPEG's prefix before the EXIF data of other
-/// formats too.
+/// The orientation that a file's metadata gives.
 fn orientation(decoder: &mut impl ImageDecoder) -> Result<Orientation, Fault> {
     let stated = decoder.orientation()?;
     if stated != Orientation::NoTransforms {
         return Ok(stated);
     }
     let exif = decoder.exif_metadata().ok().flatten();
-    let inner = exif
-        .as_deref()
-        .and_then(|exif| exif.strip_prefix(b"Exif\0\0"));
-    Ok(inner
-        .and_then(Orientation::from_exif_chunk)
-        .unwrap_or(stated))
+    Ok(exif.as_deref().map_or(stated, Turn::orientation))
 }
 
 fn turned(image: Image, orientation: Orientation) -> Result<Image, Fault> {

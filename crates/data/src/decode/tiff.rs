@@ -11,6 +11,7 @@ use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
 use super::mask::{Numbers, unpack};
+use super::turn::Turn;
 use super::{BYTES_PER_PIXEL, DecodeLimits, Fault, OVERHEAD, check_size, turned};
 use crate::sample::Image;
 
@@ -74,11 +75,7 @@ pub(super) fn numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fa
         ));
     }
     let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation);
-    if let Some(turn @ 2..) = orientation.map_err(fault)? {
-        return Err(Fault::Damaged(format!(
-            "a TIFF that is turned by its orientation ({turn}); save it upright"
-        )));
-    }
+    let turn = Turn::from_exif(orientation.map_err(fault)?.unwrap_or(1));
     let (width, height) = decoder.dimensions().map_err(fault)?;
     let size = [width as usize, height as usize];
     let values = match decoder.read_image().map_err(fault)? {
@@ -91,7 +88,7 @@ pub(super) fn numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fa
             ));
         }
     };
-    Numbers::new(size, values, bits, palette)
+    Numbers::new(size, values, bits, palette, turn)
 }
 
 /// An image whose numbers can be read.

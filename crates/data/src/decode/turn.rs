@@ -10,7 +10,7 @@
 //! ```
 
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage};
+use image::{ImageBuffer, Luma};
 
 use crate::sample::Mask;
 
@@ -25,6 +25,17 @@ impl Turn {
     /// The turn of an EXIF orientation from 1 to 8; none for other numbers.
     pub fn from_exif(number: u8) -> Self {
         Self(Orientation::from_exif(number).unwrap_or(Orientation::NoTransforms))
+    }
+
+    /// The turn that EXIF data asks for. Some writers put JPEG's prefix before the EXIF data of other formats too.
+    pub(super) fn of(exif: &[u8]) -> Self {
+        Self(Self::orientation(exif))
+    }
+
+    /// As [`Self::of`], in the `image` crate's words.
+    pub(super) fn orientation(exif: &[u8]) -> Orientation {
+        let inner = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
+        Orientation::from_exif_chunk(inner).unwrap_or(Orientation::NoTransforms)
     }
 
     pub(super) fn new(orientation: Orientation) -> Self {
@@ -76,18 +87,41 @@ impl Turn {
 
     /// A mask of the picture as shown, from one of the picture as stored.
     pub fn mask(self, mask: Mask) -> Mask {
-        if self.is_none() {
-            return mask;
-        }
-        let (width, height) = (mask.width as u32, mask.height as u32);
-        let mask = GrayImage::from_raw(width, height, mask.classes);
-        let mut mask = DynamicImage::ImageLuma8(mask.expect("a mask has a class for each pixel"));
-        mask.apply_orientation(self.0);
+        let ([width, height], classes) = self.plane([mask.width, mask.height], mask.classes);
         Mask {
-            width: mask.width() as usize,
-            height: mask.height() as usize,
-            classes: mask.into_luma8().into_raw(),
+            width,
+            height,
+            classes,
         }
+    }
+
+    /// The values of the picture as shown with its width and height, from those of the picture as stored, row by row.
+    pub(super) fn plane<T>(self, size: [usize; 2], values: Vec<T>) -> ([usize; 2], Vec<T>)
+    where
+        T: image::Primitive + 'static,
+        Luma<T>: image::Pixel<Subpixel = T>,
+    {
+        use Orientation as O;
+        use image::imageops::{
+            flip_horizontal_in_place, flip_vertical_in_place, rotate90, rotate180_in_place,
+            rotate270,
+        };
+        let [width, height] = size.map(|side| side as u32);
+        let plane = ImageBuffer::<Luma<T>, _>::from_raw(width, height, values);
+        let mut plane = plane.expect("a plane has a value for each pixel");
+        match self.0 {
+            O::NoTransforms => {}
+            O::FlipHorizontal => flip_horizontal_in_place(&mut plane),
+            O::FlipVertical => flip_vertical_in_place(&mut plane),
+            O::Rotate180 => rotate180_in_place(&mut plane),
+            O::Rotate90 | O::Rotate90FlipH => plane = rotate90(&plane),
+            O::Rotate270 | O::Rotate270FlipH => plane = rotate270(&plane),
+        }
+        if matches!(self.0, O::Rotate90FlipH | O::Rotate270FlipH) {
+            flip_horizontal_in_place(&mut plane);
+        }
+        let shown = [plane.width() as usize, plane.height() as usize];
+        (shown, plane.into_raw())
     }
 }
 
