@@ -121,7 +121,7 @@ impl FolderConfig {
         };
         let mut train = open(train_name, None)?;
         train.refuse_inner_splits()?;
-        let given = |part: Part| -> Result<Option<(&str, Arc<dyn Source>)>, DataError> {
+        let given = |part: Part| -> Result<Option<Named<'_>>, DataError> {
             let Some(name) = named(part)? else {
                 return Ok(None);
             };
@@ -154,6 +154,9 @@ impl FolderConfig {
         })
     }
 }
+
+/// A part with the name of its folder.
+type Named<'a> = (&'a str, Arc<dyn Source>);
 
 /// The parts of a dataset, by the names of folders.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -240,7 +240,8 @@ fn numbers_are_the_same_however_they_are_written() {
         }
         one
     };
-    let kinds: [(&dyn Fn(u64) -> Value, Value, bool); 3] = [
+    type Annotation<'a> = &'a dyn Fn(u64) -> Value;
+    let kinds: [(Annotation<'_>, Value, bool); 3] = [
         (&floats, json!(1), false),
         (&bools, json!(1), false),
         (&strings, json!("1"), true),
@@ -373,7 +374,8 @@ fn boxes_that_count_from_0_are_told_the_way_out() {
 
 #[test]
 fn lists_name_pictures_in_many_ways() {
-    let kinds: [(bool, fn(&str) -> String); 4] = [
+    type Line = fn(&str) -> String;
+    let kinds: [(bool, Line); 4] = [
         (true, |name| name.to_owned()),
         (true, |name| format!("\"{name}\"")),
         (true, |name| format!("\"{name}\" 1")),

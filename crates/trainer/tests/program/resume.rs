@@ -51,7 +51,7 @@ fn a_signal_saves_and_exits_with_its_code() {
             .unwrap();
         let metrics = folder.join(&out).join("metrics.jsonl");
         let trains = || std::fs::read_to_string(&metrics).is_ok_and(|text| text.contains("train"));
-        wait_until(&mut child, || trains());
+        wait_until(&mut child, trains);
         let id = child.id().to_string();
         std::process::Command::new("kill")
             .args([signal, &id])
