@@ -129,6 +129,9 @@ pub enum DeviceError {
         /// The part behind the first colon.
         address: String,
     },
+    /// What the environment variable says is wrong.
+    #[error("the environment variable {VARIABLE}: {0}")]
+    Variable(Box<DeviceError>),
     /// The backend is there, the hardware or its driver is not.
     #[error("device `{name}`: it could not be started: {reason}")]
     Unavailable {
@@ -152,8 +155,12 @@ pub fn compiled_in() -> Vec<Backend> {
         .collect()
 }
 
-/// The device of a name such as `cpu`, `flex`, `wgpu`, `cuda:1`; without a name the first backend that
-/// is compiled in of cuda, rocm, metal, vulkan, wgpu, webgpu, tch, ndarray, flex.
+/// Names the device where no command does.
+const VARIABLE: &str = "FIRESIGHT_DEVICE";
+
+/// The device of a name such as `cpu`, `flex`, `wgpu`, `cuda:1`; without a name that of the environment variable
+/// `FIRESIGHT_DEVICE`, and without that the first backend that is compiled in of cuda, rocm, metal, vulkan, wgpu, webgpu,
+/// tch, ndarray, flex.
 ///
 /// `remote:ADDRESS` is a device that another machine serves (Burn's `RemoteServer`): `remote:ws://host:3000` over
 /// WebSocket, unencrypted, for a trusted network; `remote:<endpoint id>` over Iroh, across any network.
@@ -161,6 +168,15 @@ pub fn compiled_in() -> Vec<Backend> {
 /// # Errors
 /// An unknown name, a backend that is not compiled in, a wrong index or address, a device that does not start.
 pub fn select(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
+    match std::env::var(VARIABLE) {
+        Ok(usual) if name.is_none() && !usual.is_empty() => {
+            named(Some(&usual)).map_err(|error| DeviceError::Variable(Box::new(error)))
+        }
+        _ => named(name),
+    }
+}
+
+fn named(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
     let compiled = compiled_in();
     let names = |list: &[Backend]| list.iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
     let name = match name {

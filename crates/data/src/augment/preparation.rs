@@ -171,7 +171,7 @@ mod tests {
             {"resize-shortest": {"size": 40, "longest": 41, "filter": "bicubic"}},
             {"letterbox": {"width": 64, "height": 48}},
             {"centre-crop": {"width": 61, "height": 90}},
-            "greyscale", "equalise", {"auto-contrast": {}}, "invert"
+            {"greyscale": {}}, {"equalise": {}}, {"auto-contrast": {}}, {"invert": {}}
         ]"#;
         serde_json::from_str(text).unwrap()
     }

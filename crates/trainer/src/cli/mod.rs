@@ -107,16 +107,20 @@ impl RecipeArgs {
             Some(run) => Environment::read(run)?.and_then(|environment| environment.data_root),
             None => None,
         };
+        // The working directory goes by the same name whoever gives it, so that messages name files alike.
+        let here = PathBuf::from(".");
+        let elsewhere = |root: &PathBuf| root.canonicalize().ok() != here.canonicalize().ok();
         Ok(remembered
-            .filter(|root| root.is_dir())
-            .unwrap_or_else(|| PathBuf::from(".")))
+            .filter(|root| root.is_dir() && elsewhere(root))
+            .unwrap_or(here))
     }
 }
 
 /// Arguments of all commands that compute.
 #[derive(Args, Clone, Debug)]
 pub struct DeviceArgs {
-    /// The device: cpu, flex, ndarray, wgpu, cuda:0, ... (`trainer devices` lists them)
+    /// The device: cpu, flex, ndarray, wgpu, cuda:0, ... (`trainer devices` lists them; if not given, the one that the
+    /// environment variable FIRESIGHT_DEVICE names, else the first)
     #[arg(long, value_name = "D")]
     pub device: Option<String>,
 }

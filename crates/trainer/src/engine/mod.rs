@@ -8,6 +8,7 @@
 //! use trainer::device;
 //! use trainer::engine::Step;
 //! use trainer::experiment::Experiment;
+//! use trainer::task::Build;
 //!
 //! let recipe = "
 //!     epochs = 1
@@ -17,7 +18,7 @@
 //! ";
 //! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
 //! let experiment = Experiment::open(recipe, ".".as_ref())?;
-//! let mut task = experiment.task(&device::select(Some("cpu"))?, None)?;
+//! let mut task = experiment.task(&device::select(Some("cpu"))?, Build::Fresh, None)?;
 //! let batch = experiment.train_loader()?.epoch(0, 0).next().unwrap()?;
 //! let report = task.train_batch(batch, &Step { rate: 0.1, update: true })?;
 //! assert!(report.samples == 64 && report.gradient_norm.is_some());

@@ -126,7 +126,11 @@ impl<'s> Walk<'s> {
                 if self.resolve(item).0["maximum"] == 255 {
                     return;
                 }
-                let count = schema["minItems"].as_u64().unwrap_or(1) as usize;
+                // As many as the default has: fewer may be a fault of their own.
+                let usual = default.and_then(Value::as_array).map_or(1, Vec::len).max(1);
+                let count = schema["minItems"]
+                    .as_u64()
+                    .map_or(usual, |count| count as usize);
                 let default = default.and_then(|list| list.get(0));
                 let rest = match default {
                     Some(first) => toml(first),

@@ -29,10 +29,13 @@ learning-rate = 0.01
 [schedule.cosine]
 "#;
 
-/// The program with these arguments, in a folder of the test's own.
+/// The program with these arguments, in a folder of the test's own, on the fastest CPU backend unless they name a device.
 pub fn trainer(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
-    command.current_dir(folder).args(arguments);
+    command
+        .current_dir(folder)
+        .env("FIRESIGHT_DEVICE", "flex")
+        .args(arguments);
     command
 }
 
