@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::bail;
+use firesight_data::HoldOut;
 use firesight_data::augment::{Pipeline, Preparation};
 use firesight_data::random::{Domain, stream};
 use firesight_data::scan::{Finding, ScanReport, Severity, SplitReport, scan_labels};
@@ -91,6 +92,15 @@ pub fn settings(experiment: &Experiment) -> anyhow::Result<Vec<String>> {
         found.push(format!(
             "data.batch-size = {size}: the last batch of an epoch holds one of the {images} training images; \
              `drop-last = true` leaves it out"
+        ));
+    }
+    if let (HoldOut::Fraction(share), None) =
+        (&data.split.validation, &experiment.splits.validation)
+        && *share > 0.0
+    {
+        found.push(format!(
+            "data.split.validation: {share} of {images} images is none, so nothing is validated; give a larger `fraction`, \
+             or a `count`"
         ));
     }
     Ok(found)

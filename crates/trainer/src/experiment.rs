@@ -194,6 +194,16 @@ impl Experiment {
         })
     }
 
+    /// Builds the task from the files that the recipe names, to see that they fit its networks; what the networks start
+    /// from is told on standard error.
+    ///
+    /// # Errors
+    /// Files that are damaged or belong to another model, named.
+    pub fn try_files(&self) -> anyhow::Result<()> {
+        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
+        self.task(&device, Build::Fresh, None).map(drop)
+    }
+
     /// How many parameters train, and what the recipe's patterns take of them. The networks are built for it
     /// without weights.
     ///

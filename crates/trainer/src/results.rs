@@ -236,14 +236,14 @@ fn enlarged(image: &Image, least: usize) -> Image {
 pub fn write_previews(run: &Path, experiment: &Experiment, train: &Loader) -> anyhow::Result<()> {
     let folder = run.join("preview");
     std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
-    preview(&folder, experiment, train)
+    preview(&folder.join("train.png"), experiment, train)
 }
 
-/// Writes a mosaic of augmented training images, with their labels drawn, into a folder.
+/// Writes a mosaic of augmented training images, with their labels drawn, as a PNG file.
 ///
 /// # Errors
 /// What the data reports, and a file that cannot be written.
-pub fn preview(folder: &Path, experiment: &Experiment, train: &Loader) -> anyhow::Result<()> {
+pub fn preview(file: &Path, experiment: &Experiment, train: &Loader) -> anyhow::Result<()> {
     let mut batches = Vec::new();
     let mut images = 0;
     for batch in train.epoch(0, 0) {
@@ -259,6 +259,6 @@ pub fn preview(folder: &Path, experiment: &Experiment, train: &Loader) -> anyhow
     // Boxes and class labels are named; a mask's classes are not written into it.
     let classes = experiment.splits.train.classes();
     let picture = mosaic(&batches, &normalize, classes, PREVIEWS);
-    write_png(&picture, &folder.join("train.png"))?;
+    write_png(&picture, file)?;
     Ok(())
 }

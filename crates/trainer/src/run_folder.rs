@@ -49,7 +49,7 @@ impl RunFolder {
     /// number.
     ///
     /// # Errors
-    /// A folder that holds a run already: a run is never overwritten.
+    /// A folder that holds a run already, or files under names that a run writes: neither is overwritten.
     pub fn create(out: Option<&Path>, recipe: &Path) -> anyhow::Result<Self> {
         let path = match out {
             Some(out) => {
@@ -57,6 +57,12 @@ impl RunFolder {
                     bail!(
                         "{}: there is a run here already; add --resume to go on with it, or give \
                          another folder with --out",
+                        out.display()
+                    );
+                }
+                if let Some(name) = foreign(out) {
+                    bail!(
+                        "{}: `{name}` is there already, and a run would write over it; give a new folder with --out",
                         out.display()
                     );
                 }
@@ -208,6 +214,36 @@ impl ModelPath {
     }
 }
 
+/// What stands in a folder without a recipe under a name that a run writes. Empty folders and pictures of the preview are
+/// what a start leaves that was killed before its recipe was written.
+fn foreign(folder: &Path) -> Option<String> {
+    const FILES: [&str; 5] = [
+        "environment.json",
+        "log.txt",
+        "metrics.jsonl",
+        "report.html",
+        "results.json",
+    ];
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let written = || fs::read_dir(entry.path()).is_ok_and(|mut held| held.next().is_some());
+            match &*name {
+                "checkpoints" | "examples" => !entry.path().is_dir() || written(),
+                "preview" => !entry.path().is_dir(),
+                name => FILES.contains(&name) || name.starts_with("events.out.tfevents"),
+            }
+        })
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names.into_iter().next()
+}
+
 fn name_of(recipe: &Path) -> String {
     recipe
         .file_stem()
@@ -312,6 +348,24 @@ mod tests {
         fs::write(out.join(RECIPE_FILE), "").unwrap();
         let error = RunFolder::create(Some(&out), Path::new("a.toml")).unwrap_err();
         assert!(error.to_string().contains("--resume"), "{error}");
+        for name in [
+            "report.html",
+            "log.txt",
+            "checkpoints/best",
+            "events.out.tfevents.1",
+        ] {
+            let other = folder.path().join(name.replace('/', "-"));
+            fs::create_dir_all(other.join(name).parent().unwrap()).unwrap();
+            fs::write(other.join(name), "kept").unwrap();
+            let error = RunFolder::create(Some(&other), Path::new("a.toml")).unwrap_err();
+            assert!(error.to_string().contains("is there already"), "{error}");
+            assert_eq!(fs::read(other.join(name)).unwrap(), b"kept");
+        }
+        // Notes of one's own are in nobody's way.
+        let noted = folder.path().join("noted");
+        fs::create_dir_all(noted.join("checkpoints")).unwrap();
+        fs::write(noted.join("notes.md"), "").unwrap();
+        RunFolder::create(Some(&noted), Path::new("a.toml")).unwrap();
         assert!(ModelPath::find(&out).is_err());
     }
 }

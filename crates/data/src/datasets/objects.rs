@@ -44,7 +44,8 @@ pub(super) fn impossible([x1, y1, x2, y2]: [f64; 4]) -> Option<String> {
     if x2 < x1 || y2 < y1 {
         return Some("the box is inverted".into());
     }
-    (x2 == x1 || y2 == y1).then(|| "the box has no area".into())
+    // As they are kept: what is less than a number of 32 bits can tell is none.
+    (x2 as f32 == x1 as f32 || y2 as f32 == y1 as f32).then(|| "the box has no area".into())
 }
 
 /// Why a box cannot be true of an image of `[width, height]`, if it cannot.

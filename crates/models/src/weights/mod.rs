@@ -385,7 +385,8 @@ fn check_finite(name: &str, data: &TensorData) -> Result<(), WeightsError> {
     {
         return Ok(());
     }
-    let wrong = data.iter::<f64>().filter(|value| !value.is_finite());
+    // What 32 bits cannot hold is infinite once it is loaded.
+    let wrong = (data.iter::<f64>()).filter(|value| !(*value as f32).is_finite());
     let (mut count, mut first) = (0, None);
     for value in wrong {
         count += 1;

@@ -7,6 +7,7 @@ use clap::Args;
 use firesight_data::scan::scan;
 use indicatif::ProgressBar;
 
+use super::out::free;
 use super::{End, RecipeArgs, Usage, read_recipe, usage};
 use crate::experiment::Experiment;
 use crate::{examine, recipe, results};
@@ -52,11 +53,10 @@ pub fn run(args: CheckArgs) -> anyhow::Result<End> {
 fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
     let loaded = read_recipe(path, &args.overrides.set)?;
     if !args.recipe_only {
-        for note in recipe::check_files(&loaded)? {
+        let fetched = recipe::check_files(&loaded)?;
+        for note in &fetched {
             println!("  note: {note}");
         }
-    }
-    if !args.recipe_only {
         let root = args.overrides.root(None)?;
         let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
         recipe::check_training(&loaded, &experiment.card, &experiment.splits)?;
@@ -77,6 +77,10 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         for line in parameters.lines() {
             println!("  {line}");
         }
+        // Files that are at hand are tried; what would be fetched is left to the training.
+        if fetched.is_empty() && !loaded.value.task.table().files().is_empty() {
+            experiment.try_files().map_err(usage)?;
+        }
         let total: usize = experiment.sizes().iter().map(|(_, size)| size).sum();
         let bar = ProgressBar::new(total as u64);
         let lesson = loaded.value.task.table().lesson();
@@ -89,8 +93,9 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         print!("{report}");
         if let Some(folder) = &args.preview {
             std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
-            results::preview(folder, &experiment, &experiment.train_loader()?)?;
-            println!("  {}", folder.join("train.png").display());
+            let file = free(&folder.join("train").display().to_string(), "png");
+            results::preview(&file, &experiment, &experiment.train_loader()?)?;
+            println!("  {}", file.display());
         }
         report.check(loaded.value.data.max_bad).map_err(usage)?;
         let found = examine::settings(&experiment).map_err(usage)?;

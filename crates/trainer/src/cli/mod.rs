@@ -90,8 +90,8 @@ pub struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// The folder that data paths are relative to: as given; else the one that the run remembers, if it is still there;
-    /// else the working directory.
+    /// The folder that data paths are relative to: as given; else the one that the run remembers, also where it is gone,
+    /// so that what is missing is named and no other data are taken; else the working directory.
     ///
     /// # Errors
     /// A given folder that is not there, an `environment.json` of the run that cannot be read.
@@ -110,9 +110,7 @@ impl RecipeArgs {
         // The working directory goes by the same name whoever gives it, so that messages name files alike.
         let here = PathBuf::from(".");
         let elsewhere = |root: &PathBuf| root.canonicalize().ok() != here.canonicalize().ok();
-        Ok(remembered
-            .filter(|root| root.is_dir() && elsewhere(root))
-            .unwrap_or(here))
+        Ok(remembered.filter(elsewhere).unwrap_or(here))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Usage;
+use crate::run_folder::RECIPE_FILE;
 
 /// Looks at the place of a file before anything is computed. What stands there stays, unless `force` is given; what
 /// the command reads stays in any case.
@@ -28,8 +29,12 @@ pub(super) fn claim(
     if path.is_dir() {
         return refuse("there is a folder of that name; give the name of a file".into());
     }
-    if inputs.iter().any(|input| same(input, path)) {
+    let sidecar = |input: &Path| PathBuf::from(format!("{}.json", input.display()));
+    if (inputs.iter()).any(|input| same(input, path) || same(&sidecar(input), path)) {
         return refuse("this command reads the file; give another name".into());
+    }
+    if is_there(path) && is_of_a_run(&folder) {
+        return refuse("the file belongs to a run; give another name".into());
     }
     if is_there(path) && !force {
         return refuse(
@@ -58,6 +63,12 @@ pub(super) fn is_there(path: &Path) -> bool {
 /// Whether two paths lead to one file.
 fn same(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Whether a folder is that of a run or of a checkpoint, whose files are never written over.
+fn is_of_a_run(folder: &Path) -> bool {
+    folder.join("manifest.json").is_file()
+        || (folder.join(RECIPE_FILE).is_file() && folder.join("checkpoints").is_dir())
 }
 
 /// The folder that a file lies in.
@@ -97,6 +108,25 @@ mod tests {
         let nowhere = folder.path().join("nowhere/c.png");
         assert!(refused(&nowhere, true, &[]).contains("there is no folder"));
         assert!(refused(Path::new(".."), true, &[]).contains("names no file"));
+    }
+
+    /// The files of a run stay whatever is said.
+    #[test]
+    fn a_run_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = folder.path().join("checkpoints/step-3");
+        fs::create_dir_all(&checkpoint).unwrap();
+        let (recipe, weights) = (
+            folder.path().join(RECIPE_FILE),
+            checkpoint.join("model.safetensors"),
+        );
+        for file in [&recipe, &weights, &checkpoint.join("manifest.json")] {
+            fs::write(file, "kept").unwrap();
+        }
+        for file in [&recipe, &weights] {
+            assert!(refused(file, true, &[]).contains("belongs to a run"));
+        }
+        assert!(claim("--out", &folder.path().join("new.csv"), false, &[]).is_ok());
     }
 
     #[cfg(unix)]

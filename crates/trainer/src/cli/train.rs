@@ -142,7 +142,16 @@ impl Resumed {
         let checkpoints = folder.checkpoints(recipe.checkpoint.keep);
         let checkpoint = match checkpoints.load_newest(|warning| warnings.push(warning)) {
             Ok(found) => {
-                check_unchanged(&folder, recipe)?;
+                check_unchanged(&folder, &found.0, recipe)?;
+                let step = found.1.progress.step;
+                if let Some(max) = recipe.max_steps.filter(|max| *max < step) {
+                    return Err(Usage(format!(
+                        "--resume: max-steps = {max} lies behind step {step}, which {} has come to; give more, or leave \
+                         it out",
+                        folder.path.display()
+                    ))
+                    .into());
+                }
                 Some(found)
             }
             // Nothing has been trained that another recipe could spoil.
@@ -338,7 +347,9 @@ impl Session<'_> {
         }
         let metric = recipe.checkpoint.best.of(&metrics);
         let goal = recipe.checkpoint.best.goal_of(&metric);
-        let total = (steps * recipe.epochs).min(recipe.max_steps.unwrap_or(u64::MAX));
+        let total = steps
+            .saturating_mul(recipe.epochs)
+            .min(recipe.max_steps.unwrap_or(u64::MAX));
         let mut engine = Engine {
             config: EngineConfig {
                 seed: recipe.seed,
@@ -467,8 +478,13 @@ fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// On resume nothing may differ but how long the run is and how its images are read.
-fn check_unchanged(folder: &RunFolder, recipe: &Recipe) -> anyhow::Result<()> {
-    let path = folder.path.join(RECIPE_FILE);
+fn check_unchanged(folder: &RunFolder, checkpoint: &Path, recipe: &Recipe) -> anyhow::Result<()> {
+    // The checkpoint's own recipe is what its weights were trained with, whatever became of the run's.
+    let own = checkpoint.join(RECIPE_FILE);
+    let path = match own.is_file() {
+        true => own,
+        false => folder.path.join(RECIPE_FILE),
+    };
     let stored = firesight_recipe::read::<Recipe>(&path, &[])?.value;
     let mut same = recipe.clone();
     same.epochs = stored.epochs;

@@ -259,7 +259,9 @@ impl<'a, 'b> Session<'a, 'b> {
         }
         let batches = self.engine.train.batches_per_epoch();
         let per_epoch = Engine::steps_per_epoch(batches, config.accumulate);
-        let total = (per_epoch * config.epochs).min(config.max_steps.unwrap_or(u64::MAX));
+        let total = per_epoch
+            .saturating_mul(config.epochs)
+            .min(config.max_steps.unwrap_or(u64::MAX));
         let epochs = config.epochs;
         let progress = self.progress.clone();
         self.emit(&Event::Started {

@@ -117,7 +117,11 @@ impl CocoMasksConfig {
             let reason = format!("/categories: {count} of them; name 1 to 254 in `classes`");
             return Err(DataError::unreadable(truth.shown, reason));
         }
-        let named = truth.classes.names.iter().cloned();
+        // A category of this name is another class than what no object covers.
+        let named = truth.classes.names.iter().map(|name| match &**name {
+            "background" => "background (category)".to_owned(),
+            name => name.to_owned(),
+        });
         Ok(CocoMasks {
             classes: std::iter::once("background".to_owned())
                 .chain(named)
@@ -381,6 +385,24 @@ mod tests {
             Label::Mask(mask) => Ok(mask.classes),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_category_called_background_is_a_class_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let truth = r#"{"images": [{"id": 7, "file_name": "a.png"}], "categories": [{"id": 9, "name": "background"}],
+            "annotations": [{"image_id": 7, "category_id": 9, "segmentation": [[0, 0, 2, 0, 2, 2, 0, 2]]}]}"#;
+        std::fs::write(folder.path().join("i.json"), truth).unwrap();
+        let train = CocoMasksPart {
+            images: "".into(),
+            annotations: "i.json".into(),
+        };
+        let config = CocoMasksConfig {
+            train,
+            ..Default::default()
+        };
+        let train = config.open(folder.path()).unwrap().train;
+        assert_eq!(train.classes(), ["background", "background (category)"]);
     }
 
     #[test]

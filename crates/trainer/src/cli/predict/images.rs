@@ -38,6 +38,13 @@ pub(super) fn find(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Imag
     let mut found = Images::default();
     for path in paths {
         if is_standard_input(path) || !path.is_dir() {
+            if fs::metadata(path).is_ok_and(|about| !about.is_file()) && !is_standard_input(path) {
+                let shown = path.display();
+                let message = format!(
+                    "{shown}: this is a pipe or a device, no file; give `-` and the image on standard input"
+                );
+                return Err(Usage(message).into());
+            }
             // A file that is missing is reported when its turn comes, like one that is damaged.
             found.files.push(path.clone());
             continue;
