@@ -1,8 +1,8 @@
-"""Exports PyTorch's learning-rate schedules and optimizer steps as fixtures of the trainer crate.
+"""Exports PyTorch's learning-rate schedules and optimizer steps as fixtures of the engine.
 
     python scripts/export_training_reference.py
 
-Writes crates/trainer/fixtures/schedules.json (the first 50 factors of each schedule) and optimizers.json (two
+Writes crates/engine/fixtures/schedules.json (the first 50 factors of each schedule) and optimizers.json (two
 parameters after three steps of each optimizer, from fixed values and gradients). Nothing is random. Made with
 torch 2.15; any later version should give the same numbers to 1e-6.
 """
@@ -14,7 +14,7 @@ import warnings
 import torch
 
 warnings.filterwarnings("ignore")
-OUT = pathlib.Path(__file__).parent.parent / "crates" / "trainer" / "fixtures"
+OUT = pathlib.Path(__file__).parent.parent / "crates" / "engine" / "fixtures"
 STEPS = 50
 
 

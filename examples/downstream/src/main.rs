@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use firesight_data::datasets::digits::DigitsConfig;
 use firesight_data::sample::Label;
-use trainer::device;
-use trainer::predictor::Predictor;
+use firesight::device;
+use firesight::predictor::Predictor;
 
 fn main() -> anyhow::Result<()> {
     let run = std::env::args_os()

@@ -9,8 +9,9 @@ use indicatif::ProgressBar;
 
 use super::out::free;
 use super::{End, RecipeArgs, Usage, read_recipe, usage};
-use crate::experiment::Experiment;
-use crate::{examine, recipe, results};
+use crate::terminal::Terminal;
+use firesight::experiment::Experiment;
+use firesight::{examine, recipe, results};
 
 /// Arguments of `trainer check`.
 #[derive(Args, Debug)]
@@ -57,8 +58,9 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         for note in &fetched {
             println!("  note: {note}");
         }
+        let terminal = Terminal::default();
         let root = args.overrides.root(None)?;
-        let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
+        let experiment = Experiment::open(loaded.value.clone(), &root, &terminal).map_err(usage)?;
         recipe::check_training(&loaded, &experiment.card, &experiment.splits)?;
         if let Some(trained) = &experiment.augmented {
             recipe::check_data(&loaded, trained)?;
@@ -79,7 +81,7 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         }
         // Files that are at hand are tried; what would be fetched is left to the training.
         if fetched.is_empty() && !loaded.value.task.table().files().is_empty() {
-            experiment.try_files().map_err(usage)?;
+            experiment.try_files(&terminal).map_err(usage)?;
         }
         let total: usize = experiment.sizes().iter().map(|(_, size)| size).sum();
         let bar = ProgressBar::new(total as u64);

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{End, print_json};
-use crate::device::{BACKENDS, select};
+use firesight::device::{BACKENDS, select};
 
 /// Arguments of `trainer devices`.
 #[derive(Args, Debug)]

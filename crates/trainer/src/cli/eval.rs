@@ -10,17 +10,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use super::train::set_kernels;
 use super::{DeviceArgs, End, RecipeArgs, Usage, out, print_json, usage};
-use crate::card::ModelCard;
-use crate::device;
-use crate::engine::{self, Details, Engine};
-use crate::experiment::Experiment;
-use crate::recipe;
-use crate::results;
-use crate::run_folder::{ModelPath, RECIPE_FILE};
-use crate::stored;
-use crate::task::Build;
+use crate::terminal::Terminal;
+use firesight::card::ModelCard;
+use firesight::device;
+use firesight::engine::{self, Engine};
+use firesight::experiment::Experiment;
+use firesight::recipe;
+use firesight::results;
+use firesight::run_folder::{ModelPath, RECIPE_FILE};
+use firesight::stored;
+use firesight::task::{Build, Details};
 
 /// Arguments of `trainer eval`.
 #[derive(Args, Debug)]
@@ -80,9 +80,10 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     let path = ModelPath::find(run).map_err(usage)?;
     let loaded = recipe::read(&path.checkpoint.join(RECIPE_FILE), &args.overrides.set)?;
     let device = device::select(args.device.device.as_deref())?;
-    set_kernels(&loaded.value);
+    loaded.value.kernels.apply();
     let root = args.overrides.root(path.run.as_deref())?;
-    let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
+    let experiment =
+        Experiment::open(loaded.value.clone(), &root, &Terminal::default()).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
     let card = ModelCard::read(&path.checkpoint).map_err(usage)?;
     if experiment.recipe.task.table().knows_classes() {
@@ -97,7 +98,7 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     }
     let source = experiment.split(&args.split).map_err(usage)?;
     let mut task = experiment
-        .task(&device, Build::Measured, path.run.as_deref())
+        .task(&device, Build::Measured, path.run.as_deref(), &())
         .map_err(usage)?;
     let checkpoint = engine::load(&path.checkpoint).map_err(usage)?;
     let step = checkpoint.progress.step;

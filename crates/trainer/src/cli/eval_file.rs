@@ -10,7 +10,7 @@ use firesight_report::metric::Metrics;
 use serde::Serialize;
 
 use super::{End, Usage, print_json, usage};
-use crate::task::{described_detections, detection_metrics};
+use firesight::task::{described_detections, detection_metrics};
 
 #[derive(Serialize)]
 struct Output {

@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{DeviceArgs, End, Usage, out, usage};
-use crate::device;
-use crate::predictor::{Predictor, Sidecar};
+use firesight::device;
+use firesight::predictor::{Predictor, Sidecar};
 
 /// Arguments of `trainer export`.
 #[derive(Args, Debug)]

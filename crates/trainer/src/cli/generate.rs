@@ -10,11 +10,10 @@ use firesight_data::sample::Image;
 use firesight_models::generation::dcgan::Generator;
 use firesight_models::weights::{StateDict, write_safetensors};
 
-use super::train::set_kernels;
 use super::{DeviceArgs, End, Usage, out, usage};
-use crate::device;
-use crate::predictor::Predictor;
-use crate::task::{latent, pictures};
+use firesight::device;
+use firesight::predictor::Predictor;
+use firesight::task::{latent, pictures};
 
 /// Arguments of `trainer generate`.
 #[derive(Args, Debug)]
@@ -91,7 +90,7 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
     }
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
-    set_kernels(predictor.recipe());
+    predictor.recipe().kernels.apply();
     let generator = predictor.generator().map_err(usage)?;
     let card = predictor.card();
     let conditions = conditions(&args, generator)?;

@@ -9,14 +9,14 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::train::set_kernels;
 use super::{DeviceArgs, End, RecipeArgs, Usage, hint, out, print_json, read_recipe, usage};
-use crate::device;
-use crate::engine::{Step, StepError, Task};
-use crate::examine;
-use crate::experiment::Experiment;
-use crate::recipe;
-use crate::task::Build;
+use crate::terminal::Terminal;
+use firesight::device;
+use firesight::engine::{Step, StepError, Task};
+use firesight::examine;
+use firesight::experiment::Experiment;
+use firesight::recipe;
+use firesight::task::Build;
 
 /// Arguments of `trainer lr-find`.
 #[derive(Args, Debug)]
@@ -96,9 +96,10 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
     let loaded = read_recipe(&args.recipe, &args.overrides.set)?;
     recipe::check_files(&loaded)?;
     let device = device::select(args.device.device.as_deref())?;
-    set_kernels(&loaded.value);
+    loaded.value.kernels.apply();
     let root = args.overrides.root(None)?;
-    let experiment = Experiment::open(loaded.value.clone(), &root).map_err(usage)?;
+    let terminal = Terminal::default();
+    let experiment = Experiment::open(loaded.value.clone(), &root, &terminal).map_err(usage)?;
     for card in experiment.cards() {
         recipe::check_data(&loaded, card)?;
     }
@@ -107,7 +108,7 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
     }
     recipe::check_parameters(&loaded, &experiment)?;
     let mut task = experiment
-        .task(&device, Build::Fresh, None)
+        .task(&device, Build::Fresh, None, &terminal)
         .map_err(usage)?;
     let points = range_test(&experiment, task.as_mut(), &device, &args)?;
     let found = Found {

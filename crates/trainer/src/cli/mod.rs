@@ -34,10 +34,11 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 use firesight_recipe::{Diagnostics, Loaded};
-use firesight_report::environment::Environment;
 
-use crate::engine::Signal;
-use crate::recipe::Recipe;
+use firesight::ErrorKind;
+use firesight::engine::Signal;
+use firesight::recipe::Recipe;
+use firesight::train::data_root;
 
 /// Trains, evaluates and uses computer-vision models from TOML recipes.
 #[derive(Debug, Parser)]
@@ -96,21 +97,7 @@ impl RecipeArgs {
     /// # Errors
     /// A given folder that is not there, an `environment.json` of the run that cannot be read.
     fn root(&self, run: Option<&Path>) -> anyhow::Result<PathBuf> {
-        if let Some(given) = &self.data_root {
-            if !given.is_dir() {
-                let message = format!("--data-root {}: there is no such folder", given.display());
-                return Err(Usage(message).into());
-            }
-            return Ok(given.clone());
-        }
-        let remembered = match run {
-            Some(run) => Environment::read(run)?.and_then(|environment| environment.data_root),
-            None => None,
-        };
-        // The working directory goes by the same name whoever gives it, so that messages name files alike.
-        let here = PathBuf::from(".");
-        let elsewhere = |root: &PathBuf| root.canonicalize().ok() != here.canonicalize().ok();
-        Ok(remembered.filter(elsewhere).unwrap_or(here))
+        Ok(data_root(self.data_root.as_deref(), run)?)
     }
 }
 
@@ -254,9 +241,11 @@ fn exit_code(result: anyhow::Result<End>) -> ExitCode {
 
 fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.is::<Usage>()
+        let error = cause.downcast_ref::<firesight::Error>();
+        error.is_some_and(|error| error.kind() == ErrorKind::Input)
+            || cause.is::<Usage>()
             || cause.is::<Diagnostics>()
-            || cause.is::<crate::device::DeviceError>()
+            || cause.is::<firesight::device::DeviceError>()
             || cause.is::<firesight_data::DataError>()
     })
 }
@@ -266,7 +255,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
 /// # Errors
 /// Every problem of the recipe, each with its place.
 fn read_recipe(path: &Path, set: &[String]) -> Result<Loaded<Recipe>, Diagnostics> {
-    let loaded = crate::recipe::read(path, set)?;
+    let loaded = firesight::recipe::read(path, set)?;
     if !loaded.warnings.0.is_empty() {
         eprintln!("{}", loaded.warnings);
     }

@@ -44,7 +44,7 @@ pub fn run(args: ModelsArgs) -> anyhow::Result<End> {
         multiply_adds: multiply_adds(entry.name),
         tags: tags(entry.name).map(|tag| tag.tag).collect(),
     });
-    let device = crate::device::select(None)?;
+    let device = firesight::device::select(None)?;
     let segmenters = firesight_models::segmentation::registry();
     let segmenters = segmenters.into_iter().map(|entry| Row {
         name: entry.name,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Usage;
-use crate::run_folder::RECIPE_FILE;
+use firesight::run_folder::RECIPE_FILE;
 
 /// Looks at the place of a file before anything is computed. What stands there stays, unless `force` is given; what
 /// the command reads stays in any case.

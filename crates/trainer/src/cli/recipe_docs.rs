@@ -6,7 +6,7 @@
 //! ```
 
 use super::End;
-use crate::recipe::Recipe;
+use firesight::recipe::Recipe;
 
 /// The reference in Markdown.
 pub fn text() -> String {

@@ -16,7 +16,7 @@ use firesight_models::weights::{
 use serde::Serialize;
 
 use super::{DeviceArgs, End, Usage, print_json, usage};
-use crate::device;
+use firesight::device;
 
 /// Arguments of `trainer verify`.
 #[derive(Args, Debug)]
@@ -94,7 +94,7 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     if args.json {
         print_json(&output)?;
     } else {
-        println!("{}: {}", output.model, crate::init::describe(&report));
+        println!("{}: {}", output.model, firesight::init::describe(&report));
         for row in &output.outputs {
             println!(
                 "  {:<12} {} values, max absolute error {:.3e}, max relative error {:.3e}, {} outside",

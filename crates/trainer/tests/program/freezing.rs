@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use firesight::card::ModelCard;
+use firesight::device;
+use firesight::engine::Step;
+use firesight::experiment::Experiment;
+use firesight::parameters::{NetworkParameters, ParameterSummary};
+use firesight::recipe::Recipe;
 use firesight_models::weights::{StateDict, read};
-use trainer::card::ModelCard;
-use trainer::device;
-use trainer::engine::Step;
-use trainer::experiment::Experiment;
-use trainer::parameters::{NetworkParameters, ParameterSummary};
-use trainer::recipe::Recipe;
 
 use crate::common::{run, succeed};
 use crate::inputs::{self, picture, picture_of, write};
@@ -193,12 +193,12 @@ fn the_feature_recipe_trains_the_new_head_alone() {
 /// Trains a task for a few batches and gives its networks' weights before and after, with the averages.
 fn trained(text: &str, root: &Path) -> Vec<[StateDict; 2]> {
     let recipe = firesight_recipe::read_str::<Recipe>(text, "r.toml", &[]).unwrap();
-    let experiment = Experiment::open(recipe.value, root).unwrap();
+    let experiment = Experiment::open(recipe.value, root, &()).unwrap();
     let device = device::select(Some("cpu")).unwrap();
     let mut task = experiment
-        .task(&device, trainer::task::Build::Fresh, None)
+        .task(&device, firesight::task::Build::Fresh, None, &())
         .unwrap();
-    let state = |task: &dyn trainer::engine::Task| -> Vec<StateDict> {
+    let state = |task: &dyn firesight::engine::Task| -> Vec<StateDict> {
         let networks = task.networks().into_iter();
         let states = networks.map(|network| network.state());
         states
@@ -257,7 +257,7 @@ fn detectors_and_segmenters_freeze_by_the_same_names() {
 /// The first segment of the first parameter's name.
 fn first_block(text: &str, root: &Path) -> String {
     let recipe = firesight_recipe::read_str::<Recipe>(text, "r.toml", &[]).unwrap();
-    let experiment = Experiment::open(recipe.value, root).unwrap();
+    let experiment = Experiment::open(recipe.value, root, &()).unwrap();
     let task = experiment.recipe.task.table();
     let device = device::select(Some("cpu")).unwrap();
     let networks = task.parameters(&experiment.card, &device.device).unwrap();
@@ -280,7 +280,7 @@ fn a_group_counts_in_any_of_two_networks() {
             &group(pattern),
         );
         let recipe = firesight_recipe::read_str::<Recipe>(&text, "r.toml", &[]).unwrap();
-        let experiment = Experiment::open(recipe.value, Path::new(".")).unwrap();
+        let experiment = Experiment::open(recipe.value, Path::new("."), &()).unwrap();
         experiment.parameters().unwrap()
     };
     let both = summary("^main\\.0\\.");

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Names, Output, PredictArgs};
 use crate::cli::eval::quoted;
 use crate::cli::print_json;
-use crate::predictor::{Guess, Predictor};
+use firesight::predictor::{Guess, Predictor};
 
 /// Shows the best classes of each image.
 pub(super) struct Guesses<'a> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Names, Output, PredictArgs};
 use crate::cli::eval::quoted;
 use crate::cli::{Usage, print_json};
-use crate::predictor::{Found, Predictor};
+use firesight::predictor::{Found, Predictor};
 
 /// Shows the objects of each image.
 pub(super) struct Boxes<'a> {

@@ -17,10 +17,9 @@ use firesight_data::decode::DecodeLimits;
 use firesight_data::sample::Image;
 
 use self::names::Names;
-use super::train::set_kernels;
 use super::{DeviceArgs, End, Usage, hint, out, usage};
-use crate::device;
-use crate::predictor::{Model, Predictor};
+use firesight::device;
+use firesight::predictor::{Model, Predictor};
 
 /// Arguments of `trainer predict`.
 #[derive(Args, Debug)]
@@ -157,7 +156,7 @@ trait Output {
 pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
-    set_kernels(predictor.recipe());
+    predictor.recipe().kernels.apply();
     if let Model::Generator(_) = predictor.model() {
         let run = args.run.display();
         let hint = hint::command("generate").path(&args.run);
@@ -210,7 +209,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         for file in chunk {
             let image = match file.as_os_str() == STANDARD_INPUT {
                 true => from_standard_input(&predictor),
-                false => predictor.read(file),
+                false => Ok(predictor.read(file)?),
             };
             match image {
                 Ok(image) => {
@@ -256,5 +255,5 @@ fn from_standard_input(predictor: &Predictor) -> anyhow::Result<Image> {
     if bytes.len() as u64 > most {
         anyhow::bail!("standard input: more than {most} bytes");
     }
-    predictor.decode(&bytes, "standard input")
+    Ok(predictor.decode(&bytes, "standard input")?)
 }

@@ -1,0 +1,350 @@
+//! A recipe brought to life: its data opened, its model built. What `train`, `eval`, `check` and
+//! `lr-find` have in common.
+//!
+//! ```
+//! use firesight::device;
+//! use firesight::experiment::Experiment;
+//! use firesight::task::Build;
+//!
+//! let recipe = "
+//!     epochs = 1
+//!     data = { source = { digits = {} }, batch-size = 64, workers = 0 }
+//!     task = { classification = { model = { cnn = { channels = [4] } } } }
+//!     optimizer = { sgd = {} }
+//! ";
+//! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
+//! let experiment = Experiment::open(recipe, ".".as_ref(), &())?;
+//! assert_eq!(experiment.sizes(), [("train", 1293), ("validation", 144), ("test", 360)]);
+//! assert_eq!((experiment.card.width, experiment.card.classes.len()), (8, 10));
+//! let task = experiment.task(&device::select(Some("cpu"))?, Build::Fresh, None, &())?;
+//! assert_eq!(task.networks()[0].name(), "model");
+//! # anyhow::Ok(())
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+
+use firesight_data::DataError;
+use firesight_data::augment::{Pipeline, Preparation};
+use firesight_data::cached::Cached;
+use firesight_data::loader::{Loader, LoaderConfig};
+use firesight_data::normalize::Normalize;
+use firesight_data::random::{Domain, stream};
+use firesight_data::sample::Sample;
+use firesight_data::source::{Source, Splits, fingerprint};
+use firesight_report::metric::Metrics;
+
+use crate::card::ModelCard;
+use crate::device::{self, NamedDevice};
+use crate::error::{Context, bail};
+use crate::notify::Notify;
+use crate::parameters::ParameterSummary;
+use crate::recipe::Recipe;
+use crate::task::{Build, Setup, TrainedTask};
+use firesight_engine::OneValue;
+
+/// Decoded images of a split that `cache = true` keeps at most, in bytes; the rest is read anew.
+const CACHE_LIMIT: usize = 4 << 30;
+
+/// A recipe with its data opened.
+pub struct Experiment {
+    /// The recipe as resolved.
+    pub recipe: Recipe,
+    /// The splits of its dataset.
+    pub splits: Splits,
+    /// What the data tells the model: its input is a picture as `data.prepare` leaves it, in evaluation and use.
+    pub card: ModelCard,
+    /// The same of a training picture, where `data.augment` gives it another size.
+    pub augmented: Option<ModelCard>,
+    /// What is wrong with the training samples before the first that can be read.
+    pub unreadable: Vec<DataError>,
+}
+
+/// How many training samples are tried for one that can be read.
+const TRIED: usize = 100;
+
+impl Experiment {
+    /// Opens the data of a recipe and finds out what the model is fed with.
+    ///
+    /// # Errors
+    /// Whatever the dataset reports, and an empty training split.
+    pub fn open(recipe: Recipe, data_root: &Path, notify: &dyn Notify) -> crate::Result<Self> {
+        let source = &recipe.data.source;
+        source.prepare(data_root, &mut |progress| notify.fetching(progress))?;
+        let mut splits = recipe
+            .data
+            .source
+            .open(data_root, &recipe.data.split, recipe.seed)?;
+        if recipe.data.cache {
+            splits.train = cached(splits.train);
+            splits.validation = splits.validation.map(cached);
+        }
+        if splits.train.is_empty() {
+            bail!("data.source: the training split has no images");
+        }
+        let (sample, unreadable) = first_sample(&splits.train)?;
+        let (card, augmented) = cards(&recipe, &splits.train, sample, unreadable.len())?;
+        Ok(Self {
+            recipe,
+            splits,
+            card,
+            augmented,
+            unreadable,
+        })
+    }
+
+    /// What the data tells the model in training.
+    pub fn trained_card(&self) -> &ModelCard {
+        self.augmented.as_ref().unwrap_or(&self.card)
+    }
+
+    /// What the data tells the model, in use and, where that differs, in training.
+    pub fn cards(&self) -> impl Iterator<Item = &ModelCard> {
+        std::iter::once(&self.card).chain(&self.augmented)
+    }
+
+    /// The split of a name.
+    ///
+    /// # Errors
+    /// A name that is none of `train`, `validation`, `test`, or a split that the dataset lacks.
+    pub fn split(&self, name: &str) -> crate::Result<Arc<dyn Source>> {
+        let found = match name {
+            "train" => Some(Arc::clone(&self.splits.train)),
+            "validation" | "val" => self.splits.validation.clone(),
+            "test" => self.splits.test.clone(),
+            other => bail!("--split {other}: there are train, validation and test"),
+        };
+        found.with_context(|| {
+            let there: Vec<&str> = self
+                .splits
+                .named()
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+            format!(
+                "--split {name}: this dataset has no such split (it has {})",
+                there.join(", ")
+            )
+        })
+    }
+
+    /// The loader of the training split.
+    pub fn train_loader(&self) -> crate::Result<Loader> {
+        let data = &self.recipe.data;
+        let pipeline = Preparation::new(&data.prepare).then(&data.augment);
+        let config = LoaderConfig {
+            batch_size: data.batch_size,
+            shuffle: true,
+            drop_last: data.drop_last,
+            workers: data.workers,
+            prefetch: data.prefetch,
+            seed: self.recipe.seed,
+            max_bad: data.max_bad,
+            sampling: data.sampling.clone(),
+            mixing: data.mix.clone(),
+        };
+        self.loader(Arc::clone(&self.splits.train), pipeline, config)
+    }
+
+    /// A loader that gives a split in order, prepared but not augmented.
+    pub fn evaluation_loader(&self, source: Arc<dyn Source>) -> crate::Result<Loader> {
+        let data = &self.recipe.data;
+        let config = LoaderConfig {
+            batch_size: self.recipe.evaluate.batch_size.unwrap_or(data.batch_size),
+            shuffle: false,
+            drop_last: false,
+            workers: data.workers,
+            prefetch: data.prefetch,
+            seed: self.recipe.seed,
+            max_bad: data.max_bad,
+            ..LoaderConfig::default()
+        };
+        self.loader(source, Preparation::new(&data.prepare).then(&[]), config)
+    }
+
+    fn loader(
+        &self,
+        source: Arc<dyn Source>,
+        pipeline: Pipeline,
+        config: LoaderConfig,
+    ) -> crate::Result<Loader> {
+        let normalize = normalize(&self.recipe, self.card.channels);
+        Ok(Loader::new(source, Arc::new(pipeline), normalize, config)?)
+    }
+
+    /// Builds the task with freshly initialised networks on the device, for the use that `build` says; `run` is
+    /// the run folder, where a training puts the pictures of its course.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    pub fn task(
+        &self,
+        device: &NamedDevice,
+        build: Build,
+        run: Option<&Path>,
+        notify: &dyn Notify,
+    ) -> crate::Result<Box<dyn TrainedTask>> {
+        device.device.seed(self.recipe.seed);
+        let training_device = device.device.clone().autodiff();
+        self.recipe.task.table().build(&Setup {
+            recipe: &self.recipe,
+            card: &self.card,
+            device: &training_device,
+            train: &self.splits.train,
+            build,
+            run,
+            notify,
+        })
+    }
+
+    /// Builds the task from the files that the recipe names, to see that they fit its networks; what the networks start
+    /// from is told.
+    ///
+    /// # Errors
+    /// Files that are damaged or belong to another model, named.
+    pub fn try_files(&self, notify: &dyn Notify) -> crate::Result<()> {
+        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
+        self.task(&device, Build::Fresh, None, notify).map(drop)
+    }
+
+    /// How many parameters train, and what the recipe's patterns take of them. The networks are built for it
+    /// without weights.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    pub fn parameters(&self) -> crate::Result<ParameterSummary> {
+        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
+        let task = self.recipe.task.table();
+        let networks = task.parameters(&self.card, &device.device)?;
+        let table = format!("task.{}", task.name());
+        let groups = &self.recipe.parameter_groups;
+        Ok(ParameterSummary::new(
+            &networks,
+            &table,
+            task.freeze(),
+            groups,
+        ))
+    }
+
+    /// Images in the smallest batch that is trained where no image is bad.
+    pub fn smallest_batch(&self) -> usize {
+        let recipe = &self.recipe;
+        let (images, size) = (self.splits.train.len(), recipe.data.batch_size.max(1));
+        let steps = images.div_ceil(size).div_ceil(recipe.accumulate.max(1)) as u64;
+        let last_is_trained =
+            !recipe.data.drop_last && recipe.max_steps.is_none_or(|most| most >= steps);
+        match images % size {
+            rest if rest > 0 && last_is_trained => rest,
+            _ => size.min(images),
+        }
+    }
+
+    /// The first layer that gets one value per channel to normalise in a batch of this recipe; none where there is no
+    /// batch of one image.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    pub fn lone_norm(&self) -> crate::Result<Option<OneValue>> {
+        if self.smallest_batch() != 1 {
+            return Ok(None);
+        }
+        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
+        let task = self.recipe.task.table();
+        task.lone_norm(self.trained_card(), &device.device)
+    }
+
+    /// The dataset's splits by name and size.
+    pub fn sizes(&self) -> Vec<(&'static str, usize)> {
+        self.splits
+            .named()
+            .into_iter()
+            .map(|(name, source)| (name, source.len()))
+            .collect()
+    }
+
+    /// The metrics that an evaluation may give; the first one is the task's main one.
+    pub fn metrics(&self) -> Metrics {
+        Metrics(self.recipe.task.table().metrics(&self.card.classes))
+    }
+
+    /// What identifies the content of the training data.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.splits.train.as_ref())
+    }
+}
+
+/// Normalisation for a number of channels: a single value of the recipe counts for all.
+pub fn normalize(recipe: &Recipe, channels: usize) -> Normalize {
+    let spread = |values: &[f32]| match values {
+        [one] => vec![*one; channels],
+        several => several.to_vec(),
+    };
+    Normalize {
+        mean: spread(&recipe.data.mean),
+        std: spread(&recipe.data.std),
+    }
+}
+
+/// The first training sample that can be read, and what is wrong with those before it.
+fn first_sample(source: &Arc<dyn Source>) -> crate::Result<(Sample, Vec<DataError>)> {
+    let mut unreadable = Vec::new();
+    for index in 0..source.len().min(TRIED) {
+        match source.read(index) {
+            Ok(sample) => return Ok((sample, unreadable)),
+            Err(error) if error.is_bad_sample() => unreadable.push(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let count = unreadable.len();
+    let first = unreadable.into_iter().next();
+    let first = first.context("data.source: there is no training sample")?;
+    Err(crate::Error::from(first).context(format!(
+        "data.source: none of the first {count} training samples can be read; the first"
+    )))
+}
+
+/// What a sample tells the model, as prepared, and as augmented where that has another size.
+fn cards(
+    recipe: &Recipe,
+    source: &Arc<dyn Source>,
+    sample: Sample,
+    index: usize,
+) -> crate::Result<(ModelCard, Option<ModelCard>)> {
+    let data = &recipe.data;
+    let task = recipe.task.table();
+    if !task.takes(&sample.label) {
+        let (name, needs, origin) = (task.name(), task.needs(), source.origin(index));
+        bail!("task.{name} needs a dataset with {needs}; {origin} has none");
+    }
+    let channels = sample.image.channels;
+    for (key, values) in [("data.mean", &data.mean), ("data.std", &data.std)] {
+        if values.len() != 1 && values.len() != channels {
+            let found = values.len();
+            bail!("{key}: {found} values for images of {channels} channels; give 1 or {channels}");
+        }
+    }
+    let size = [sample.image.width, sample.image.height];
+    let card = |[width, height]: [usize; 2]| ModelCard {
+        task: task.name().to_owned(),
+        model: task.model_name(),
+        classes: task.classes(source.as_ref()),
+        channels,
+        height,
+        width,
+    };
+    let preparation = Preparation::new(&data.prepare);
+    let prepared = preparation.plan(size).size();
+    let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
+    let trained = preparation
+        .then(&data.augment)
+        .apply(sample, &mut rng)?
+        .image;
+    let trained = [trained.width, trained.height];
+    let augmented = (trained != prepared).then(|| card(trained));
+    Ok((card(prepared), augmented))
+}
+
+/// The same source with its decoded images kept in memory.
+fn cached(source: Arc<dyn Source>) -> Arc<dyn Source> {
+    Arc::new(Cached::new(source, CACHE_LIMIT))
+}

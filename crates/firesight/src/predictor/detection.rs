@@ -1,0 +1,71 @@
+//! Finding objects with a trained model.
+
+use crate::error::bail;
+use firesight_data::sample::Image;
+use firesight_models::detection::{Detector, Postprocess};
+use serde::Serialize;
+
+use super::{Model, Predictor};
+use crate::task::Back;
+
+/// An object that was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Found {
+    /// `x1 y1 x2 y2` in pixels of the original image.
+    pub xyxy: [f32; 4],
+    /// Class index.
+    pub class: usize,
+    /// Its name.
+    pub name: String,
+    /// From 0 to 1.
+    pub score: f32,
+}
+
+impl Predictor {
+    /// The detector.
+    ///
+    /// # Errors
+    /// A model of another task.
+    pub fn detector(&self) -> crate::Result<&Detector> {
+        let Model::Detector(model) = &self.model else {
+            bail!("{}: this model {}", self.card.model, self.model.does());
+        };
+        Ok(model)
+    }
+
+    /// Finds the objects in images; for each, the best first. `choice` stands for the recipe's thresholds.
+    ///
+    /// # Errors
+    /// An image that cannot be prepared, weights that give no numbers.
+    pub fn detect(
+        &self,
+        images: Vec<Image>,
+        choice: Option<&Postprocess>,
+    ) -> crate::Result<Vec<Vec<Found>>> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let model = self.detector()?;
+        for image in &images {
+            self.check(image)?;
+        }
+        let size = [self.card.width, self.card.height];
+        let back: Vec<Back> = images
+            .iter()
+            .map(|image| Back::new(&self.prepare, [image.width, image.height], Some(size)))
+            .collect();
+        let output = model.forward(self.batch(images)?);
+        let choice = choice.unwrap_or(model.postprocess());
+        let found = model.detections(&output, [self.card.height, self.card.width], choice)?;
+        let named = found.into_iter().zip(back).map(|(found, back)| {
+            let object = |d: firesight_models::detection::Detection| Found {
+                xyxy: back.restore(d.xyxy),
+                class: d.class,
+                name: self.card.classes[d.class].clone(),
+                score: d.score,
+            };
+            found.into_iter().map(object).collect()
+        });
+        Ok(named.collect())
+    }
+}

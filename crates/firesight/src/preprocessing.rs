@@ -1,0 +1,132 @@
+//! How images are prepared for published weights: torchvision's `weights.transforms()` as a recipe says it.
+
+use firesight_data::augment::{CentreCrop, Prepare, ResizeShortest};
+use firesight_data::geometry::Filter;
+use firesight_data::normalize::Normalize;
+use firesight_models::classification::ClassifierConfig;
+use firesight_models::tags::{self, Interpolation, Preprocessing, Tag};
+use firesight_recipe::Checks;
+
+use crate::recipe::{InitConfig, Recipe, TaskConfig};
+
+/// The values of `data.prepare`, and of `data.mean` and `data.std`, that prepare images as the weights'
+/// publishers did.
+///
+/// ```
+/// use firesight_models::tags;
+/// use firesight::preprocessing;
+///
+/// let tag = tags::tag("resnet50", "IMAGENET1K_V2").unwrap();
+/// let (prepare, normalize) = preprocessing::of(&tag.preprocessing);
+/// assert_eq!(prepare.len(), 2); // to 232 pixels, then the central 224
+/// assert_eq!(normalize.mean, [0.485, 0.456, 0.406]);
+/// ```
+pub fn of(preprocessing: &Preprocessing) -> (Vec<Prepare>, Normalize) {
+    let Preprocessing {
+        resize,
+        crop,
+        interpolation,
+        mean,
+        std,
+    } = *preprocessing;
+    let resize = ResizeShortest {
+        size: resize,
+        filter: match interpolation {
+            Interpolation::Bilinear => Filter::Bilinear,
+            Interpolation::Bicubic => Filter::Bicubic,
+        },
+        ..ResizeShortest::default()
+    };
+    let crop = CentreCrop {
+        width: crop,
+        height: crop,
+        ..CentreCrop::default()
+    };
+    let normalize = Normalize {
+        mean: mean.to_vec(),
+        std: std.to_vec(),
+    };
+    (
+        vec![Prepare::ResizeShortest(resize), Prepare::CentreCrop(crop)],
+        normalize,
+    )
+}
+
+/// Whether a recipe that starts from published weights gives them the values they were trained on. Size and crop
+/// are its own choice; another normalisation is nearly always an oversight.
+pub(crate) fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
+    // The other tasks name no published classifier.
+    let TaskConfig::Classification(config) = &recipe.task else {
+        return;
+    };
+    let Some(InitConfig::Tag(name)) = &config.init else {
+        return;
+    };
+    let model = config.model.name();
+    let Some(tag) = tags::tag(model, name) else {
+        let known: Vec<&str> = tags::tags(model).map(|tag| tag.tag).collect();
+        let help = match known.is_empty() {
+            true => "take `init = { weights = \"FILE\" }`, or leave `init` out".to_owned(),
+            false => format!("there are {}", known.join(", ")),
+        };
+        let message = format!("there are no published weights `{name}` of {model}");
+        checks.error("task.classification.init.tag", message, Some(&help));
+        return;
+    };
+    match transforms_input(&config.model) {
+        // Brought to a mean and a deviation of 0.5 by the network, or by the recipe.
+        Some(false) if is(&recipe.data.mean, &[0.5; 3]) && is(&recipe.data.std, &[0.5; 3]) => {}
+        Some(false) => {
+            let message = format!(
+                "the published weights of {model} were trained on images normalised by 0.5 and 0.5"
+            );
+            let help =
+                "set `transform-input = true` and normalise by ImageNet's mean and deviation";
+            checks.error(
+                &format!("task.classification.model.{model}"),
+                message,
+                Some(help),
+            );
+        }
+        _ => normalisation(recipe, tag, checks),
+    }
+}
+
+fn normalisation(recipe: &Recipe, tag: &Tag, checks: &mut Checks<'_>) {
+    let Preprocessing { mean, std, .. } = tag.preprocessing;
+    for (key, found, published) in [
+        ("data.mean", &recipe.data.mean, mean),
+        ("data.std", &recipe.data.std, std),
+    ] {
+        if !is(found, &published) {
+            let Tag { model, tag, .. } = tag;
+            let message = format!(
+                "the weights {tag} of {model} were trained with {published:?}, not {found:?}"
+            );
+            checks.warning(
+                key,
+                message,
+                Some("set `data.mean` and `data.std` to those of the weights"),
+            );
+        }
+    }
+}
+
+/// Whether the network brings ImageNet's normalisation to another one; none for networks without that option.
+fn transforms_input(model: &ClassifierConfig) -> Option<bool> {
+    match model {
+        ClassifierConfig::Googlenet(config) => Some(config.transform_input),
+        ClassifierConfig::InceptionV3(config) => Some(config.transform_input),
+        _ => None,
+    }
+}
+
+/// Whether a recipe's values, of which one counts for all channels, are those of three channels; the third
+/// decimal decides.
+fn is(found: &[f32], published: &[f32; 3]) -> bool {
+    let at = |channel: usize| match found {
+        [one] => Some(*one),
+        several => several.get(channel).copied(),
+    };
+    (0..3).all(|c| at(c).is_some_and(|value| (value - published[c]).abs() < 5e-4))
+}

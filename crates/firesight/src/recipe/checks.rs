@@ -1,0 +1,612 @@
+//! What serde cannot know: ranges of values, and settings that contradict each other.
+
+use firesight_data::augment::Augmentation;
+use firesight_data::source::Splits;
+use firesight_recipe::{Checks, Diagnostics, Loaded};
+use firesight_report::metric::Metrics;
+
+use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
+use crate::card::ModelCard;
+use crate::error::Error;
+use crate::experiment::Experiment;
+use crate::parameters::ParameterSummary;
+
+/// Checks a recipe by itself; every finding points at the key that is wrong.
+pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
+    run(recipe, checks);
+    data(recipe, checks);
+    task(recipe, checks);
+    optimizer(&recipe.optimizer, "optimizer", checks);
+    schedule(recipe, checks);
+    crate::preprocessing::check(recipe, checks);
+}
+
+/// The most images of a batch.
+const MOST_IN_A_BATCH: usize = 1_000_000;
+
+fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
+    if recipe.epochs == 0 {
+        checks.error("epochs", "0 epochs train nothing", Some("give 1 or more"));
+    }
+    let help = Some("1 updates after each batch");
+    whole(checks, "accumulate", recipe.accumulate, [1, 65_536], help);
+    if recipe.max_steps == Some(0) {
+        checks.error(
+            "max-steps",
+            "0 steps train nothing",
+            Some("leave it out for no limit"),
+        );
+    }
+    match recipe.clip {
+        Some(Clip::Norm(limit)) => above(checks, "clip.norm", limit, 1e9),
+        Some(Clip::Value(limit)) => above(checks, "clip.value", limit, 1e9),
+        None => {}
+    }
+    if let Some(ema) = &recipe.ema {
+        share(checks, "ema.decay", ema.decay);
+    }
+    if let Some(size) = recipe.evaluate.batch_size {
+        whole(
+            checks,
+            "evaluate.batch-size",
+            size,
+            [1, MOST_IN_A_BATCH],
+            None,
+        );
+    }
+    if recipe.checkpoint.keep == 0 {
+        checks.error(
+            "checkpoint.keep",
+            "no checkpoint would be kept",
+            Some("give 1 or more"),
+        );
+    }
+    if let Some(stop) = &recipe.early_stopping {
+        within(
+            checks,
+            "early-stopping.min-delta",
+            stop.min_delta,
+            [0.0, 1e9],
+        );
+    }
+    if !evaluates(recipe) {
+        let message = "there are no evaluations to watch";
+        let help = Some("set `evaluate.every-epochs` or `evaluate.every-steps` to 1 or more");
+        for rule in watchers(recipe) {
+            checks.error(rule, message, help);
+        }
+    }
+}
+
+/// Whether the recipe asks for evaluations in the course of training.
+fn evaluates(recipe: &Recipe) -> bool {
+    let every_steps = recipe.evaluate.every_steps.unwrap_or(0);
+    recipe.evaluate.every_epochs > 0 || every_steps > 0
+}
+
+/// The keys of the rules that act upon the score of an evaluation.
+fn watchers(recipe: &Recipe) -> Vec<&'static str> {
+    let stops = recipe.early_stopping.is_some();
+    let lowers = matches!(recipe.schedule, ScheduleConfig::Plateau(_));
+    let best = &recipe.checkpoint.best;
+    [
+        ("early-stopping", stops),
+        ("schedule.plateau", lowers),
+        (
+            "checkpoint.best",
+            best.metric.is_some() || best.goal.is_some(),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, asked)| asked.then_some(key))
+    .collect()
+}
+
+fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
+    let data = &recipe.data;
+    whole(
+        checks,
+        "data.batch-size",
+        data.batch_size,
+        [1, MOST_IN_A_BATCH],
+        None,
+    );
+    whole(checks, "data.workers", data.workers, [0, 1024], None);
+    whole(checks, "data.prefetch", data.prefetch, [0, 65_536], None);
+    checks.errors("data.source", data.source.problems());
+    checks.errors("data.split", data.split.problems());
+    checks.errors("data.sampling", data.sampling.problems());
+    for (index, step) in data.prepare.iter().enumerate() {
+        checks.errors(&format!("data.prepare[{index}]"), step.problems());
+    }
+    for (index, step) in data.augment.iter().enumerate() {
+        checks.errors(&format!("data.augment[{index}]"), step.problems());
+    }
+    for (index, mixing) in data.mix.iter().enumerate() {
+        checks.errors(&format!("data.mix[{index}]"), mixing.problems());
+    }
+    if data.mean.is_empty() {
+        checks.error(
+            "data.mean",
+            "no value",
+            Some("give one value, or one for each channel"),
+        );
+    }
+    if data.std.is_empty() {
+        checks.error(
+            "data.std",
+            "no value",
+            Some("give one value, or one for each channel"),
+        );
+    }
+    for (index, mean) in data.mean.iter().enumerate() {
+        if !(0.0..=1.0).contains(mean) {
+            let help = "divide it by 255 if it is meant for values from 0 to 255";
+            let message = format!("{mean} is not from 0 to 1, as the values are");
+            checks.error(&format!("data.mean[{index}]"), message, Some(help));
+        }
+    }
+    for (index, std) in data.std.iter().enumerate() {
+        if !(*std >= 1e-6 && *std <= 1.0) {
+            let help = "divide it by 255 if it is meant for values from 0 to 255";
+            let message = format!("{std} is not above 0 and at most 1; values are from 0 to 1");
+            checks.error(&format!("data.std[{index}]"), message, Some(help));
+        }
+    }
+}
+
+fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
+    let task = recipe.task.table();
+    task.check(&format!("task.{}", task.name()), checks);
+    for (index, group) in recipe.parameter_groups.iter().enumerate() {
+        let path = format!("parameter-groups[{index}]");
+        regular_expression(checks, &format!("{path}.pattern"), &group.pattern);
+        within(
+            checks,
+            &format!("{path}.rate-factor"),
+            group.rate_factor,
+            [0.0, 1e4],
+        );
+        if let Some(decay) = group.weight_decay {
+            within(checks, &format!("{path}.weight-decay"), decay, WEIGHT_DECAY);
+        }
+    }
+}
+
+/// The range of a weight decay.
+const WEIGHT_DECAY: [f64; 2] = [0.0, 1e3];
+/// The range of a length in epochs.
+const EPOCHS: [f64; 2] = [0.0, 1e9];
+
+/// Checks an optimizer's settings; `key` is where it stands: `optimizer`.
+pub(crate) fn optimizer(optimizer: &OptimizerConfig, key: &str, checks: &mut Checks<'_>) {
+    let table = format!("{key}.{}", optimizer.name());
+    let rate = optimizer.learning_rate();
+    if !(rate > 0.0 && rate <= 1e4) {
+        let path = format!("{table}.learning-rate");
+        let help = Some("0.1 and 0.001 are usual");
+        checks.error(
+            &path,
+            format!("{rate} is not above 0 and at most 10000"),
+            help,
+        );
+    }
+    let decay = optimizer.weight_decay();
+    within(
+        checks,
+        &format!("{table}.weight-decay"),
+        decay,
+        WEIGHT_DECAY,
+    );
+    let epsilon = |checks: &mut Checks<'_>, value: f64| {
+        if !(1e-30..=10.0).contains(&value) {
+            let message = format!("{value} is not above 0 and at most 10");
+            let help = Some("it keeps a division from one by 0; 1e-8 is usual");
+            checks.error(&format!("{table}.epsilon"), message, help);
+        }
+    };
+    match optimizer {
+        OptimizerConfig::Sgd(sgd) => {
+            share(checks, &format!("{table}.momentum"), sgd.momentum);
+            within(
+                checks,
+                &format!("{table}.dampening"),
+                sgd.dampening,
+                [0.0, 1.0],
+            );
+            if sgd.nesterov && (sgd.momentum == 0.0 || sgd.dampening != 0.0) {
+                checks.error(
+                    &format!("{table}.nesterov"),
+                    "Nesterov's look-ahead needs `momentum` above 0 and `dampening` 0",
+                    Some("set `momentum = 0.9`"),
+                );
+            }
+        }
+        OptimizerConfig::Adam(adam) => {
+            betas(checks, &table, adam.betas);
+            epsilon(checks, adam.epsilon);
+        }
+        OptimizerConfig::Adamw(adam) | OptimizerConfig::Lamb(adam) => {
+            betas(checks, &table, adam.betas);
+            epsilon(checks, adam.epsilon);
+        }
+        OptimizerConfig::Lion(lion) => betas(checks, &table, lion.betas),
+        OptimizerConfig::Rmsprop(rms) => {
+            share(checks, &format!("{table}.alpha"), rms.alpha);
+            share(checks, &format!("{table}.momentum"), rms.momentum);
+            epsilon(checks, rms.epsilon);
+        }
+        OptimizerConfig::Muon(muon) => {
+            share(checks, &format!("{table}.momentum"), muon.momentum);
+            whole(
+                checks,
+                &format!("{table}.steps"),
+                muon.steps,
+                [1, 100],
+                None,
+            );
+        }
+        OptimizerConfig::Adagrad(adagrad) => {
+            let path = format!("{table}.learning-rate-decay");
+            within(checks, &path, adagrad.learning_rate_decay, [0.0, 1e3]);
+            epsilon(checks, adagrad.epsilon);
+        }
+    }
+}
+
+fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
+    if let Some(warmup) = &recipe.warmup {
+        within(checks, "warmup.epochs", warmup.epochs, EPOCHS);
+        if let Some(steps) = warmup.steps {
+            let most = u32::MAX as usize;
+            let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+            whole(checks, "warmup.steps", steps, [0, most], None);
+        }
+        if !(0.0..=1.0).contains(&warmup.start_factor) {
+            let message = format!("{} is no share from 0 to 1", warmup.start_factor);
+            checks.error("warmup.start-factor", message, None);
+        }
+        let epochs_known = recipe.epochs > 0 && !checks.tree().is_damaged("epochs");
+        if epochs_known && warmup.steps.is_none() && warmup.epochs >= recipe.epochs as f64 {
+            let message = format!(
+                "a warm-up of {} epochs in a run of {}",
+                warmup.epochs, recipe.epochs
+            );
+            checks.error(
+                "warmup.epochs",
+                message,
+                Some("it must be shorter than the run"),
+            );
+        }
+    }
+    match &recipe.schedule {
+        ScheduleConfig::Constant {} => {}
+        ScheduleConfig::Polynomial(c) => {
+            within(checks, "schedule.polynomial.power", c.power, [0.0, 100.0]);
+        }
+        ScheduleConfig::Step(c) => {
+            above(
+                checks,
+                "schedule.step.every-epochs",
+                c.every_epochs,
+                EPOCHS[1],
+            );
+            above(checks, "schedule.step.factor", c.factor, FACTOR);
+        }
+        ScheduleConfig::MultiStep(c) => {
+            above(checks, "schedule.multi-step.factor", c.factor, FACTOR);
+            for (index, milestone) in c.milestones.iter().enumerate() {
+                let path = format!("schedule.multi-step.milestones[{index}]");
+                within(checks, &path, *milestone, EPOCHS);
+            }
+            if !c.milestones.is_sorted() {
+                let path = "schedule.multi-step.milestones";
+                checks.error(path, "the milestones do not rise", None);
+            }
+        }
+        ScheduleConfig::Exponential(c) => {
+            above(checks, "schedule.exponential.factor", c.factor, FACTOR);
+        }
+        ScheduleConfig::Cosine(c) => {
+            within(checks, "schedule.cosine.floor", c.floor, [0.0, 1.0]);
+            if let Some(length) = c.restart_epochs {
+                within(
+                    checks,
+                    "schedule.cosine.restart-epochs",
+                    length,
+                    [0.01, EPOCHS[1]],
+                );
+            }
+            let factor = c.restart_factor as usize;
+            whole(
+                checks,
+                "schedule.cosine.restart-factor",
+                factor,
+                [1, 1000],
+                None,
+            );
+        }
+        ScheduleConfig::OneCycle(c) => {
+            if recipe.warmup.is_some() {
+                let message = "the one-cycle schedule rises by itself";
+                checks.error("warmup", message, Some("leave out `[warmup]`"));
+            }
+            within(
+                checks,
+                "schedule.one-cycle.start-divisor",
+                c.start_divisor,
+                [1.0, 1e12],
+            );
+            within(
+                checks,
+                "schedule.one-cycle.end-divisor",
+                c.end_divisor,
+                [1.0, 1e12],
+            );
+            if !(c.rise > 0.0 && c.rise < 1.0) {
+                let message = format!("{} is no share between 0 and 1", c.rise);
+                checks.error("schedule.one-cycle.rise", message, None);
+            }
+        }
+        ScheduleConfig::Plateau(c) => {
+            within(checks, "schedule.plateau.floor", c.floor, [0.0, 1.0]);
+            within(
+                checks,
+                "schedule.plateau.threshold",
+                c.threshold,
+                [0.0, 1.0],
+            );
+            if !(c.factor > 0.0 && c.factor < 1.0) {
+                let message = format!("{} would not lower the rate", c.factor);
+                checks.error(
+                    "schedule.plateau.factor",
+                    message,
+                    Some("give a share below 1"),
+                );
+            }
+        }
+    }
+}
+
+/// The largest factor of a schedule's change.
+const FACTOR: f64 = 10.0;
+
+fn betas(checks: &mut Checks<'_>, table: &str, betas: [f64; 2]) {
+    for (index, beta) in betas.into_iter().enumerate() {
+        share(checks, &format!("{table}.betas[{index}]"), beta);
+    }
+}
+
+/// A share from 0 to below 1.
+pub(crate) fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
+    if !(0.0..1.0).contains(&value) {
+        checks.error(
+            path,
+            format!("{value} is out of range"),
+            Some("give 0 or more, below 1"),
+        );
+    }
+}
+
+/// A number above 0 and not above `most`.
+pub(crate) fn above(checks: &mut Checks<'_>, path: &str, value: f64, most: f64) {
+    if !(value > 0.0 && value <= most) {
+        let message = format!("{value} is not above 0 and at most {most}");
+        checks.error(path, message, None);
+    }
+}
+
+/// A number from the first to the second of a range.
+pub(crate) fn within(checks: &mut Checks<'_>, path: &str, value: f64, [least, most]: [f64; 2]) {
+    if !(least..=most).contains(&value) {
+        let message = format!("{value} is not from {least} to {most}");
+        checks.error(path, message, None);
+    }
+}
+
+/// A whole number from the first to the second of a range.
+pub(crate) fn whole(
+    checks: &mut Checks<'_>,
+    path: &str,
+    value: usize,
+    [least, most]: [usize; 2],
+    help: Option<&str>,
+) {
+    if !(least..=most).contains(&value) {
+        let message = format!("{value} is not from {least} to {most}");
+        checks.error(path, message, help);
+    }
+}
+
+/// A pattern that compiles.
+pub(crate) fn regular_expression(checks: &mut Checks<'_>, path: &str, pattern: &str) {
+    if let Err(error) = regex::Regex::new(pattern) {
+        let reason = error.to_string();
+        let last = reason.lines().last().unwrap_or_default().trim().to_owned();
+        checks.error(path, format!("this is no regular expression: {last}"), None);
+    }
+}
+
+/// Checks a recipe against the data it names: class weights against classes, images against the model.
+///
+/// # Errors
+/// Every contradiction, with the place of the key.
+pub fn check_data(loaded: &Loaded<Recipe>, card: &ModelCard) -> Result<(), Diagnostics> {
+    let task = loaded.value.task.table();
+    let mut checks = loaded.diagnostics();
+    task.check_data(&format!("task.{}", task.name()), card, &mut checks);
+    checks.finish().map(|_| ())
+}
+
+/// Checks what the recipe asks of the model as it is built: that every pattern finds parameters, that something trains,
+/// that no batch is too small to be normalised.
+///
+/// # Errors
+/// Every pattern that is wrong, with its place.
+pub fn check_parameters(
+    loaded: &Loaded<Recipe>,
+    experiment: &Experiment,
+) -> crate::Result<ParameterSummary> {
+    let summary = experiment.parameters().map_err(Error::input)?;
+    let mut checks = loaded.diagnostics();
+    let table = format!("task.{}", loaded.value.task.table().name());
+    summary.check(&table, &mut checks);
+    if summary.trainable.tensors > 0
+        && let Some(lone) = experiment.lone_norm().map_err(Error::input)?
+    {
+        let size = loaded.value.data.batch_size;
+        let images = experiment.splits.train.len();
+        let which = match size {
+            1 => "a batch".to_owned(),
+            _ => format!("the last batch of an epoch ({images} images in batches of {size})"),
+        };
+        let message = format!(
+            "{which} has one image, of which the normalisation `{}` gets one value per channel ({:?}): that cannot be \
+             normalised, and its running variance would come nearer to 0 each time",
+            lone.layer, lone.shape
+        );
+        let help = match size {
+            1 => "give `data.batch-size` 2 or more, or enlarge the images in `data.prepare`",
+            _ => "set `data.drop-last = true`, or another `data.batch-size`",
+        };
+        checks.error("data.batch-size", message, Some(help));
+    }
+    checks.finish()?;
+    Ok(summary)
+}
+
+/// Checks a recipe against the data that it is to be trained on: what [`check_data`] says, the metric that names the best
+/// checkpoint, and the rules that watch it, which must be able to act.
+///
+/// # Errors
+/// Every contradiction, with the place of the key.
+pub fn check_training(
+    loaded: &Loaded<Recipe>,
+    card: &ModelCard,
+    splits: &Splits,
+) -> Result<(), Diagnostics> {
+    let recipe = &loaded.value;
+    let task = recipe.task.table();
+    let mut checks = loaded.diagnostics();
+    task.check_data(&format!("task.{}", task.name()), card, &mut checks);
+    best_is_known(recipe, &Metrics(task.metrics(&card.classes)), &mut checks);
+    rules(recipe, splits, &mut checks);
+    checks.finish().map(|_| ())
+}
+
+/// The metric of the best checkpoint must be one that the task can give.
+fn best_is_known(recipe: &Recipe, metrics: &Metrics, checks: &mut Checks<'_>) {
+    let Some(key) = &recipe.checkpoint.best.metric else {
+        return;
+    };
+    let path = "checkpoint.best.metric";
+    let Some(metric) = metrics.get(key) else {
+        let message = format!("`{key}` is no metric of {}", recipe.task.table().name());
+        let help = format!(
+            "{}an evaluation gives {}",
+            meant(key, metrics),
+            listed(metrics)
+        );
+        checks.error(path, message, Some(&help));
+        return;
+    };
+    if metric.better.is_none() && recipe.checkpoint.best.goal.is_none() {
+        let message = format!("`{key}` is good in neither direction by itself");
+        let help = "say which one with `checkpoint.best.goal`: `max` or `min`";
+        checks.error(path, message, Some(help));
+    }
+}
+
+/// What a key was likely meant to be: one that begins with it, else one that is spelt nearly so.
+fn meant(key: &str, metrics: &Metrics) -> String {
+    let keys = || metrics.0.iter().map(|metric| metric.key.as_str());
+    let begun = keys().find(|known| !key.is_empty() && known.starts_with(key));
+    let found = begun.or_else(|| firesight_recipe::nearest(key, keys()));
+    found.map_or_else(String::new, |found| format!("did you mean `{found}`? "))
+}
+
+/// The keys of all metrics, and the first few of those that there is one of for each class.
+fn listed(metrics: &Metrics) -> String {
+    const FEW: usize = 8;
+    let (detail, main): (Vec<_>, Vec<_>) = metrics.0.iter().partition(|metric| metric.detail);
+    let more = if detail.len() > FEW { ", ..." } else { "" };
+    let keys = main.into_iter().chain(detail.into_iter().take(FEW));
+    let keys: Vec<&str> = keys.map(|metric| metric.key.as_str()).collect();
+    format!("{}{more}", keys.join(", "))
+}
+
+/// The rules that watch evaluations must be able to act.
+fn rules(recipe: &Recipe, splits: &Splits, checks: &mut Checks<'_>) {
+    let every_steps = recipe.evaluate.every_steps.filter(|every| *every > 0);
+    if splits.validation.is_none() {
+        let message = "there is no validation split to evaluate on";
+        let help = Some("set images apart with `data.split.validation`, or leave this out");
+        for rule in watchers(recipe) {
+            checks.error(rule, message, help);
+        }
+        if every_steps.is_some() {
+            checks.error("evaluate.every-steps", message, help);
+        }
+        return;
+    }
+    let data = &recipe.data;
+    let (images, batch) = (splits.train.len(), data.batch_size.max(1));
+    let batches = match data.drop_last {
+        true => images / batch,
+        false => images.div_ceil(batch),
+    };
+    let steps = batches.div_ceil(recipe.accumulate.max(1)) as u64;
+    let total = steps.saturating_mul(recipe.epochs);
+    let total = total.min(recipe.max_steps.unwrap_or(u64::MAX));
+    if let Some(every) = every_steps.filter(|every| *every > total)
+        && recipe.evaluate.every_epochs == 0
+        && !watchers(recipe).is_empty()
+    {
+        let message =
+            format!("the run has {total} steps and never comes to an evaluation at {every}");
+        let help = format!(
+            "`{}` needs evaluations to watch",
+            watchers(recipe).join("`, `")
+        );
+        checks.error("evaluate.every-steps", message, Some(&help));
+    }
+}
+
+/// The first few of a list of names.
+pub(crate) fn some(names: &[String]) -> String {
+    let shown = names
+        .iter()
+        .take(12)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len() > 12 {
+        true => format!("{shown}, ..."),
+        false => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A warm-up is not measured against epochs that are missing.
+    #[test]
+    fn a_missing_key_is_one_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recipe.toml");
+        let text = r#"
+            warmup = { epochs = 2 }
+            data = { source = { digits = {} }, batch-size = 64 }
+            task = { classification = { model = { cnn = {} } } }
+            optimizer = { sgd = { learning-rate = 0.1 } }
+        "#;
+        std::fs::write(&path, text).unwrap();
+        let found = super::super::read(&path, &[]).unwrap_err();
+        assert_eq!(found.0.len(), 1, "{found}");
+        assert!(found.to_string().contains("missing key `epochs`"));
+        let found = super::super::read(&path, &["epochs=2".to_owned()]).unwrap_err();
+        assert!(
+            found.to_string().contains("a warm-up of 2 epochs"),
+            "{found}"
+        );
+    }
+}

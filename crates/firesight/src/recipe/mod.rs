@@ -1,0 +1,226 @@
+//! The recipe: every key that a user may write, as plain serde types.
+//!
+//! Types that belong to another crate's subject (datasets, augmentations, models) live there; the
+//! settings of training live here. Defaults stand once, in each type's `Default`.
+//!
+//! ```
+//! use firesight::recipe;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("digits.toml");
+//! std::fs::write(&path, "
+//!     epochs = 2
+//!     data = { source = { digits = {} }, batch-size = 64 }
+//!     task = { classification = { model = { cnn = {} } } }
+//!     optimizer = { sgd = { learning-rate = 0.1 } }
+//! ")?;
+//! let recipe = recipe::read(&path, &["epochs=5".to_string()])?.value;
+//! assert_eq!((recipe.epochs, recipe.accumulate, recipe.optimizer.name()), (5, 1, "sgd"));
+//! let wrong = recipe::read(&path, &["data.batch-size=0".to_string()]).unwrap_err();
+//! assert!(wrong.to_string().contains("0 is not from 1 to"));
+//! # anyhow::Ok(())
+//! ```
+
+#[cfg(test)]
+mod bounds;
+mod checks;
+mod files;
+mod watched;
+
+use std::path::Path;
+
+use firesight_data::augment::{Augment, Prepare};
+use firesight_data::batch::Mixing;
+use firesight_data::sampling::Sampling;
+use firesight_data::source::SourceConfig;
+use firesight_data::split::SplitConfig;
+use firesight_recipe::{Diagnostics, Loaded};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use crate::task::{
+    ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
+};
+pub(crate) use checks::{above, optimizer, regular_expression, share, some, whole, within};
+pub use checks::{check, check_data, check_parameters, check_training};
+pub use files::{NamedFile, check_files};
+pub use firesight_engine::{
+    AdagradConfig, AdamConfig, AdamwConfig, Best, CheckpointConfig, Clip, CosineConfig,
+    EarlyStopping, EmaConfig, EvaluateConfig, ExponentialConfig, Goal, LionConfig, MultiStepConfig,
+    MuonConfig, OneCycleConfig, OptimizerConfig, ParameterGroup, PlateauConfig, PolynomialConfig,
+    RmspropConfig, ScheduleConfig, SgdConfig, StepConfig, Warmup,
+};
+pub use watched::{best_metric, watched};
+
+/// A training recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    /// Every random draw of the run follows from it.
+    #[serde(default)]
+    pub seed: u64,
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// Stops after this many optimizer steps, if that comes before the last epoch's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Batches whose gradients are averaged into one optimizer step.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// `fast` takes this project's CPU kernels where there are any, `burn` Burn's operators everywhere.
+    #[serde(default)]
+    pub kernels: KernelChoice,
+    /// The images: where from, how augmented, how batched.
+    pub data: DataConfig,
+    /// What is learned, by which model.
+    pub task: TaskConfig,
+    /// How the weights are updated.
+    pub optimizer: OptimizerConfig,
+    /// Parameters that differ from the optimizer's settings; the first whose pattern matches counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameter_groups: Vec<ParameterGroup>,
+    /// Gradient clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
+    /// A rise of the learning rate before the schedule begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<Warmup>,
+    /// The course of the learning rate.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// A moving average of the weights; evaluation and prediction then use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaConfig>,
+    /// When the model is evaluated on the validation split.
+    #[serde(default)]
+    pub evaluate: EvaluateConfig,
+    /// Ends the run when the validation score has stopped rising.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// When checkpoints are written and which are kept.
+    #[serde(default)]
+    pub checkpoint: CheckpointConfig,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// The images of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DataConfig {
+    /// The dataset.
+    pub source: SourceConfig,
+    /// How validation and test images are set apart where the dataset does not say.
+    #[serde(default)]
+    pub split: SplitConfig,
+    /// Images per batch.
+    pub batch_size: usize,
+    /// Changes to each training image, in order.
+    #[serde(default)]
+    pub augment: Vec<Augment>,
+    /// Mixing of the images of a training batch; one of the list is drawn for each batch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Mixing>,
+    /// How often each training image is drawn.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Changes to each image in training, evaluation and prediction alike, before `augment`: resizing, cropping.
+    /// They draw nothing; what is random stands in `augment`.
+    #[serde(default)]
+    pub prepare: Vec<Prepare>,
+    /// Mean of each channel, on values from 0 to 1; one value counts for all channels.
+    #[serde(default = "half")]
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, on values from 0 to 1; one value counts for all channels.
+    #[serde(default = "half")]
+    pub std: Vec<f32>,
+    /// Threads that read and augment; 0 does it in the training thread. Never changes a result.
+    #[serde(default = "one")]
+    pub workers: usize,
+    /// Batches read ahead.
+    #[serde(default = "prefetch")]
+    pub prefetch: usize,
+    /// Leaves out an epoch's last batch when it is not full.
+    #[serde(default)]
+    pub drop_last: bool,
+    /// Keeps decoded images in memory.
+    #[serde(default)]
+    pub cache: bool,
+    /// Unreadable images of a split that are left out, each reported with its file and what is wrong with it, before the
+    /// run fails. A resumed run goes on counting.
+    #[serde(default)]
+    pub max_bad: usize,
+}
+
+fn half() -> Vec<f32> {
+    vec![0.5]
+}
+
+fn prefetch() -> usize {
+    4
+}
+
+/// What is learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TaskConfig {
+    /// One class for each image.
+    Classification(ClassificationConfig),
+    /// A class for every pixel.
+    Segmentation(SegmentationConfig),
+    /// Boxes around objects.
+    Detection(DetectionConfig),
+    /// New images like those of the dataset.
+    Generation(GenerationConfig),
+}
+
+/// Which implementation convolution and its kin take on the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelChoice {
+    /// This project's kernels where there are any.
+    #[default]
+    Fast,
+    /// Burn's operators everywhere.
+    Burn,
+}
+
+impl KernelChoice {
+    /// Sets which kernels the process uses.
+    pub fn apply(self) {
+        firesight_kernels::set_mode(match self {
+            Self::Fast => firesight_kernels::Mode::Fast,
+            Self::Burn => firesight_kernels::Mode::Burn,
+        });
+    }
+}
+
+/// Weights to start from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InitConfig {
+    /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
+    Weights(String),
+    /// A published set of weights, for example `IMAGENET1K_V1`: the file lies in the folder `weights/`, or in
+    /// the one that the environment variable `FIRESIGHT_WEIGHTS` names, and is fetched and verified if it
+    /// does not.
+    Tag(String),
+}
+
+/// Reads a recipe file with `--set` overrides and checks all that can be known from it alone.
+///
+/// # Errors
+/// Every problem of the recipe, each with its place.
+pub fn read(path: &Path, overrides: &[String]) -> Result<Loaded<Recipe>, Diagnostics> {
+    firesight_recipe::read_checked(path, overrides, check)
+}
+
+/// Reads a recipe's text, which messages call `name`, and checks it as [`read`] does.
+///
+/// # Errors
+/// Every problem of the recipe, each with its place.
+pub fn read_str(text: &str, name: &str) -> Result<Loaded<Recipe>, Diagnostics> {
+    firesight_recipe::read_str_checked(text, name, &[], check)
+}

@@ -1,0 +1,389 @@
+//! Classification: one class per image, trained with cross-entropy.
+//!
+//! The training loss is the recipe's (label smoothing, class weights, auxiliary heads). The `loss` of
+//! an evaluation is plain cross-entropy, the mean of `-ln p(true class)`, so that runs with different
+//! settings can be compared.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use firesight_data::DataError;
+use firesight_data::batch::Batch;
+use firesight_data::sample::Label;
+use firesight_data::scan::Lesson;
+use firesight_metrics::{ConfusionMatrix, TopK, softmax};
+use firesight_models::classification::{Classifier, ClassifierConfig};
+use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
+use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AN_IMAGE, Details, SampleDetail, Setup, TaskRecipe, TrainedTask, freeze, images, lone_norm,
+};
+use crate::card::ModelCard;
+use crate::parameters::NetworkParameters;
+use crate::predictor::{Model, TrainedWeights};
+use crate::recipe::{InitConfig, NamedFile, regular_expression, share, some, within};
+use firesight_engine::{
+    Batches, Evaluation, Loss, Network, Objective, OneNetwork, OneValue, Watch,
+};
+
+/// Classification: cross-entropy over one class per image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClassificationConfig {
+    /// The network.
+    pub model: ClassifierConfig,
+    /// The share of the target that is spread evenly over all classes, 0 to below 1.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// A weight of each class in the loss; empty for equal weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f64>,
+    /// Weights to start from instead of random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Patterns of parameter names that are not trained, searched for in the names that exports have, such as
+    /// `^layer1\.`; the running statistics of normalisations whose weight and bias are frozen, and dropout in parts
+    /// that are frozen as a whole, stand still too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+}
+
+/// The range of a class's weight.
+pub(super) const CLASS_WEIGHT: [f64; 2] = [0.0, 1e6];
+
+impl TaskRecipe for ClassificationConfig {
+    fn name(&self) -> &'static str {
+        "classification"
+    }
+
+    fn model_name(&self) -> String {
+        self.model.name().to_owned()
+    }
+
+    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+        let smoothing = self.label_smoothing;
+        share(checks, &format!("{table}.label-smoothing"), smoothing);
+        let name = self.model.name();
+        checks.errors(&format!("{table}.model.{name}"), self.model.problems());
+        for (index, weight) in self.class_weights.iter().enumerate() {
+            let path = format!("{table}.class-weights[{index}]");
+            within(checks, &path, *weight, CLASS_WEIGHT);
+        }
+        if !self.class_weights.is_empty() && self.class_weights.iter().all(|w| *w == 0.0) {
+            let message = "all weights are 0, so that nothing would be learned";
+            checks.error(&format!("{table}.class-weights"), message, None);
+        }
+        for (index, pattern) in self.freeze.iter().enumerate() {
+            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+        }
+    }
+
+    fn lesson(&self) -> Lesson {
+        Lesson::Classes
+    }
+
+    fn is_bound_to_size(&self) -> bool {
+        // Their first fully connected layer takes the map as it is; the others average over it.
+        matches!(
+            self.model,
+            ClassifierConfig::Lenet(_) | ClassifierConfig::Cnn(_)
+        )
+    }
+
+    fn needs(&self) -> &'static str {
+        "one class per image"
+    }
+
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        let init = self.init.iter();
+        init.map(|init| ("init", NamedFile::Init(self.model.name(), init)))
+            .collect()
+    }
+
+    fn metrics(&self, _classes: &[String]) -> Vec<Metric> {
+        vec![
+            Metric::share("top1", "Top-1 accuracy").needs(AN_IMAGE),
+            Metric::share("top5", "Top-5 accuracy").needs(AN_IMAGE),
+            Metric::loss("loss", "Loss").needs(AN_IMAGE),
+        ]
+    }
+
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        let (weights, classes) = (self.class_weights.len(), card.classes.len());
+        if weights != 0 && weights != classes {
+            let message = format!("{weights} weights for the {classes} classes of the dataset");
+            let help = format!("the classes are {}", some(&card.classes));
+            checks.error(&format!("{table}.class-weights"), message, Some(&help));
+        }
+        if classes < 2 {
+            let message =
+                format!("the dataset has {classes} class; there is nothing to tell apart");
+            let help = match &card.classes[..] {
+                [only] => {
+                    format!("its class is `{only}`: do the folders of the classes lie one deeper?")
+                }
+                _ => "name the classes".to_owned(),
+            };
+            checks.error("data.source", message, Some(&help));
+        }
+        let least = self.model.minimum();
+        if card.height.min(card.width) < least {
+            let (name, width, height) = (self.model.name(), card.width, card.height);
+            let message =
+                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+            let help = "enlarge the images in `data.prepare`, or take another model";
+            checks.error(&format!("{table}.model"), message, Some(help));
+        }
+    }
+
+    fn freeze(&self) -> &[String] {
+        &self.freeze
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> crate::Result<Vec<NetworkParameters>> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        Ok(vec![NetworkParameters::of("model", &module)])
+    }
+
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
+        let device = device.clone().autodiff();
+        let module = self.model.init(card.input(), card.classes.len(), &device)?;
+        let module = freeze(module, &self.freeze, "task.classification.freeze")?;
+        Ok(lone_norm(&module, card, &device, |module, image| {
+            module.forward_train(image);
+        }))
+    }
+
+    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
+        let (card, device) = (setup.card, setup.device);
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        let module = setup.start(
+            module,
+            self.model.name(),
+            &self.init,
+            "task.classification.init",
+        )?;
+        let module = freeze(module, &self.freeze, "task.classification.freeze")?;
+        let network = Network::new("model", module, &setup.network(), device);
+        Ok(Box::new(OneNetwork::new(
+            network,
+            Classification::new(self, setup),
+        )))
+    }
+
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> crate::Result<Model> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        Ok(Model::Classifier(Box::new(weights.load("model", module)?)))
+    }
+}
+
+/// What a classifier learns: cross-entropy over one class per image.
+pub struct Classification {
+    loss: CrossEntropyOptions,
+    classes: usize,
+    device: Device,
+}
+
+impl Classification {
+    /// What a recipe asks for, on a device with autodiff.
+    fn new(config: &ClassificationConfig, setup: &Setup<'_>) -> Self {
+        let weights = config.class_weights.iter().map(|weight| *weight as f32);
+        Self {
+            loss: CrossEntropyOptions {
+                label_smoothing: config.label_smoothing,
+                class_weights: (!config.class_weights.is_empty()).then(|| weights.collect()),
+                ..CrossEntropyOptions::default()
+            },
+            classes: setup.card.classes.len(),
+            device: setup.device.clone(),
+        }
+    }
+
+    fn loss_of(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
+        match targets {
+            Targets::Hard(classes) => cross_entropy(logits, classes.clone(), &self.loss),
+            Targets::Soft(shares) => cross_entropy_soft(logits, shares.clone(), &self.loss),
+        }
+    }
+}
+
+/// What a batch is to be predicted as.
+enum Targets {
+    /// `[N]` class indices.
+    Hard(Tensor<1, Int>),
+    /// `[N, classes]` shares, as mixup and cutmix make them.
+    Soft(Tensor<2>),
+}
+
+impl Targets {
+    fn new(batch: &Batch, classes: usize, device: &Device) -> Self {
+        match batch.soft_targets(classes) {
+            Some(shares) => {
+                let shape = [batch.shape[0], classes];
+                Self::Soft(Tensor::from_data(TensorData::new(shares, shape), device))
+            }
+            None => {
+                let indices: Vec<i32> = batch.labels.iter().map(|l| class_of(l) as i32).collect();
+                let shape = [indices.len()];
+                Self::Hard(Tensor::from_data(TensorData::new(indices, shape), device))
+            }
+        }
+    }
+}
+
+/// The class of a sample; datasets without classes are refused before training.
+fn class_of(label: &Label) -> usize {
+    match label {
+        Label::Class(class) => *class,
+        other => unreachable!("a classification dataset gave the label {other:?}"),
+    }
+}
+
+impl Objective for Classification {
+    type Module = Classifier;
+    type Details = Details;
+
+    fn loss(&self, module: &Classifier, mut batch: Batch) -> Loss {
+        let samples = batch.shape[0];
+        let targets = Targets::new(&batch, self.classes, &self.device);
+        let output = module.forward_train(images(&mut batch, &self.device));
+        let main = self.loss_of(output.logits, &targets);
+        let mut total = main.clone();
+        // Two auxiliary heads are one part.
+        let mut heads: Option<Tensor<1>> = None;
+        for (weight, logits) in output.aux {
+            let aux = self.loss_of(logits, &targets).mul_scalar(weight);
+            total = total + aux.clone();
+            heads = Some(match heads {
+                Some(sum) => sum + aux,
+                None => aux,
+            });
+        }
+        let parts = heads.map_or_else(Vec::new, |aux| vec![("main", main), ("aux", aux)]);
+        Loss {
+            total,
+            parts,
+            samples,
+        }
+    }
+
+    fn evaluate(
+        &self,
+        model: &Classifier,
+        batches: &mut Batches<'_>,
+        watch: &mut Watch<'_>,
+        mut details: Option<&mut Details>,
+    ) -> Result<Evaluation, DataError> {
+        let device = self.device.clone().inner();
+        let mut score = Score::new(self.classes);
+        for batch in batches {
+            let mut batch = batch?;
+            let truths: Vec<usize> = batch.labels.iter().map(class_of).collect();
+            let logits = model.forward(images(&mut batch, &device));
+            let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            score.add(&logits, &truths, &batch.indices, details.as_deref_mut());
+            if !watch(score.samples) {
+                return Ok(Evaluation::interrupted());
+            }
+        }
+        if let Some(details) = details {
+            let rows = (0..self.classes).map(|class| score.confusion.row(class).to_vec());
+            details.confusion = Some(rows.collect());
+        }
+        Ok(score.evaluation())
+    }
+}
+
+/// The measures of a classifier over a split.
+struct Score {
+    classes: usize,
+    top: TopK,
+    confusion: ConfusionMatrix,
+    loss_sum: f64,
+    samples: usize,
+}
+
+impl Score {
+    fn new(classes: usize) -> Self {
+        Self {
+            classes,
+            top: TopK::new(&[1, 5]),
+            confusion: ConfusionMatrix::new(classes),
+            loss_sum: 0.0,
+            samples: 0,
+        }
+    }
+
+    /// Adds a batch: `logits` is `[N, classes]` row by row.
+    fn add(
+        &mut self,
+        logits: &[f32],
+        truths: &[usize],
+        indices: &[usize],
+        mut details: Option<&mut Details>,
+    ) {
+        let probabilities = softmax(logits, self.classes);
+        let rows = logits
+            .chunks_exact(self.classes)
+            .zip(probabilities.chunks_exact(self.classes));
+        for (((row, probabilities), &truth), &index) in rows.zip(truths).zip(indices) {
+            // From the logits, so that a probability that rounds to 0 has a finite loss.
+            let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|x| f64::from(x - highest).exp()).sum();
+            let loss = sum.ln() - f64::from(row[truth] - highest);
+            self.loss_sum += loss;
+            let top = best(probabilities, 5);
+            self.confusion
+                .add(&[truth as i64], &[top[0].0 as i64], None)
+                .expect("classes are checked before training");
+            if let Some(details) = details.as_deref_mut() {
+                details.samples.push(SampleDetail {
+                    index,
+                    truth: Some(truth),
+                    top,
+                    loss,
+                });
+            }
+        }
+        self.top
+            .add(logits, self.classes, truths)
+            .expect("classes are checked before training");
+        self.samples += truths.len();
+    }
+
+    fn evaluation(&self) -> Evaluation {
+        let mut metrics = std::collections::BTreeMap::new();
+        if self.samples > 0 {
+            metrics.insert("loss".to_owned(), self.loss_sum / self.samples as f64);
+        }
+        for k in [1, 5] {
+            if let Some(share) = self.top.accuracy(k) {
+                metrics.insert(format!("top{k}"), share);
+            }
+        }
+        Evaluation {
+            metrics,
+            samples: self.samples,
+            interrupted: false,
+        }
+    }
+}
+
+/// The `k` classes of the highest probability, the best first; of equals the lower index.
+pub(crate) fn best(probabilities: &[f64], k: usize) -> Vec<(usize, f64)> {
+    let mut classes: Vec<(usize, f64)> = probabilities.iter().copied().enumerate().collect();
+    classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    classes.truncate(k);
+    classes
+}

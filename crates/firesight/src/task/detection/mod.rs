@@ -1,0 +1,470 @@
+//! Detection: a box, a class and a score for each object; COCO's numbers.
+//!
+//! Detections and true boxes are measured in pixels of the original images: the recipe's `prepare` is a map from
+//! one to the other, and its inverse takes both back. Crowds are left out of the training and count as COCO counts
+//! them; objects marked as difficult are trained on, and Pascal VOC's AP leaves them out. Areas are those of the boxes.
+
+mod scores;
+
+use burn::tensor::Device;
+use firesight_data::DataError;
+use firesight_data::augment::Preparation;
+use firesight_data::batch::Batch;
+use firesight_data::geometry::Map;
+use firesight_data::mosaic::denormalised;
+use firesight_data::normalize::Normalize;
+use firesight_data::sample::{BoxLabel, Label};
+use firesight_data::scan::Lesson;
+use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
+use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
+use firesight_models::tags;
+use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AN_IMAGE, Details, Setup, TaskRecipe, TrainedTask, freeze, images, lone_norm};
+use crate::card::ModelCard;
+use crate::experiment::normalize;
+use crate::parameters::NetworkParameters;
+use crate::predictor::{Model, TrainedWeights};
+use crate::recipe::{InitConfig, NamedFile, above, regular_expression};
+use firesight_engine::{
+    Batches, Evaluation, Loss, Network, Objective, OneNetwork, OneValue, Watch,
+};
+use scores::{Judged, details_of};
+pub use scores::{described, metrics};
+
+/// Detection: boxes, classes and scores of the objects in an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DetectionConfig {
+    /// The network.
+    pub model: DetectorConfig,
+    /// The weight of the box loss beside that of the classes; above 0.
+    #[serde(default = "one")]
+    pub box_weight: f64,
+    /// Weights of the classification network below, from a classifier; its head is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone_init: Option<InitConfig>,
+    /// Weights of a whole detector to start from instead of random ones. With the tag `COCO_V1`,
+    /// `retinanet_resnet50_fpn` has an epsilon of 0 in the normalisations of its body, as torchvision has it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Patterns of parameter names that are not trained, searched for in the names that exports have, such as
+    /// `^layer1\.`; the running statistics of normalisations whose weight and bias are frozen, and dropout in parts
+    /// that are frozen as a whole, stand still too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl DetectionConfig {
+    /// The network with fresh weights, as it belongs to the published weights that it starts from.
+    fn detector(&self, card: &ModelCard, device: &Device) -> crate::Result<Detector> {
+        let module = self.model.init(card.input(), card.classes.len(), device)?;
+        let epsilon = match &self.init {
+            Some(InitConfig::Tag(tag)) => {
+                tags::tag(self.model.name(), tag).and_then(tags::Tag::body_epsilon)
+            }
+            _ => None,
+        };
+        Ok(match epsilon {
+            Some(epsilon) => module.with_body_epsilon(epsilon),
+            None => module,
+        })
+    }
+}
+
+impl TaskRecipe for DetectionConfig {
+    fn name(&self) -> &'static str {
+        "detection"
+    }
+
+    fn model_name(&self) -> String {
+        self.model.name().to_owned()
+    }
+
+    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+        let name = self.model.name();
+        checks.errors(&format!("{table}.model.{name}"), self.model.problems());
+        above(checks, &format!("{table}.box-weight"), self.box_weight, 1e3);
+        for (index, pattern) in self.freeze.iter().enumerate() {
+            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+        }
+    }
+
+    fn lesson(&self) -> Lesson {
+        Lesson::Boxes
+    }
+
+    fn needs(&self) -> &'static str {
+        "boxes of objects"
+    }
+
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        let (name, body) = (self.model.name(), self.model.backbone_name());
+        let backbone = self.backbone_init.iter();
+        let backbone = backbone.map(|init| ("backbone-init", NamedFile::Init(body, init)));
+        let init = self.init.iter();
+        let init = init.map(|init| ("init", NamedFile::Init(name, init)));
+        backbone.chain(init).collect()
+    }
+
+    fn metrics(&self, _classes: &[String]) -> Vec<Metric> {
+        described()
+    }
+
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        // The coarsest level of a pyramid has one step for 128 pixels; below a level 3 of two steps there is
+        // nothing to tell places apart by.
+        let least = 32;
+        if card.height.min(card.width) < least {
+            let (name, width, height) = (self.model.name(), card.width, card.height);
+            let message =
+                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+            checks.error(
+                &format!("{table}.model"),
+                message,
+                Some("enlarge the images in `data.prepare`"),
+            );
+        }
+    }
+
+    fn freeze(&self) -> &[String] {
+        &self.freeze
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> crate::Result<Vec<NetworkParameters>> {
+        let module = self.detector(card, device)?;
+        Ok(vec![NetworkParameters::of("model", &module)])
+    }
+
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
+        let device = device.clone().autodiff();
+        let module = self.detector(card, &device)?;
+        let module = freeze(module, &self.freeze, "task.detection.freeze")?;
+        Ok(lone_norm(&module, card, &device, |module, image| {
+            module.forward(image);
+        }))
+    }
+
+    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
+        let mut module = self.detector(setup.card, setup.device)?;
+        let backbone = self.model.backbone_name();
+        module = module.map_body(|body| {
+            let key = "task.detection.backbone-init";
+            setup.start(body, backbone, &self.backbone_init, key)
+        })?;
+        let module = setup.start(module, self.model.name(), &self.init, "task.detection.init")?;
+        let module = freeze(module, &self.freeze, "task.detection.freeze")?;
+        let network = Network::new("model", module, &setup.network(), setup.device);
+        let objective = DetectionObjective::new(self, setup);
+        Ok(Box::new(OneNetwork::new(network, objective)))
+    }
+
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> crate::Result<Model> {
+        let module = self.detector(card, device)?;
+        Ok(Model::Detector(Box::new(weights.load("model", module)?)))
+    }
+}
+
+/// What a detector learns: the losses of its classes and boxes.
+pub struct DetectionObjective {
+    box_weight: f64,
+    device: Device,
+    classes: Vec<String>,
+    prepare: Preparation,
+    normalize: Normalize,
+}
+
+impl DetectionObjective {
+    /// What a recipe asks for, on a device with autodiff.
+    fn new(config: &DetectionConfig, setup: &Setup<'_>) -> Self {
+        Self {
+            box_weight: config.box_weight,
+            device: setup.device.clone(),
+            classes: setup.card.classes.clone(),
+            prepare: Preparation::new(&setup.recipe.data.prepare),
+            normalize: normalize(setup.recipe, setup.card.channels),
+        }
+    }
+}
+
+/// The boxes of a label.
+fn boxes(label: &Label) -> &[BoxLabel] {
+    match label {
+        Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) => boxes,
+        _ => &[],
+    }
+}
+
+/// What a detector is trained on: all boxes with an area that are no crowds.
+fn objects(label: &Label) -> Objects {
+    let trained = boxes(label).iter().filter(|b| {
+        let [x1, y1, x2, y2] = b.xyxy;
+        !b.crowd && x1 < x2 && y1 < y2
+    });
+    let (boxes, classes) = trained.map(|b| (b.xyxy, b.class)).unzip();
+    Objects { boxes, classes }
+}
+
+/// The way back from a prepared image to the original one.
+pub(crate) struct Back {
+    map: Option<Map>,
+    size: [f32; 2],
+}
+
+impl Back {
+    /// For an original image of `[width, height]`; what comes after its preparation, to `then` (width and height), is a
+    /// plain resizing.
+    pub(crate) fn new(prepare: &Preparation, size: [usize; 2], then: Option<[usize; 2]>) -> Self {
+        let plan = prepare.plan(size);
+        let (mut map, at) = (plan.map(), plan.size());
+        if let Some(to) = then.filter(|to| *to != at) {
+            let factor = |i: usize| to[i] as f64 / at[i].max(1) as f64;
+            map = map.then(&Map::scaling(factor(0), factor(1)));
+        }
+        Self {
+            map: map.inverse(),
+            size: size.map(|side| side as f32),
+        }
+    }
+
+    /// A box in pixels of the original image, clipped to it.
+    pub(crate) fn restore(&self, xyxy: [f32; 4]) -> [f32; 4] {
+        let moved = self.map.and_then(|map| map.hull(xyxy.map(f64::from)));
+        let [x1, y1, x2, y2] = moved.map_or(xyxy, |hull| hull.map(|v| v as f32));
+        let [w, h] = self.size;
+        [
+            x1.clamp(0.0, w),
+            y1.clamp(0.0, h),
+            x2.clamp(0.0, w),
+            y2.clamp(0.0, h),
+        ]
+    }
+}
+
+/// What is there and what was found, in the original image.
+fn image_boxes(label: &Label, found: &[Detection], back: &Back) -> ImageBoxes {
+    let truth = boxes(label).iter().map(|b| {
+        let bbox = xywh(back.restore(b.xyxy));
+        TrueBox {
+            bbox,
+            class: b.class,
+            area: Some(f64::from(b.cover) * bbox[2] * bbox[3]),
+            crowd: b.crowd,
+            difficult: b.difficult,
+        }
+    });
+    let detected = found.iter().map(|d| DetectedBox {
+        bbox: xywh(back.restore(d.xyxy)),
+        class: d.class,
+        score: f64::from(d.score),
+    });
+    ImageBoxes {
+        truth: truth.collect(),
+        detected: detected.collect(),
+    }
+}
+
+impl Objective for DetectionObjective {
+    type Module = Detector;
+    type Details = Details;
+
+    fn loss(&self, module: &Detector, mut batch: Batch) -> Loss {
+        let samples = batch.shape[0];
+        let size = [batch.shape[2], batch.shape[3]];
+        let objects: Vec<Objects> = batch.labels.iter().map(objects).collect();
+        let output = module.forward(images(&mut batch, &self.device));
+        let mut parts = module.loss(&output, &objects, size);
+        parts.bbox_regression = parts.bbox_regression.mul_scalar(self.box_weight);
+        Loss {
+            total: parts.total(),
+            parts: parts.parts(),
+            samples,
+        }
+    }
+
+    fn evaluate(
+        &self,
+        model: &Detector,
+        batches: &mut Batches<'_>,
+        watch: &mut Watch<'_>,
+        details: Option<&mut Details>,
+    ) -> Result<Evaluation, DataError> {
+        let device = self.device.clone().inner();
+        let mut judged = Judged::default();
+        let mut loss = 0.0;
+        for batch in batches {
+            let mut batch = batch?;
+            let size = [batch.shape[2], batch.shape[3]];
+            let count = batch.labels.len();
+            if details.is_some() {
+                // Before the values move to the device.
+                for at in 0..count.min(scores::PICTURES.saturating_sub(judged.pictures.len())) {
+                    judged
+                        .pictures
+                        .push(denormalised(&batch, at, &self.normalize));
+                }
+            }
+            let output = model.forward(images(&mut batch, &device));
+            let objects: Vec<Objects> = batch.labels.iter().map(objects).collect();
+            let value: f32 = model.loss(&output, &objects, size).total().into_scalar();
+            loss += f64::from(value) * count as f64;
+            let found = detections(model, &output, size, model.postprocess())?;
+            for (at, found) in found.into_iter().enumerate() {
+                let back = Back::new(&self.prepare, batch.sizes[at], None);
+                judged
+                    .images
+                    .push(image_boxes(&batch.labels[at], &found, &back));
+                judged.indices.push(batch.indices[at]);
+                if judged.prepared.len() < judged.pictures.len() {
+                    let same = Back {
+                        map: None,
+                        size: [size[1] as f32, size[0] as f32],
+                    };
+                    judged
+                        .prepared
+                        .push(image_boxes(&batch.labels[at], &found, &same));
+                }
+            }
+            if !watch(judged.images.len()) {
+                return Ok(Evaluation::interrupted());
+            }
+        }
+        let samples = judged.images.len();
+        let (mut metrics, coco, voc) = metrics(&judged.images, self.classes.len())
+            .map_err(|error| DataError::unreadable("evaluation", error.to_string()))?;
+        if samples > 0 {
+            metrics.insert("loss".to_owned(), loss / samples as f64);
+        }
+        if let Some(details) = details {
+            details_of(details, &judged, &self.classes, &coco, &voc);
+        }
+        Ok(Evaluation {
+            metrics,
+            samples,
+            interrupted: false,
+        })
+    }
+}
+
+/// The detections of a batch. Outputs that are not numbers are reported as an error that names the cause.
+fn detections(
+    model: &Detector,
+    output: &firesight_models::detection::HeadOutput,
+    size: [usize; 2],
+    postprocess: &Postprocess,
+) -> Result<Vec<Vec<Detection>>, DataError> {
+    let found = model.detections(output, size, postprocess);
+    found.map_err(|error| DataError::unreadable("the model's outputs", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use firesight_data::augment::{CentreCrop, Letterbox, Prepare, Resize};
+
+    use super::*;
+
+    /// In training and when a run of the recipe is loaded again.
+    #[test]
+    fn published_weights_bring_the_epsilon_that_belongs_to_them() {
+        let card = ModelCard {
+            task: "detection".into(),
+            model: String::new(),
+            classes: vec!["thing".into()],
+            channels: 3,
+            height: 64,
+            width: 64,
+        };
+        for (model, tag, expected) in [
+            ("retinanet_resnet50_fpn", "COCO_V1", 53),
+            ("retinanet_resnet50_fpn", "DEFAULT", 53),
+            ("retinanet_resnet50_fpn_v2", "COCO_V1", 0),
+            ("fcos_resnet50_fpn", "COCO_V1", 0),
+        ] {
+            let table = serde_json::json!({"model": {model: {}}, "init": {"tag": tag}});
+            let config: DetectionConfig = serde_json::from_value(table).unwrap();
+            let detector = config.detector(&card, &Device::flex()).unwrap();
+            let text = format!("{detector:?}");
+            assert_eq!(text.matches("epsilon: 0.0").count(), expected, "{model}");
+        }
+    }
+
+    #[test]
+    fn boxes_come_back_from_every_preparation() {
+        let steps = [
+            vec![],
+            vec![Prepare::Resize(Resize {
+                width: 320,
+                height: 240,
+            })],
+            vec![Prepare::Letterbox(Letterbox {
+                width: 100,
+                height: 100,
+                ..Letterbox::default()
+            })],
+            vec![Prepare::CentreCrop(CentreCrop {
+                width: 300,
+                height: 200,
+                ..CentreCrop::default()
+            })],
+        ];
+        let truth = [200.0, 160.0, 420.0, 280.0];
+        for prepare in steps {
+            let sample = firesight_data::sample::Sample {
+                image: firesight_data::sample::Image {
+                    width: 640,
+                    height: 480,
+                    channels: 1,
+                    pixels: vec![0; 640 * 480],
+                },
+                label: Label::Boxes(vec![BoxLabel {
+                    xyxy: truth,
+                    class: 0,
+                    crowd: false,
+                    difficult: false,
+                    cover: 1.0,
+                }]),
+            };
+            let prepare = Preparation::new(&prepare);
+            let prepared = prepare.apply(sample).unwrap();
+            let back = Back::new(&prepare, [640, 480], None);
+            let restored = back.restore(boxes(&prepared.label)[0].xyxy);
+            for (got, want) in restored.iter().zip(truth) {
+                assert!((got - want).abs() < 0.01, "{prepare:?}: {restored:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn crowds_are_not_trained_on() {
+        let label = |xyxy, crowd, difficult| BoxLabel {
+            xyxy,
+            class: 2,
+            crowd,
+            difficult,
+            cover: 1.0,
+        };
+        let found = objects(&Label::Boxes(vec![
+            label([0.0, 0.0, 4.0, 4.0], true, false),
+            label([1.0, 1.0, 4.0, 4.0], false, true),
+            label([1.0, 1.0, 1.0, 4.0], false, false),
+        ]));
+        assert_eq!(found.boxes, [[1.0, 1.0, 4.0, 4.0]]);
+        assert_eq!(objects(&Label::None), Objects::default());
+    }
+}

@@ -1,0 +1,316 @@
+//! One file per kind of training: its table of the recipe, a [`TaskRecipe`], and its training, a
+//! [`firesight_engine::Task`].
+//!
+//! ```
+//! use firesight_data::Label;
+//! use firesight::recipe::TaskConfig;
+//!
+//! let config: TaskConfig = serde_json::from_str(r#"{"classification": {"model": {"cnn": {}}}}"#)?;
+//! let task = config.table();
+//! assert_eq!((task.name(), task.needs()), ("classification", "one class per image"));
+//! assert!(task.takes(&Label::Class(3)) && !task.takes(&Label::None));
+//! # anyhow::Ok(())
+//! ```
+
+mod classification;
+mod details;
+mod detection;
+mod generation;
+mod segmentation;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use firesight_data::DataError;
+use firesight_data::batch::Batch;
+use firesight_data::sample::Label;
+use firesight_data::scan::Lesson;
+use firesight_data::source::Source;
+use firesight_models::weights::{self, TorchNames};
+use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
+
+pub(crate) use classification::best;
+pub use classification::{Classification, ClassificationConfig};
+pub use details::{Details, Gallery, SampleDetail};
+pub(crate) use detection::Back;
+pub use detection::{DetectionConfig, DetectionObjective};
+pub use detection::{described as described_detections, metrics as detection_metrics};
+pub use generation::{GenerationConfig, GenerationTask};
+pub use generation::{latent, pictures};
+pub use segmentation::{
+    ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, PredictConfig,
+    Segmentation, SegmentationConfig,
+};
+pub(crate) use segmentation::{classes_of, views};
+
+use crate::card::ModelCard;
+use crate::error::{Context, bail};
+use crate::notify::Notify;
+use crate::parameters::{NetworkParameters, frozen_by};
+use crate::predictor::{Model, TrainedWeights};
+use crate::recipe::{InitConfig, NamedFile, Recipe, TaskConfig};
+use firesight_engine::{
+    Batches, Evaluation, NetworkConfig, Objective, OneNetwork, OneValue, Task, Watch, Weights,
+};
+
+/// What the rest of the program asks of a task's table in the recipe.
+pub trait TaskRecipe {
+    /// The task's name in the recipe.
+    fn name(&self) -> &'static str;
+
+    /// The model's name in the recipe.
+    fn model_name(&self) -> String;
+
+    /// Checks the table by itself; `table` is its path in the recipe, `task.<name>`.
+    fn check(&self, table: &str, checks: &mut Checks<'_>);
+
+    /// What is learned of a dataset's labels.
+    fn lesson(&self) -> Lesson;
+
+    /// Whether a dataset whose samples carry such labels can be learned from.
+    fn takes(&self, label: &Label) -> bool {
+        self.lesson().takes(label)
+    }
+
+    /// Whether the network's parameters fit one size of images, so that it takes no other.
+    fn is_bound_to_size(&self) -> bool {
+        false
+    }
+
+    /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
+    fn needs(&self) -> &'static str;
+
+    /// Whether what the model gives depends on the classes of its data.
+    fn knows_classes(&self) -> bool {
+        true
+    }
+
+    /// The names of the classes that the model tells apart, by index.
+    fn classes(&self, source: &dyn Source) -> Vec<String> {
+        source.classes().to_vec()
+    }
+
+    /// The files beside the data that the table names, each with its key.
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        Vec::new()
+    }
+
+    /// The metrics that an evaluation of a model of these classes may give, whichever split it is of; the first one names
+    /// the best checkpoint unless the recipe says otherwise.
+    fn metrics(&self, classes: &[String]) -> Vec<Metric>;
+
+    /// Checks the table against what the data tells.
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>);
+
+    /// Patterns of parameter names that are not trained.
+    fn freeze(&self) -> &[String] {
+        &[]
+    }
+
+    /// The parameters of the networks that are trained, by name. Nothing is drawn or loaded for it.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> crate::Result<Vec<NetworkParameters>>;
+
+    /// The first layer that would get one value per channel to normalise if a batch of one image was trained: found by
+    /// a forward pass of one blank image.
+    ///
+    /// # Errors
+    /// What the model cannot be built from.
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>>;
+
+    /// Builds freshly initialised networks on the setup's device and what trains them.
+    ///
+    /// # Errors
+    /// What the model cannot be built from: an image too small for it, weights that do not fit.
+    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>>;
+
+    /// Builds the network that predicts, with trained weights.
+    ///
+    /// # Errors
+    /// Weights that do not fit, named.
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> crate::Result<Model>;
+
+    /// What a trained model is for.
+    fn purpose(&self) -> Purpose {
+        Purpose {
+            words: "predict with it",
+            command: "predict",
+            argument: Some("IMAGE"),
+        }
+    }
+}
+
+/// A task under training, which can be looked at more closely than the loop does.
+pub trait TrainedTask: Task {
+    /// Measures the present networks on a split, and fills in what the report shows beside the numbers; nothing, unless
+    /// the task says otherwise.
+    ///
+    /// # Errors
+    /// What the data reports.
+    fn examine(
+        &self,
+        weights: Weights,
+        batches: &mut Batches<'_>,
+        watch: &mut Watch<'_>,
+        details: &mut Details,
+    ) -> Result<Evaluation, DataError> {
+        let _ = details;
+        self.evaluate(weights, batches, watch)
+    }
+}
+
+impl<O: Objective<Details = Details>> TrainedTask for OneNetwork<O> {
+    fn examine(
+        &self,
+        weights: Weights,
+        batches: &mut Batches<'_>,
+        watch: &mut Watch<'_>,
+        details: &mut Details,
+    ) -> Result<Evaluation, DataError> {
+        self.measure(weights, batches, watch, Some(details))
+    }
+}
+
+/// What most metrics need.
+pub(crate) const AN_IMAGE: &str = "at least one image";
+
+/// What a trained model is for, as `train` says it in the end.
+pub struct Purpose {
+    /// In words: `predict with it`.
+    pub words: &'static str,
+    /// The subcommand that does it.
+    pub command: &'static str,
+    /// What the subcommand wants beside the run folder.
+    pub argument: Option<&'static str>,
+}
+
+impl TaskConfig {
+    /// The table of the task that was chosen.
+    pub fn table(&self) -> &dyn TaskRecipe {
+        match self {
+            Self::Classification(config) => config,
+            Self::Segmentation(config) => config,
+            Self::Detection(config) => config,
+            Self::Generation(config) => config,
+        }
+    }
+}
+
+/// What a task is built from, beside its own table.
+pub struct Setup<'a> {
+    /// The whole recipe.
+    pub recipe: &'a Recipe,
+    /// What the data tells the model.
+    pub card: &'a ModelCard,
+    /// The device, with autodiff.
+    pub device: &'a Device,
+    /// The training split: what is counted over all of it, what a generator's images are compared with.
+    pub train: &'a Arc<dyn Source>,
+    /// What the task is built for.
+    pub build: Build,
+    /// The run folder, for pictures of the training's course; none where there is none.
+    pub run: Option<&'a Path>,
+    /// Who hears what becomes of the weights that networks start from.
+    pub notify: &'a dyn Notify,
+}
+
+/// What a task is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// A training from the beginning: networks start from the recipe's `init`.
+    Fresh,
+    /// The rest of a training: a checkpoint's weights come after, so that `init` has no say.
+    Resumed,
+    /// Measuring a checkpoint: nothing is trained, so that what the training loss alone needs is not counted.
+    Measured,
+}
+
+impl Setup<'_> {
+    /// The network of a model of that name with the weights that the recipe's `init`, which stands at `key`, has it
+    /// start from; as it is where there are none, and where a checkpoint's come after.
+    ///
+    /// # Errors
+    /// Weights that cannot be had or do not fit.
+    pub fn start<M: TorchNames>(
+        &self,
+        module: M,
+        model: &str,
+        init: &Option<InitConfig>,
+        key: &str,
+    ) -> crate::Result<M> {
+        let Some(init) = init.as_ref().filter(|_| self.build == Build::Fresh) else {
+            return Ok(module);
+        };
+        let (module, report) = crate::init::apply(module, model, init, key, self.notify)?;
+        self.notify
+            .note(&format!("{key}: {}", crate::init::describe(&report)));
+        Ok(module)
+    }
+
+    /// Whether the task is trained.
+    pub fn trains(&self) -> bool {
+        self.build != Build::Measured
+    }
+
+    /// How the recipe wants its networks trained.
+    pub fn network(&self) -> NetworkConfig {
+        NetworkConfig {
+            optimizer: self.recipe.optimizer.clone(),
+            groups: self.recipe.parameter_groups.clone(),
+            clip: self.recipe.clip,
+            ema: self.recipe.ema,
+        }
+    }
+}
+
+/// Freezes the parameters whose exported names match one of the patterns of `key`.
+///
+/// # Errors
+/// A pattern that is no regular expression, patterns that leave nothing to train.
+pub(crate) fn freeze<M: TorchNames>(module: M, patterns: &[String], key: &str) -> crate::Result<M> {
+    if patterns.is_empty() {
+        return Ok(module);
+    }
+    let frozen = frozen_by(patterns).with_context(|| key.to_owned())?;
+    let mut parameters = weights::parameters(&module)
+        .into_iter()
+        .filter(|info| !info.buffer);
+    if parameters.all(|info| frozen(&info.name)) {
+        bail!("{key}: all parameters are frozen; nothing is left to train");
+    }
+    Ok(weights::freeze(module, frozen))
+}
+
+/// [`TaskRecipe::lone_norm`] of a network.
+pub(crate) fn lone_norm<M: TorchNames>(
+    module: &M,
+    card: &ModelCard,
+    device: &Device,
+    forward: impl FnOnce(&M, Tensor<4>),
+) -> Option<OneValue> {
+    firesight_kernels::take_lone_value();
+    let shape = [1, card.channels, card.height, card.width];
+    forward(module, Tensor::zeros(shape, device));
+    OneValue::take(module)
+}
+
+/// Moves the images of a batch to a device, `[N, C, H, W]`.
+pub(crate) fn images(batch: &mut Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(
+        TensorData::new(std::mem::take(&mut batch.images), batch.shape),
+        device,
+    )
+}

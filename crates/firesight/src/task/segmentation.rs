@@ -1,0 +1,552 @@
+//! Segmentation: a class for every pixel.
+//!
+//! The training loss is the recipe's (several terms, class weights, an auxiliary head). The `loss` of an evaluation
+//! is plain cross-entropy, the mean of `-ln p(true class)` over the pixels that count. An evaluation sees images as
+//! `data.prepare` leaves them, and counts pixels there.
+
+mod loss;
+mod score;
+pub(crate) mod views;
+
+use burn::tensor::{Device, Tensor};
+use firesight_data::augment::MAX_SIDE;
+use firesight_data::batch::Batch;
+use firesight_data::frequency::{class_pixels, median_frequency_weights};
+use firesight_data::normalize::Normalize;
+use firesight_data::sample::{Image, Label};
+use firesight_data::scan::Lesson;
+use firesight_data::source::Source;
+use firesight_data::{DataError, Mask};
+use firesight_models::segmentation::{Segmenter, SegmenterConfig};
+use firesight_ops::loss::{CrossEntropyOptions, cross_entropy_pixels};
+use firesight_recipe::Checks;
+use firesight_report::metric::Metric;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::classification::CLASS_WEIGHT;
+use super::{Details, Setup, TaskRecipe, TrainedTask, freeze, images, lone_norm};
+use crate::card::ModelCard;
+use crate::error::bail;
+use crate::experiment::normalize;
+use crate::parameters::NetworkParameters;
+use crate::predictor::{Model, TrainedWeights};
+use crate::recipe::{InitConfig, NamedFile, regular_expression, some, within};
+use firesight_engine::{
+    self as engine, Batches, Evaluation, Loss, Network, Objective, OneNetwork, OneValue, Watch,
+};
+
+pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
+use loss::{IGNORE, targets};
+use score::{Measured, Score};
+
+/// Segmentation: a class for every pixel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SegmentationConfig {
+    /// The network.
+    pub model: SegmenterConfig,
+    /// The terms of the loss, which are added up.
+    #[serde(default = "cross_entropy")]
+    pub loss: Vec<LossTerm>,
+    /// The weights of the classes in cross-entropy.
+    #[serde(default)]
+    pub class_weights: ClassWeights,
+    /// The weight of the auxiliary head's loss beside the main one's 1, where the model has such a head.
+    #[serde(default = "half")]
+    pub aux_weight: f64,
+    /// Weights to start from instead of random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Patterns of parameter names that are not trained, searched for in the names that exports have, such as
+    /// `^layer1\.`; the running statistics of normalisations whose weight and bias are frozen, and dropout in parts
+    /// that are frozen as a whole, stand still too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// How a trained model is used on images.
+    #[serde(default)]
+    pub predict: PredictConfig,
+}
+
+fn cross_entropy() -> Vec<LossTerm> {
+    vec![LossTerm::CrossEntropy(Default::default())]
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+/// The weights of the classes in the loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    Equal,
+    /// The median frequency of the classes in the training masks over the class's own (Eigen and Fergus 2015).
+    MedianFrequency,
+    /// One for each class, by class index, 0 or more.
+    Values(Vec<f64>),
+}
+
+/// How a trained segmenter sees images, when it predicts and when it is measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PredictConfig {
+    /// The side in pixels of the windows that larger images are seen through; none for whole images at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tile: Option<usize>,
+    /// The share of a window that overlaps the next, 0 to 0.95; windows are blended there.
+    pub overlap: f64,
+    /// Whether the mirrored image is seen too, and both are averaged.
+    pub flip: bool,
+    /// Whether the image is seen turned by 90, 180 and 270 degrees too; with `flip`, in the eight symmetries of a square.
+    pub turn: bool,
+    /// The scales that the image is seen at, averaged.
+    pub scales: Vec<f64>,
+}
+
+impl Default for PredictConfig {
+    fn default() -> Self {
+        Self {
+            tile: None,
+            overlap: 0.25,
+            flip: false,
+            turn: false,
+            scales: vec![1.0],
+        }
+    }
+}
+
+impl PredictConfig {
+    /// Whether an image is seen once, as it is.
+    fn is_single(&self) -> bool {
+        self.tile.is_none() && !self.flip && !self.turn && self.scales == [1.0]
+    }
+
+    /// What is wrong with the values: key and message.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if let Some(tile) = self.tile.filter(|tile| !(1..=MAX_SIDE).contains(tile)) {
+            let message = format!("a window of {tile} pixels; from 1 to {MAX_SIDE} are possible");
+            problems.push(("tile".into(), message));
+        }
+        if !(0.0..=0.95).contains(&self.overlap) {
+            let message = format!(
+                "{} is out of range; give 0 or more, at most 0.95",
+                self.overlap
+            );
+            problems.push(("overlap".into(), message));
+        }
+        let fits = |scale: &f64| (0.1..=8.0).contains(scale);
+        if self.scales.is_empty() || self.scales.len() > 64 || !self.scales.iter().all(fits) {
+            let message = "give 1 to 64 scales, each from 0.1 to 8".to_string();
+            problems.push(("scales".into(), message));
+        }
+        problems
+    }
+}
+
+impl SegmentationConfig {
+    /// A window that is smaller than the model can see.
+    pub fn tile_problem(&self, predict: &PredictConfig) -> Option<(String, String)> {
+        let least = self.model.minimum();
+        let tile = predict.tile.filter(|tile| *tile < least)?;
+        let name = self.model.name();
+        let message = format!("a window of {tile} pixels; {name} needs at least {least}");
+        Some(("tile".into(), message))
+    }
+}
+
+impl TaskRecipe for SegmentationConfig {
+    fn name(&self) -> &'static str {
+        "segmentation"
+    }
+
+    fn model_name(&self) -> String {
+        self.model.name().to_owned()
+    }
+
+    fn classes(&self, source: &dyn Source) -> Vec<String> {
+        source.mask_classes().to_vec()
+    }
+
+    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+        let name = self.model.name();
+        checks.errors(&format!("{table}.model.{name}"), self.model.problems());
+        if self.loss.is_empty() {
+            let help = Some("leave it out for cross-entropy");
+            checks.error(
+                &format!("{table}.loss"),
+                "there is nothing to minimise",
+                help,
+            );
+        }
+        for (index, term) in self.loss.iter().enumerate() {
+            term.check(&format!("{table}.loss[{index}]"), checks);
+        }
+        let aux = format!("{table}.aux-weight");
+        within(checks, &aux, self.aux_weight, [0.0, 1e3]);
+        if let ClassWeights::Values(values) = &self.class_weights {
+            for (index, weight) in values.iter().enumerate() {
+                let path = format!("{table}.class-weights.values[{index}]");
+                within(checks, &path, *weight, CLASS_WEIGHT);
+            }
+            if values.iter().all(|weight| *weight == 0.0) {
+                let message = "all weights are 0, so that nothing would be learned";
+                checks.error(&format!("{table}.class-weights.values"), message, None);
+            }
+        }
+        for (index, pattern) in self.freeze.iter().enumerate() {
+            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+        }
+        checks.errors(&format!("{table}.predict"), self.predict.problems());
+        checks.errors(
+            &format!("{table}.predict"),
+            self.tile_problem(&self.predict),
+        );
+    }
+
+    fn lesson(&self) -> Lesson {
+        Lesson::Masks
+    }
+
+    fn needs(&self) -> &'static str {
+        "a class for every pixel"
+    }
+
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        let init = self.init.iter();
+        init.map(|init| ("init", NamedFile::Init(self.model.name(), init)))
+            .collect()
+    }
+
+    fn metrics(&self, classes: &[String]) -> Vec<Metric> {
+        score::described(classes)
+    }
+
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        let classes = card.classes.len();
+        if let ClassWeights::Values(values) = &self.class_weights
+            && values.len() != classes
+        {
+            let weights = values.len();
+            let message = format!("{weights} weights for the {classes} classes of the dataset");
+            let help = format!("the classes are {}", some(&card.classes));
+            let path = format!("{table}.class-weights.values");
+            checks.error(&path, message, Some(&help));
+        }
+        if classes < 2 {
+            let message = format!("the masks have {classes} class; there is nothing to tell apart");
+            checks.error("data.source", message, None);
+        }
+        let least = self.model.minimum();
+        if card.height.min(card.width) < least {
+            let (name, width, height) = (self.model.name(), card.width, card.height);
+            let message =
+                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+            let help = "enlarge the images in `data.prepare`, or take another model";
+            checks.error(&format!("{table}.model"), message, Some(help));
+        }
+    }
+
+    fn freeze(&self) -> &[String] {
+        &self.freeze
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> crate::Result<Vec<NetworkParameters>> {
+        let module = self.model.init(card.channels, card.classes.len(), device)?;
+        Ok(vec![NetworkParameters::of("model", &module)])
+    }
+
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
+        let device = device.clone().autodiff();
+        let module = self
+            .model
+            .init(card.channels, card.classes.len(), &device)?;
+        let module = freeze(module, &self.freeze, "task.segmentation.freeze")?;
+        Ok(lone_norm(&module, card, &device, |module, image| {
+            module.forward_train(image);
+        }))
+    }
+
+    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
+        let (card, device) = (setup.card, setup.device);
+        let module = self.model.init(card.channels, card.classes.len(), device)?;
+        let module = setup.start(
+            module,
+            self.model.name(),
+            &self.init,
+            "task.segmentation.init",
+        )?;
+        let module = freeze(module, &self.freeze, "task.segmentation.freeze")?;
+        let learning = engine::parameters::trainable(&module);
+        if self.aux_weight == 0.0
+            && (learning.iter()).all(|info| info.name.starts_with("aux_classifier."))
+        {
+            bail!(
+                "task.segmentation.freeze: only the auxiliary head is left to train, and `aux-weight = 0` leaves it out"
+            );
+        }
+        let network = Network::new("model", module, &setup.network(), device);
+        Ok(Box::new(OneNetwork::new(
+            network,
+            Segmentation::new(self, setup)?,
+        )))
+    }
+
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> crate::Result<Model> {
+        let module = self.model.init(card.channels, card.classes.len(), device)?;
+        Ok(Model::Segmenter(Box::new(weights.load("model", module)?)))
+    }
+}
+
+/// The mask of a sample, if it has one.
+fn mask_of(label: &Label) -> Option<&Mask> {
+    match label {
+        Label::Mask(mask) | Label::BoxesAndMask(_, mask) => Some(mask),
+        Label::None | Label::Class(_) | Label::Boxes(_) => None,
+    }
+}
+
+/// What a segmenter learns: the terms of a loss over a class for each pixel.
+pub struct Segmentation {
+    loss: Vec<LossTerm>,
+    class_weights: Option<Vec<f32>>,
+    aux_weight: f64,
+    /// The metric that the recipe has watched, if it says which.
+    watched: Option<String>,
+    predict: PredictConfig,
+    minimum: usize,
+    classes: Vec<String>,
+    normalize: Normalize,
+    device: Device,
+}
+
+impl Segmentation {
+    /// What a recipe asks for, on a device with autodiff.
+    ///
+    /// # Errors
+    /// Masks that cannot be read where their classes are to be counted.
+    fn new(config: &SegmentationConfig, setup: &Setup<'_>) -> crate::Result<Self> {
+        let class_weights = match &config.class_weights {
+            ClassWeights::Equal => None,
+            ClassWeights::Values(values) => {
+                Some(values.iter().map(|weight| *weight as f32).collect())
+            }
+            // Only training needs them.
+            ClassWeights::MedianFrequency if !setup.trains() => None,
+            ClassWeights::MedianFrequency => {
+                let pixels = class_pixels(setup.train.as_ref(), setup.recipe.data.max_bad)?;
+                Some(median_frequency_weights(&pixels))
+            }
+        };
+        Ok(Self {
+            loss: config.loss.clone(),
+            class_weights,
+            aux_weight: config.aux_weight,
+            watched: setup.recipe.checkpoint.best.metric.clone(),
+            predict: config.predict.clone(),
+            minimum: config.model.minimum(),
+            classes: setup.card.classes.clone(),
+            normalize: normalize(setup.recipe, setup.card.channels),
+            device: setup.device.clone(),
+        })
+    }
+
+    /// The terms of the loss, each `[1]`.
+    fn terms(
+        &self,
+        logits: &Tensor<4>,
+        targets: &Tensor<3, burn::tensor::Int>,
+    ) -> Vec<(&'static str, Tensor<1>)> {
+        let weights = self.class_weights.as_ref();
+        let value = |term: &LossTerm| term.value(logits.clone(), targets.clone(), weights);
+        let terms = self.loss.iter();
+        terms.map(|term| (term.part(), value(term))).collect()
+    }
+}
+
+/// The sum of a loss's terms, `[1]`.
+fn sum(terms: &[(&'static str, Tensor<1>)]) -> Tensor<1> {
+    let values = terms.iter().map(|(_, value)| value.clone());
+    values
+        .reduce(|sum, value| sum + value)
+        .expect("a loss without terms is refused before training")
+}
+
+/// The masks of a batch; datasets without masks are refused before training.
+fn masks(labels: &[Label]) -> Vec<&Mask> {
+    let mask = |label| mask_of(label).expect("a segmentation dataset gives masks");
+    labels.iter().map(mask).collect()
+}
+
+impl Objective for Segmentation {
+    type Module = Segmenter;
+    type Details = Details;
+
+    fn loss(&self, module: &Segmenter, mut batch: Batch) -> Loss {
+        let samples = batch.shape[0];
+        let targets = targets(&masks(&batch.labels), &self.device);
+        let output = module.forward_train(images(&mut batch, &self.device));
+        let mut parts = self.terms(&output.logits, &targets);
+        let main = sum(&parts);
+        let total = match &output.aux {
+            Some(aux) if self.aux_weight > 0.0 => {
+                let aux = sum(&self.terms(aux, &targets)).mul_scalar(self.aux_weight);
+                parts.push(("aux", aux.clone()));
+                main + aux
+            }
+            _ => main,
+        };
+        if parts.len() == 1 {
+            // A loss of one term is its own only part.
+            parts.clear();
+        }
+        Loss {
+            total,
+            parts,
+            samples,
+        }
+    }
+
+    fn evaluate(
+        &self,
+        model: &Segmenter,
+        batches: &mut Batches<'_>,
+        watch: &mut Watch<'_>,
+        details: Option<&mut Details>,
+    ) -> Result<Evaluation, DataError> {
+        let device = self.device.clone().inner();
+        let plain = CrossEntropyOptions {
+            ignore_index: Some(IGNORE),
+            ..CrossEntropyOptions::default()
+        };
+        let mut score = Score::new(&self.classes, details.is_some(), self.watched.as_deref());
+        for batch in batches {
+            let mut batch = batch?;
+            let labels = std::mem::take(&mut batch.labels);
+            let masks = masks(&labels);
+            let (shape, values) = (batch.shape, batch.images.clone());
+            let logits = self.seen(model, images(&mut batch, &device));
+            let counted = masks.iter().flat_map(|mask| &mask.classes);
+            let counted = counted.filter(|class| **class != Mask::IGNORE).count();
+            let loss = cross_entropy_pixels(logits.clone(), targets(&masks, &device), &plain);
+            score.add_loss(f64::from(loss.into_scalar::<f32>()), counted);
+            let predicted = classes_of(logits);
+            let pixels = shape[2] * shape[3];
+            for (i, truth) in masks.into_iter().enumerate() {
+                let one = Measured {
+                    index: batch.indices[i],
+                    truth,
+                    predicted: &predicted[i * pixels..][..pixels],
+                };
+                score.add(&one, || self.picture(&values, shape, i));
+            }
+            if !watch(score.samples()) {
+                return Ok(Evaluation::interrupted());
+            }
+        }
+        Ok(score.finish(details))
+    }
+}
+
+impl Segmentation {
+    /// Scores of every pixel before the softmax, by the views that the recipe's `predict` asks for.
+    fn seen(&self, model: &Segmenter, x: Tensor<4>) -> Tensor<4> {
+        if self.predict.is_single() {
+            return model.forward(x);
+        }
+        let [_, _, height, width] = x.dims();
+        let size = [height, width];
+        // The softmax of logarithms gives the probabilities again.
+        views::probabilities(model, x, size, &self.predict, self.minimum)
+            .clamp_min(f32::MIN_POSITIVE)
+            .log()
+    }
+
+    /// An image of a batch as it looks.
+    fn picture(
+        &self,
+        values: &[f32],
+        [_, channels, height, width]: [usize; 4],
+        at: usize,
+    ) -> Image {
+        let plane = width * height;
+        let values = &values[at * channels * plane..][..channels * plane];
+        let byte = |pixel: usize, c: usize| {
+            let value = values[c * plane + pixel] * self.normalize.std[c] + self.normalize.mean[c];
+            (value * 255.0).round() as u8
+        };
+        let pixels = (0..plane).flat_map(|pixel| (0..3).map(move |c| (pixel, c)));
+        Image {
+            width,
+            height,
+            channels: 3,
+            pixels: pixels.map(|(p, c)| byte(p, c.min(channels - 1))).collect(),
+        }
+    }
+}
+
+/// The class of the highest score at each pixel of `[N, C, H, W]`, image by image, row by row; of equals the lowest.
+pub(crate) fn classes_of(logits: Tensor<4>) -> Vec<u8> {
+    let [n, classes, height, width] = logits.dims();
+    let pixels = height * width;
+    let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
+    let mut best = vec![0u8; n * pixels];
+    for (best, image) in best
+        .chunks_exact_mut(pixels)
+        .zip(values.chunks_exact(classes * pixels))
+    {
+        let (first, rest) = image.split_at(pixels);
+        let mut highest = first.to_vec();
+        for (class, plane) in rest.chunks_exact(pixels).enumerate() {
+            for ((best, highest), value) in best.iter_mut().zip(&mut highest).zip(plane) {
+                if value > highest {
+                    (*best, *highest) = (class as u8 + 1, *value);
+                }
+            }
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_score_wins_and_of_equals_the_first() {
+        let device = Device::flex();
+        let logits = Tensor::<4>::from_floats(
+            [
+                [[[1.0, 0.0, 2.0]], [[1.0, 3.0, -1.0]], [[0.0, 1.0, 2.5]]],
+                [[[0.0, 0.0, 0.0]], [[-1.0, 0.0, 1.0]], [[-2.0, 4.0, 1.0]]],
+            ],
+            &device,
+        );
+        assert_eq!(classes_of(logits), [0, 1, 2, 0, 2, 1]);
+    }
+
+    #[test]
+    fn settings_of_prediction_are_checked() {
+        let config = PredictConfig {
+            tile: Some(0),
+            overlap: 1.0,
+            scales: Vec::new(),
+            ..Default::default()
+        };
+        let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["tile", "overlap", "scales"]);
+        assert!(PredictConfig::default().problems().is_empty());
+    }
+}
