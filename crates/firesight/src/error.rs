@@ -89,7 +89,11 @@ kinds! {
     firesight_data::DataError => |_| ErrorKind::Input,
     firesight_recipe::Diagnostics => |_| ErrorKind::Input,
     crate::device::DeviceError => |_| ErrorKind::Input,
-    crate::predictor::PictureError => |_| ErrorKind::Input,
+    firesight_predict::PredictError => |error| match error {
+        firesight_predict::PredictError::Nms(_) => ErrorKind::Failed,
+        _ => ErrorKind::Input,
+    },
+    firesight_predict::PictureError => |_| ErrorKind::Input,
     firesight_models::ModelError => |_| ErrorKind::Input,
     firesight_ops::nms::NmsError => |_| ErrorKind::Failed,
     regex::Error => |_| ErrorKind::Input,

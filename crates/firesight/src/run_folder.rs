@@ -316,9 +316,7 @@ mod tests {
         assert!(out.join("notes/mine.txt").exists());
 
         fs::write(out.join(RECIPE_FILE), "").unwrap();
-        RunFolder::find(Some(&out), "a")
-            .unwrap()
-            .undo();
+        RunFolder::find(Some(&out), "a").unwrap().undo();
         assert!(
             out.join(RECIPE_FILE).exists(),
             "the folder of an earlier run stays"

@@ -30,7 +30,7 @@ mod top_k;
 mod testing;
 
 pub use boundary::BoundaryF1;
-pub use calibration::{CalibrationError, log_loss, softmax};
+pub use calibration::{CalibrationError, log_loss};
 pub use confusion::{ClassScores, ConfusionMatrix};
 pub use error::MetricError;
 pub use mean::Mean;

@@ -24,92 +24,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod classification;
-mod detection;
 mod export;
-mod generation;
-mod picture;
-mod segmentation;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use crate::error::Context;
-use burn::tensor::{Device, Tensor, TensorData};
-use firesight_data::augment::{Pipeline, Preparation, Prepare, Resize};
-use firesight_data::decode::{DecodeLimits, decode, decode_file};
-use firesight_data::normalize::Normalize;
-use firesight_data::random::{Domain, stream};
-use firesight_data::sample::{Image, Label, Sample};
-use firesight_models::classification::Classifier;
-use firesight_models::detection::Detector;
-use firesight_models::generation::dcgan::Generator;
-use firesight_models::segmentation::Segmenter;
+use firesight_data::augment::Preparation;
+use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::sample::Image;
+use firesight_engine::{NetworkState, Weights, load};
 use firesight_models::weights::{
-    StateDict, TorchNames, digest, load_state_dict, save_safetensors, state_dict,
+    StateDict, TorchNames, digest, load_state_dict, write_safetensors,
 };
 
-pub use classification::Guess;
-pub use detection::Found;
 pub use export::Sidecar;
-pub use picture::PictureError;
-pub use segmentation::Segmentation;
+pub use firesight_predict::{
+    Classify, Found, Guess, Model, PictureError, PredictConfig, PredictError, Segment,
+    Segmentation, latent, with_channels,
+};
 
-use crate::card::ModelCard;
+use crate::card::{self, ModelCard};
 use crate::device::NamedDevice;
+use crate::error::Context;
 use crate::experiment::normalize;
 use crate::recipe::Recipe;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
-use firesight_engine::{self as engine, NetworkState, Weights};
-
-/// A trained network, by what it is good for.
-pub enum Model {
-    /// One class per image.
-    Classifier(Box<Classifier>),
-    /// A class for every pixel.
-    Segmenter(Box<Segmenter>),
-    /// Boxes around objects.
-    Detector(Box<Detector>),
-    /// Images from latent vectors.
-    Generator(Box<Generator>),
-}
-
-impl Model {
-    /// What the model does, for messages: `classifies images`.
-    pub fn does(&self) -> &'static str {
-        match self {
-            Self::Classifier(_) => "classifies images",
-            Self::Segmenter(_) => "segments images",
-            Self::Detector(_) => "finds objects",
-            Self::Generator(_) => "generates images (the command `generate`)",
-        }
-    }
-
-    /// The SHA-256 of the weights: of names, types, shapes and numbers.
-    pub fn digest(&self) -> String {
-        let weights = match self {
-            Self::Classifier(model) => state_dict(model.as_ref()),
-            Self::Segmenter(model) => state_dict(model.as_ref()),
-            Self::Detector(model) => state_dict(model.as_ref()),
-            Self::Generator(model) => state_dict(model.as_ref()),
-        };
-        digest(&weights)
-    }
-
-    /// Writes the weights as safetensors under PyTorch's names.
-    ///
-    /// # Errors
-    /// A file that cannot be written.
-    pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> crate::Result<()> {
-        match self {
-            Self::Classifier(model) => save_safetensors(model.as_ref(), path, metadata)?,
-            Self::Segmenter(model) => save_safetensors(model.as_ref(), path, metadata)?,
-            Self::Detector(model) => save_safetensors(model.as_ref(), path, metadata)?,
-            Self::Generator(model) => save_safetensors(model.as_ref(), path, metadata)?,
-        }
-        Ok(())
-    }
-}
 
 /// The networks of a checkpoint, for a task to take what predicts.
 pub struct TrainedWeights {
@@ -146,16 +86,21 @@ impl TrainedWeights {
     }
 }
 
-/// A trained model, ready for images.
+/// A trained model, ready for images, with where it comes from. What can be done with it is that of
+/// [`firesight_predict::Predictor`], which it is.
 pub struct Predictor {
-    model: Model,
-    device: Device,
-    card: ModelCard,
+    predictor: firesight_predict::Predictor,
     recipe: Recipe,
-    prepare: Preparation,
-    normalize: Normalize,
     weights: Weights,
     path: ModelPath,
+}
+
+impl Deref for Predictor {
+    type Target = firesight_predict::Predictor;
+
+    fn deref(&self) -> &Self::Target {
+        &self.predictor
+    }
 }
 
 impl Predictor {
@@ -172,16 +117,13 @@ impl Predictor {
             return Self::load_export(path, device);
         }
         let path = ModelPath::find(path)?;
-        let card = ModelCard::read(&path.checkpoint)?;
+        let card = card::read(&path.checkpoint)?;
         let loaded = crate::recipe::read(&path.checkpoint.join(RECIPE_FILE), &[])?;
         let origin = path.checkpoint.join(ModelCard::FILE);
         crate::stored::same_model(&card, &loaded).context(origin.display().to_string())?;
         let recipe = loaded.value;
         let weights = TrainedWeights {
-            networks: engine::load(&path.checkpoint)?
-                .networks
-                .into_iter()
-                .collect(),
+            networks: load(&path.checkpoint)?.networks.into_iter().collect(),
             checkpoint: path.checkpoint.clone(),
             which: Weights::Current,
             exported: None,
@@ -216,41 +158,20 @@ impl Predictor {
     ) -> crate::Result<Self> {
         let task = recipe.task.table();
         let model = task.load(&card, &mut weights, &device.device)?;
+        let prepare = Preparation::new(&recipe.data.prepare);
+        let normalize = normalize(&recipe, card.channels);
+        let device = device.device.clone();
         Ok(Self {
-            model,
-            device: device.device.clone(),
-            prepare: Preparation::new(&recipe.data.prepare),
-            normalize: normalize(&recipe, card.channels),
-            card,
+            predictor: firesight_predict::Predictor::new(model, card, prepare, normalize, device),
             recipe,
             weights: weights.which,
             path,
         })
     }
 
-    /// Class names by index.
-    pub fn classes(&self) -> &[String] {
-        &self.card.classes
-    }
-
-    /// What the model knows of its input.
-    pub fn card(&self) -> &ModelCard {
-        &self.card
-    }
-
-    /// The network itself.
-    pub fn model(&self) -> &Model {
-        &self.model
-    }
-
     /// The recipe that it was trained with.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
-    }
-
-    /// The device that it computes on.
-    pub fn device(&self) -> &Device {
-        &self.device
     }
 
     /// Where the weights come from, in words.
@@ -272,105 +193,32 @@ impl Predictor {
     /// A file that is missing, damaged or no image; a picture that the model cannot take, with a [`PictureError`].
     pub fn read(&self, path: &Path) -> crate::Result<Image> {
         let image = decode_file(path, &DecodeLimits::default())?;
-        self.fitting(image, &path.display().to_string())
+        Ok(self.fitting(image, &path.display().to_string())?)
     }
 
-    /// Decodes the bytes of an image file as the model wants it; `origin` is how messages name it.
-    ///
-    /// # Errors
-    /// What is damaged or no image; a picture that the model cannot take, with a [`PictureError`].
-    pub fn decode(&self, bytes: &[u8], origin: &str) -> crate::Result<Image> {
-        let image = decode(bytes, origin, &DecodeLimits::default())?;
-        self.fitting(image, origin)
-    }
-
-    fn fitting(&self, image: Image, origin: &str) -> crate::Result<Image> {
-        let image = with_channels(image, self.card.channels);
-        self.check(&image).with_context(|| origin.to_owned())?;
-        Ok(image)
-    }
-
-    /// Whether the model can take a picture; every use of the predictor asks this first.
-    ///
-    /// # Errors
-    /// [`PictureError`]: no pixels, other channels, a buffer that is not as its size says, a side beyond 16,384 pixels.
-    pub fn check(&self, image: &Image) -> Result<(), PictureError> {
-        picture::check(image, self.card.channels)
-    }
-
-    /// Images as the model's input, `[N, C, H, W]`: prepared as in training, normalised, on the device.
+    /// Test-time augmentation: the mean of the probabilities for each image as it is and for `copies` more of it,
+    /// changed by the recipe's own augmentations, which are drawn the same each time.
     ///
     /// # Errors
     /// An image that cannot be prepared.
-    pub(crate) fn batch(&self, images: Vec<Image>) -> crate::Result<Tensor<4>> {
-        self.input(images, &self.prepare.then(&[]), 0)
-    }
-
-    /// The same with the recipe's augmentations drawn as well, `copy` by `copy` others; the same each time.
-    ///
-    /// # Errors
-    /// An image that cannot be prepared.
-    pub(crate) fn augmented(&self, images: Vec<Image>, copy: u64) -> crate::Result<Tensor<4>> {
-        let data = &self.recipe.data;
-        self.input(images, &self.prepare.then(&data.augment), copy)
-    }
-
-    fn input(
+    pub fn classify_augmented(
         &self,
         images: Vec<Image>,
-        pipeline: &Pipeline,
-        copy: u64,
-    ) -> crate::Result<Tensor<4>> {
-        let (height, width) = (self.card.height, self.card.width);
-        let fit = Preparation::new(&[Prepare::Resize(Resize { width, height })]);
-        let count = images.len();
-        let mut values = Vec::with_capacity(count * self.card.channels * height * width);
-        for image in images {
-            self.check(&image)?;
-            let sample = Sample {
-                image,
-                label: Label::None,
-            };
-            // Preparation draws nothing, augmentation the same for every image of a copy.
-            let mut rng = stream(self.recipe.seed, copy, 0, Domain::Sample);
-            let mut image = pipeline.apply(sample, &mut rng)?.image;
-            if (image.height, image.width) != (height, width) {
-                // Datasets of one size need no preparation of their own; a picture of another size
-                // is brought to what the model was trained on.
-                let sample = Sample {
-                    image,
-                    label: Label::None,
-                };
-                image = fit.apply(sample)?.image;
-            }
-            values.extend(self.normalize.apply(&image));
-        }
-        let shape = [count, self.card.channels, height, width];
-        Ok(Tensor::from_data(
-            TensorData::new(values, shape),
-            &self.device,
-        ))
+        copies: u32,
+    ) -> crate::Result<Vec<Vec<Guess>>> {
+        let pipeline = self.preparation().then(&self.recipe.data.augment);
+        let seed = self.recipe.seed;
+        Ok(self
+            .predictor
+            .classify_augmented(images, copies, &pipeline, seed)?)
     }
-}
 
-/// Grey or RGB as asked for; grey is the luma of ITU-R BT.601, as Pillow's `convert("L")` has it.
-pub(crate) fn with_channels(image: Image, channels: usize) -> Image {
-    let pixels = match (image.channels, channels) {
-        (3, 1) => image
-            .pixels
-            .chunks_exact(3)
-            .map(|p| {
-                let [r, g, b] = [u32::from(p[0]), u32::from(p[1]), u32::from(p[2])];
-                ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
-            })
-            .collect(),
-        (1, 3) => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
-        _ => return image,
-    };
-    Image {
-        channels,
-        pixels,
-        ..image
+    /// Writes the weights as safetensors under PyTorch's names; `metadata` is free text by key.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> crate::Result<()> {
+        Ok(write_safetensors(&self.model().weights(), path, metadata)?)
     }
 }
 
@@ -436,7 +284,7 @@ mod tests {
     /// What a library's caller hands in is an error of a kind of its own, or is used; nothing panics.
     #[test]
     fn a_picture_that_does_not_fit_is_an_error() {
-        type Use = fn(&Predictor, Image) -> crate::Result<()>;
+        type Use = fn(&Predictor, Image) -> Result<(), PredictError>;
         let uses: [(&str, Use); 3] = [
             (CLASSIFIER, |p, image| {
                 p.features(vec![image.clone()])?;
@@ -471,7 +319,10 @@ mod tests {
                 for image in wrong {
                     let what = format!("{}x{}x{}", image.width, image.height, image.channels);
                     let error = used(&predictor, image).unwrap_err();
-                    assert!(error.find::<PictureError>().is_some(), "{task}: {what}: {error:#}");
+                    assert!(
+                        matches!(error, PredictError::Picture(_)),
+                        "{task}: {what}: {error:#}"
+                    );
                 }
             }
         }
@@ -487,8 +338,8 @@ mod tests {
             .unwrap_err();
         assert!(
             matches!(
-                error.find::<PictureError>(),
-                Some(PictureError::TooLarge { width: 16_392, .. })
+                error,
+                PredictError::Picture(PictureError::TooLarge { width: 16_392, .. })
             ),
             "{error:#}"
         );

@@ -9,9 +9,10 @@ use firesight_data::DataError;
 use firesight_data::batch::Batch;
 use firesight_data::sample::Label;
 use firesight_data::scan::Lesson;
-use firesight_metrics::{ConfusionMatrix, TopK, softmax};
+use firesight_metrics::{ConfusionMatrix, TopK};
 use firesight_models::classification::{Classifier, ClassifierConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
+use firesight_predict::{best, softmax};
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 use schemars::JsonSchema;
@@ -378,12 +379,4 @@ impl Score {
             interrupted: false,
         }
     }
-}
-
-/// The `k` classes of the highest probability, the best first; of equals the lower index.
-pub(crate) fn best(probabilities: &[f64], k: usize) -> Vec<(usize, f64)> {
-    let mut classes: Vec<(usize, f64)> = probabilities.iter().copied().enumerate().collect();
-    classes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    classes.truncate(k);
-    classes
 }

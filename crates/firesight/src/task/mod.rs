@@ -31,19 +31,16 @@ use firesight_models::weights::{self, TorchNames};
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 
-pub(crate) use classification::best;
 pub use classification::{Classification, ClassificationConfig};
 pub use details::{Details, Gallery, SampleDetail};
-pub(crate) use detection::Back;
 pub use detection::{DetectionConfig, DetectionObjective};
 pub use detection::{described as described_detections, metrics as detection_metrics};
+pub use generation::pictures;
 pub use generation::{GenerationConfig, GenerationTask};
-pub use generation::{latent, pictures};
 pub use segmentation::{
-    ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, PredictConfig,
-    Segmentation, SegmentationConfig,
+    ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, Segmentation,
+    SegmentationConfig,
 };
-pub(crate) use segmentation::{classes_of, views};
 
 use crate::card::ModelCard;
 use crate::error::{Context, bail};

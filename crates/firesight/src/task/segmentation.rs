@@ -6,10 +6,8 @@
 
 mod loss;
 mod score;
-pub(crate) mod views;
 
 use burn::tensor::{Device, Tensor};
-use firesight_data::augment::MAX_SIDE;
 use firesight_data::batch::Batch;
 use firesight_data::frequency::{class_pixels, median_frequency_weights};
 use firesight_data::normalize::Normalize;
@@ -19,6 +17,7 @@ use firesight_data::source::Source;
 use firesight_data::{DataError, Mask};
 use firesight_models::segmentation::{Segmenter, SegmenterConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy_pixels};
+use firesight_predict::{PredictConfig, classes_of, probabilities};
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 use schemars::JsonSchema;
@@ -87,64 +86,6 @@ pub enum ClassWeights {
     MedianFrequency,
     /// One for each class, by class index, 0 or more.
     Values(Vec<f64>),
-}
-
-/// How a trained segmenter sees images, when it predicts and when it is measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PredictConfig {
-    /// The side in pixels of the windows that larger images are seen through; none for whole images at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tile: Option<usize>,
-    /// The share of a window that overlaps the next, 0 to 0.95; windows are blended there.
-    pub overlap: f64,
-    /// Whether the mirrored image is seen too, and both are averaged.
-    pub flip: bool,
-    /// Whether the image is seen turned by 90, 180 and 270 degrees too; with `flip`, in the eight symmetries of a square.
-    pub turn: bool,
-    /// The scales that the image is seen at, averaged.
-    pub scales: Vec<f64>,
-}
-
-impl Default for PredictConfig {
-    fn default() -> Self {
-        Self {
-            tile: None,
-            overlap: 0.25,
-            flip: false,
-            turn: false,
-            scales: vec![1.0],
-        }
-    }
-}
-
-impl PredictConfig {
-    /// Whether an image is seen once, as it is.
-    fn is_single(&self) -> bool {
-        self.tile.is_none() && !self.flip && !self.turn && self.scales == [1.0]
-    }
-
-    /// What is wrong with the values: key and message.
-    pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = Vec::new();
-        if let Some(tile) = self.tile.filter(|tile| !(1..=MAX_SIDE).contains(tile)) {
-            let message = format!("a window of {tile} pixels; from 1 to {MAX_SIDE} are possible");
-            problems.push(("tile".into(), message));
-        }
-        if !(0.0..=0.95).contains(&self.overlap) {
-            let message = format!(
-                "{} is out of range; give 0 or more, at most 0.95",
-                self.overlap
-            );
-            problems.push(("overlap".into(), message));
-        }
-        let fits = |scale: &f64| (0.1..=8.0).contains(scale);
-        if self.scales.is_empty() || self.scales.len() > 64 || !self.scales.iter().all(fits) {
-            let message = "give 1 to 64 scales, each from 0.1 to 8".to_string();
-            problems.push(("scales".into(), message));
-        }
-        problems
-    }
 }
 
 impl SegmentationConfig {
@@ -306,7 +247,11 @@ impl TaskRecipe for SegmentationConfig {
         device: &Device,
     ) -> crate::Result<Model> {
         let module = self.model.init(card.channels, card.classes.len(), device)?;
-        Ok(Model::Segmenter(Box::new(weights.load("model", module)?)))
+        Ok(Model::Segmenter {
+            network: Box::new(weights.load("model", module)?),
+            settings: self.predict.clone(),
+            minimum: self.model.minimum(),
+        })
     }
 }
 
@@ -469,7 +414,7 @@ impl Segmentation {
         let [_, _, height, width] = x.dims();
         let size = [height, width];
         // The softmax of logarithms gives the probabilities again.
-        views::probabilities(model, x, size, &self.predict, self.minimum)
+        probabilities(model, x, size, &self.predict, self.minimum)
             .clamp_min(f32::MIN_POSITIVE)
             .log()
     }
@@ -494,59 +439,5 @@ impl Segmentation {
             channels: 3,
             pixels: pixels.map(|(p, c)| byte(p, c.min(channels - 1))).collect(),
         }
-    }
-}
-
-/// The class of the highest score at each pixel of `[N, C, H, W]`, image by image, row by row; of equals the lowest.
-pub(crate) fn classes_of(logits: Tensor<4>) -> Vec<u8> {
-    let [n, classes, height, width] = logits.dims();
-    let pixels = height * width;
-    let values: Vec<f32> = logits.into_data().iter::<f32>().collect();
-    let mut best = vec![0u8; n * pixels];
-    for (best, image) in best
-        .chunks_exact_mut(pixels)
-        .zip(values.chunks_exact(classes * pixels))
-    {
-        let (first, rest) = image.split_at(pixels);
-        let mut highest = first.to_vec();
-        for (class, plane) in rest.chunks_exact(pixels).enumerate() {
-            for ((best, highest), value) in best.iter_mut().zip(&mut highest).zip(plane) {
-                if value > highest {
-                    (*best, *highest) = (class as u8 + 1, *value);
-                }
-            }
-        }
-    }
-    best
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_highest_score_wins_and_of_equals_the_first() {
-        let device = Device::flex();
-        let logits = Tensor::<4>::from_floats(
-            [
-                [[[1.0, 0.0, 2.0]], [[1.0, 3.0, -1.0]], [[0.0, 1.0, 2.5]]],
-                [[[0.0, 0.0, 0.0]], [[-1.0, 0.0, 1.0]], [[-2.0, 4.0, 1.0]]],
-            ],
-            &device,
-        );
-        assert_eq!(classes_of(logits), [0, 1, 2, 0, 2, 1]);
-    }
-
-    #[test]
-    fn settings_of_prediction_are_checked() {
-        let config = PredictConfig {
-            tile: Some(0),
-            overlap: 1.0,
-            scales: Vec::new(),
-            ..Default::default()
-        };
-        let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
-        assert_eq!(keys, ["tile", "overlap", "scales"]);
-        assert!(PredictConfig::default().problems().is_empty());
     }
 }

@@ -6,7 +6,7 @@ use firesight_engine::{Checkpoint, CheckpointError};
 use firesight_report::environment::Environment;
 
 use super::{End, Options, Trained};
-use crate::card::ModelCard;
+use crate::card;
 use crate::error::{Context, Error, bail};
 use crate::experiment::Experiment;
 use crate::recipe::Recipe;
@@ -125,7 +125,7 @@ pub(super) fn check_data(
     experiment: &Experiment,
 ) -> crate::Result<Vec<String>> {
     let stored = match folder.checkpoints(1).pointed("last") {
-        Some(checkpoint) => Some(ModelCard::read(&checkpoint)?),
+        Some(checkpoint) => Some(card::read(&checkpoint)?),
         None => None,
     };
     let knows_classes = experiment.recipe.task.table().knows_classes();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{DeviceArgs, End, RecipeArgs, Usage, out, print_json, usage};
 use crate::terminal::Terminal;
-use firesight::card::ModelCard;
+use firesight::card;
 use firesight::device;
 use firesight::engine::{self, Engine};
 use firesight::experiment::Experiment;
@@ -85,7 +85,7 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     let experiment =
         Experiment::open(loaded.value.clone(), &root, &Terminal::default()).map_err(usage)?;
     recipe::check_data(&loaded, &experiment.card)?;
-    let card = ModelCard::read(&path.checkpoint).map_err(usage)?;
+    let card = card::read(&path.checkpoint).map_err(usage)?;
     if experiment.recipe.task.table().knows_classes() {
         stored::same_classes(&card, &experiment.card)
             .with_context(|| format!("{}", path.checkpoint.display()))

@@ -58,7 +58,7 @@ pub fn run(args: ExportArgs) -> anyhow::Result<End> {
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     let card = predictor.card();
     let metadata = [("model".to_owned(), card.model.clone())].into();
-    predictor.model().save(&args.out, &metadata)?;
+    predictor.save(&args.out, &metadata)?;
     std::fs::write(
         &beside,
         serde_json::to_vec_pretty(&Sidecar::new(&predictor)?)?,

@@ -13,7 +13,8 @@ use firesight_models::weights::{StateDict, write_safetensors};
 use super::{DeviceArgs, End, Usage, out, usage};
 use firesight::device;
 use firesight::predictor::Predictor;
-use firesight::task::{latent, pictures};
+use firesight::predictor::latent;
+use firesight::task::pictures;
 
 /// Arguments of `trainer generate`.
 #[derive(Args, Debug)]

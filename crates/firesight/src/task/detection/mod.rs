@@ -10,7 +10,6 @@ use burn::tensor::Device;
 use firesight_data::DataError;
 use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
-use firesight_data::geometry::Map;
 use firesight_data::mosaic::denormalised;
 use firesight_data::normalize::Normalize;
 use firesight_data::sample::{BoxLabel, Label};
@@ -18,6 +17,7 @@ use firesight_data::scan::Lesson;
 use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
 use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
 use firesight_models::tags;
+use firesight_predict::Back;
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 use schemars::JsonSchema;
@@ -221,42 +221,6 @@ fn objects(label: &Label) -> Objects {
     Objects { boxes, classes }
 }
 
-/// The way back from a prepared image to the original one.
-pub(crate) struct Back {
-    map: Option<Map>,
-    size: [f32; 2],
-}
-
-impl Back {
-    /// For an original image of `[width, height]`; what comes after its preparation, to `then` (width and height), is a
-    /// plain resizing.
-    pub(crate) fn new(prepare: &Preparation, size: [usize; 2], then: Option<[usize; 2]>) -> Self {
-        let plan = prepare.plan(size);
-        let (mut map, at) = (plan.map(), plan.size());
-        if let Some(to) = then.filter(|to| *to != at) {
-            let factor = |i: usize| to[i] as f64 / at[i].max(1) as f64;
-            map = map.then(&Map::scaling(factor(0), factor(1)));
-        }
-        Self {
-            map: map.inverse(),
-            size: size.map(|side| side as f32),
-        }
-    }
-
-    /// A box in pixels of the original image, clipped to it.
-    pub(crate) fn restore(&self, xyxy: [f32; 4]) -> [f32; 4] {
-        let moved = self.map.and_then(|map| map.hull(xyxy.map(f64::from)));
-        let [x1, y1, x2, y2] = moved.map_or(xyxy, |hull| hull.map(|v| v as f32));
-        let [w, h] = self.size;
-        [
-            x1.clamp(0.0, w),
-            y1.clamp(0.0, h),
-            x2.clamp(0.0, w),
-            y2.clamp(0.0, h),
-        ]
-    }
-}
-
 /// What is there and what was found, in the original image.
 fn image_boxes(label: &Label, found: &[Detection], back: &Back) -> ImageBoxes {
     let truth = boxes(label).iter().map(|b| {
@@ -332,10 +296,7 @@ impl Objective for DetectionObjective {
                     .push(image_boxes(&batch.labels[at], &found, &back));
                 judged.indices.push(batch.indices[at]);
                 if judged.prepared.len() < judged.pictures.len() {
-                    let same = Back {
-                        map: None,
-                        size: [size[1] as f32, size[0] as f32],
-                    };
+                    let same = Back::none([size[1], size[0]]);
                     judged
                         .prepared
                         .push(image_boxes(&batch.labels[at], &found, &same));

@@ -19,10 +19,11 @@ use firesight_report::metric::{Better, Metric};
 use firesight_report::results::{Picture, Section, Table};
 
 use super::features::{Features, FeaturesConfig, prefix};
-use super::{FOLDER, GenerationConfig, GenerationTask, latent, pictures, value};
+use super::{FOLDER, GenerationConfig, GenerationTask, pictures, value};
 use crate::task::AN_IMAGE;
 use crate::task::{Details, Gallery};
 use firesight_engine::{Batches, Evaluation, Weights};
+use firesight_predict::latent;
 
 /// The neighbours that reach around an image in precision and recall, as in the paper.
 const NEIGHBOURS: usize = 3;

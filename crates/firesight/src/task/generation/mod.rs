@@ -5,7 +5,6 @@
 //! the model is conditional. Pictures of a fixed set of latent vectors show the course of the training.
 
 mod features;
-pub mod latent;
 mod measures;
 pub mod pictures;
 
@@ -24,6 +23,7 @@ use firesight_data::source::Source;
 use firesight_models::generation::GanConfig;
 use firesight_models::generation::dcgan::{Discriminator, Generator};
 use firesight_ops::loss::{AdversarialLoss, discriminator_loss, generator_loss};
+use firesight_predict::latent;
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 use schemars::JsonSchema;

@@ -105,9 +105,9 @@ impl PredictArgs {
         ];
         let own = match model {
             Model::Classifier(_) => CLASSIFIERS,
-            Model::Segmenter(_) => SEGMENTERS,
+            Model::Segmenter { .. } => SEGMENTERS,
             Model::Detector(_) => DETECTORS,
-            Model::Generator(_) => return Ok(()),
+            Model::Generator(_) | Model::Other(_) => return Ok(()),
         };
         let foreign = given.iter().find(|(given, _, kind)| *given && *kind != own);
         match foreign {
@@ -123,7 +123,9 @@ impl PredictArgs {
     /// The folder that results go into.
     fn folder(&self, model: &Model) -> Option<PathBuf> {
         match model {
-            Model::Segmenter(_) => Some(self.out.clone().unwrap_or_else(|| "predictions".into())),
+            Model::Segmenter { .. } => {
+                Some(self.out.clone().unwrap_or_else(|| "predictions".into()))
+            }
             _ => self.out.clone(),
         }
     }
@@ -163,6 +165,10 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         let message = format!("{run}: a generator makes images: {hint}");
         return Err(Usage(message).into());
     }
+    if let Model::Other(_) = predictor.model() {
+        let (run, does) = (args.run.display(), predictor.model().does());
+        return Err(Usage(format!("{run}: this model {does}")).into());
+    }
     args.check(predictor.model())?;
     if args.augment.is_some_and(|copies| copies > 0) && predictor.recipe().data.augment.is_empty() {
         let message =
@@ -177,7 +183,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         out::claim("--features", path, args.force, &inputs)?;
     }
     let mut output: Box<dyn Output + '_> = match predictor.model() {
-        Model::Segmenter(_) => Box::new(segmentation::Masks::new(&predictor, &args)?),
+        Model::Segmenter { .. } => Box::new(segmentation::Masks::new(&predictor, &args)?),
         Model::Detector(_) => Box::new(detection::Boxes::new(&predictor, &args)?),
         _ => Box::new(classification::Guesses::new(&predictor, &args)),
     };

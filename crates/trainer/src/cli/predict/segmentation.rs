@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::{Names, Output, PredictArgs};
 use crate::cli::eval::quoted;
 use crate::cli::print_json;
+use firesight::predictor::PredictConfig;
 use firesight::predictor::Predictor;
 use firesight::recipe::TaskConfig;
-use firesight::task::PredictConfig;
 
 /// Writes the mask and the overlay of each image.
 pub(super) struct Masks<'a> {

@@ -1,12 +1,14 @@
 //! Finding objects with a trained model.
 
-use crate::error::bail;
+use firesight_data::augment::Preparation;
+use firesight_data::geometry::Map;
 use firesight_data::sample::Image;
 use firesight_models::detection::{Detector, Postprocess};
 use serde::Serialize;
 
-use super::{Model, Predictor};
-use crate::task::Back;
+use crate::error::PredictError;
+use crate::model::Model;
+use crate::predictor::Predictor;
 
 /// An object that was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,9 +28,9 @@ impl Predictor {
     ///
     /// # Errors
     /// A model of another task.
-    pub fn detector(&self) -> crate::Result<&Detector> {
+    pub fn detector(&self) -> Result<&Detector, PredictError> {
         let Model::Detector(model) = &self.model else {
-            bail!("{}: this model {}", self.card.model, self.model.does());
+            return Err(self.other_task());
         };
         Ok(model)
     }
@@ -41,7 +43,7 @@ impl Predictor {
         &self,
         images: Vec<Image>,
         choice: Option<&Postprocess>,
-    ) -> crate::Result<Vec<Vec<Found>>> {
+    ) -> Result<Vec<Vec<Found>>, PredictError> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
@@ -67,5 +69,49 @@ impl Predictor {
             found.into_iter().map(object).collect()
         });
         Ok(named.collect())
+    }
+}
+
+/// The way back from a prepared image to the original one.
+pub struct Back {
+    map: Option<Map>,
+    size: [f32; 2],
+}
+
+impl Back {
+    /// None: boxes of an image of `[width, height]` stay where they are, clipped to it.
+    pub fn none(size: [usize; 2]) -> Self {
+        Self {
+            map: None,
+            size: size.map(|side| side as f32),
+        }
+    }
+
+    /// For an original image of `[width, height]`; what comes after its preparation, to `then` (width and height), is a
+    /// plain resizing.
+    pub fn new(prepare: &Preparation, size: [usize; 2], then: Option<[usize; 2]>) -> Self {
+        let plan = prepare.plan(size);
+        let (mut map, at) = (plan.map(), plan.size());
+        if let Some(to) = then.filter(|to| *to != at) {
+            let factor = |i: usize| to[i] as f64 / at[i].max(1) as f64;
+            map = map.then(&Map::scaling(factor(0), factor(1)));
+        }
+        Self {
+            map: map.inverse(),
+            size: size.map(|side| side as f32),
+        }
+    }
+
+    /// A box in pixels of the original image, clipped to it.
+    pub fn restore(&self, xyxy: [f32; 4]) -> [f32; 4] {
+        let moved = self.map.and_then(|map| map.hull(xyxy.map(f64::from)));
+        let [x1, y1, x2, y2] = moved.map_or(xyxy, |hull| hull.map(|v| v as f32));
+        let [w, h] = self.size;
+        [
+            x1.clamp(0.0, w),
+            y1.clamp(0.0, h),
+            x2.clamp(0.0, w),
+            y2.clamp(0.0, h),
+        ]
     }
 }

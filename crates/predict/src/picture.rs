@@ -60,7 +60,7 @@ fn of_channels(wants: usize) -> &'static str {
 ///
 /// # Errors
 /// The first [`PictureError`] that is found.
-pub(super) fn check(image: &Image, channels: usize) -> Result<(), PictureError> {
+pub(crate) fn check(image: &Image, channels: usize) -> Result<(), PictureError> {
     let Image {
         width,
         height,
@@ -92,7 +92,7 @@ pub(super) fn check(image: &Image, channels: usize) -> Result<(), PictureError> 
 ///
 /// # Errors
 /// [`PictureError::TooLarge`].
-pub(super) fn seen([height, width]: [usize; 2], why: &'static str) -> Result<(), PictureError> {
+pub(crate) fn seen([height, width]: [usize; 2], why: &'static str) -> Result<(), PictureError> {
     match height.max(width) > MAX_SIDE {
         true => Err(PictureError::TooLarge {
             width,

@@ -1,18 +1,19 @@
 //! Generating with a trained model.
 
-use crate::error::bail;
 use firesight_models::generation::dcgan::Generator;
 
-use super::{Model, Predictor};
+use crate::error::PredictError;
+use crate::model::Model;
+use crate::predictor::Predictor;
 
 impl Predictor {
     /// The generator.
     ///
     /// # Errors
     /// A model of another task.
-    pub fn generator(&self) -> crate::Result<&Generator> {
+    pub fn generator(&self) -> Result<&Generator, PredictError> {
         let Model::Generator(model) = &self.model else {
-            bail!("{}: this model {}", self.card.model, self.model.does());
+            return Err(self.other_task());
         };
         Ok(model)
     }

@@ -2,18 +2,18 @@
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
-use firesight_models::segmentation::Segmenter;
 use firesight_ops::{Interpolation, resize};
 
-use super::PredictConfig;
+use crate::model::Segment;
+use crate::segmentation::PredictConfig;
 
 /// The probabilities of every pixel, the mean of the settings' views.
 ///
 /// # Shapes
 /// - `x`: `[N, C, H, W]`, normalised; it is seen at the size `base` times each scale, no side below `least`
 /// - output: `[N, classes, H, W]`
-pub(crate) fn probabilities(
-    model: &Segmenter,
+pub fn probabilities(
+    model: &dyn Segment,
     x: Tensor<4>,
     base: [usize; 2],
     settings: &PredictConfig,
@@ -26,7 +26,7 @@ pub(crate) fn probabilities(
         let seen = to_size(x.clone(), base.map(side));
         for pose in Pose::all(settings) {
             let view = windows(pose.apply(seen.clone()), settings, least, |x| {
-                softmax(model.forward(x), 1)
+                softmax(model.logits(x), 1)
             });
             views.push(to_size(pose.undo(view), [height, width]));
         }

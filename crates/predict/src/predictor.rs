@@ -1,0 +1,177 @@
+//! A trained model with the preprocessing that it was trained with.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use firesight_data::augment::{Pipeline, Preparation, Prepare, Resize};
+use firesight_data::decode::{DecodeLimits, decode};
+use firesight_data::normalize::Normalize;
+use firesight_data::random::{Domain, stream};
+use firesight_data::sample::{Image, Label, Sample};
+
+use crate::card::ModelCard;
+use crate::error::PredictError;
+use crate::model::Model;
+use crate::picture::{self, PictureError};
+
+/// A trained model, ready for images.
+pub struct Predictor {
+    pub(crate) model: Model,
+    pub(crate) device: Device,
+    pub(crate) card: ModelCard,
+    pub(crate) prepare: Preparation,
+    pub(crate) normalize: Normalize,
+}
+
+impl Predictor {
+    /// A model with what is done to its images: preparation, then normalisation of each channel.
+    pub fn new(
+        model: Model,
+        card: ModelCard,
+        prepare: Preparation,
+        normalize: Normalize,
+        device: Device,
+    ) -> Self {
+        Self {
+            model,
+            device,
+            card,
+            prepare,
+            normalize,
+        }
+    }
+
+    /// Class names by index.
+    pub fn classes(&self) -> &[String] {
+        &self.card.classes
+    }
+
+    /// What the model knows of its input.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// The network itself.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The device that it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// How images are prepared.
+    pub fn preparation(&self) -> &Preparation {
+        &self.prepare
+    }
+
+    /// The model is of another task.
+    pub(crate) fn other_task(&self) -> PredictError {
+        PredictError::Task {
+            model: self.card.model.clone(),
+            does: self.model.does(),
+        }
+    }
+
+    /// Decodes the bytes of an image file as the model wants it: oriented, grey or RGB; `origin` is how messages name
+    /// it.
+    ///
+    /// # Errors
+    /// What is damaged or no image; a picture that the model cannot take.
+    pub fn decode(&self, bytes: &[u8], origin: &str) -> Result<Image, PredictError> {
+        let image = decode(bytes, origin, &DecodeLimits::default())?;
+        self.fitting(image, origin)
+    }
+
+    /// A decoded image with the channels that the model wants; `origin` is how messages name it.
+    ///
+    /// # Errors
+    /// A picture that the model cannot take.
+    pub fn fitting(&self, image: Image, origin: &str) -> Result<Image, PredictError> {
+        let image = with_channels(image, self.card.channels);
+        self.check(&image).map_err(|source| PredictError::Named {
+            origin: origin.to_owned(),
+            source,
+        })?;
+        Ok(image)
+    }
+
+    /// Whether the model can take a picture; every use of the predictor asks this first.
+    ///
+    /// # Errors
+    /// [`PictureError`]: no pixels, other channels, a buffer that is not as its size says, a side beyond 16,384 pixels.
+    pub fn check(&self, image: &Image) -> Result<(), PictureError> {
+        picture::check(image, self.card.channels)
+    }
+
+    /// Images as the model's input, `[N, C, H, W]`: prepared as in training, normalised, on the device.
+    ///
+    /// # Errors
+    /// An image that cannot be prepared.
+    pub fn batch(&self, images: Vec<Image>) -> Result<Tensor<4>, PredictError> {
+        self.input(images, &self.prepare.then(&[]), 0, 0)
+    }
+
+    /// Images as the model's input by a pipeline of one's own, which begins with the model's preparation; what is random
+    /// in it is drawn from `seed` alike for every image, and otherwise for every `copy`.
+    ///
+    /// # Errors
+    /// An image that cannot be prepared.
+    pub fn input(
+        &self,
+        images: Vec<Image>,
+        pipeline: &Pipeline,
+        seed: u64,
+        copy: u64,
+    ) -> Result<Tensor<4>, PredictError> {
+        let (height, width) = (self.card.height, self.card.width);
+        let fit = Preparation::new(&[Prepare::Resize(Resize { width, height })]);
+        let count = images.len();
+        let mut values = Vec::with_capacity(count * self.card.channels * height * width);
+        for image in images {
+            self.check(&image)?;
+            let sample = Sample {
+                image,
+                label: Label::None,
+            };
+            // Preparation draws nothing, augmentation the same for every image of a copy.
+            let mut rng = stream(seed, copy, 0, Domain::Sample);
+            let mut image = pipeline.apply(sample, &mut rng)?.image;
+            if (image.height, image.width) != (height, width) {
+                // Datasets of one size need no preparation of their own; a picture of another size
+                // is brought to what the model was trained on.
+                let sample = Sample {
+                    image,
+                    label: Label::None,
+                };
+                image = fit.apply(sample)?.image;
+            }
+            values.extend(self.normalize.apply(&image));
+        }
+        let shape = [count, self.card.channels, height, width];
+        Ok(Tensor::from_data(
+            TensorData::new(values, shape),
+            &self.device,
+        ))
+    }
+}
+
+/// Grey or RGB as asked for; grey is the luma of ITU-R BT.601, as Pillow's `convert("L")` has it.
+pub fn with_channels(image: Image, channels: usize) -> Image {
+    let pixels = match (image.channels, channels) {
+        (3, 1) => image
+            .pixels
+            .chunks_exact(3)
+            .map(|p| {
+                let [r, g, b] = [u32::from(p[0]), u32::from(p[1]), u32::from(p[2])];
+                ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
+            })
+            .collect(),
+        (1, 3) => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
+        _ => return image,
+    };
+    Image {
+        channels,
+        pixels,
+        ..image
+    }
+}
