@@ -13,7 +13,7 @@ use std::path::Path;
 
 use firesight_data::datasets::digits::DigitsConfig;
 use firesight_data::datasets::scenes::ScenesConfig;
-use firesight_data::{BoxLabel, Image, Label, Mask, Sample, Source};
+use firesight_data::{BoxLabel, Image, Mask, Sample, Source};
 
 /// A component that could be a digit.
 struct Found {
@@ -42,10 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut truth: Vec<Vec<BoxLabel>> = Vec::new();
     let mut confusion = vec![[0u64; 11]; 11];
     for scene in 0..part.len() {
-        let Sample { image, label } = part.read(scene)?;
-        let Label::BoxesAndMask(boxes, mask) = label else {
-            return Err("no boxes and mask".into());
-        };
+        let Sample { image, target } = part.read(scene)?;
+        let boxes = target.boxes.unwrap();
+        let mask = target.mask.unwrap();
         let mut predicted = vec![0; mask.classes.len()];
         for side in [false, true] {
             for pixels in components(&binary(&image), side, image.width) {

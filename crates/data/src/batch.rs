@@ -1,14 +1,14 @@
 //! A batch, and the augmentations that mix its samples.
 //!
 //! ```
-//! use firesight_data::Label;
+//! use firesight_data::Target;
 //! use firesight_data::batch::{Batch, Mix};
 //!
 //! let mix = |partner, weight| Mix { partner, weight };
 //! let batch = Batch {
 //!     images: vec![0.0; 2],
 //!     shape: [2, 1, 1, 1],
-//!     labels: vec![Label::Class(0), Label::Class(2)],
+//!     targets: vec![Target::of_class(0), Target::of_class(2)],
 //!     indices: vec![0, 1],
 //!     sizes: vec![[1, 1]; 2],
 //!     number: 0,
@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::random::{below, beta, coin, uniform};
-use crate::sample::Label;
+use crate::target::Target;
 
-/// Samples of one size, normalised, with their labels.
+/// Samples of one size, normalised, with their targets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// `[N, C, H, W]` values.
@@ -33,7 +33,7 @@ pub struct Batch {
     /// `[N, C, H, W]`
     pub shape: [usize; 4],
     /// What is known about each image, after augmentation.
-    pub labels: Vec<Label>,
+    pub targets: Vec<Target>,
     /// The index of each sample in its source.
     pub indices: Vec<usize>,
     /// `[width, height]` of each image before augmentation.
@@ -57,11 +57,8 @@ impl Batch {
     /// The classes as `[N, classes]` probabilities: 1 at the label's class, or shares where the batch was mixed.
     /// `None` where a label is not a class below `classes`.
     pub fn soft_targets(&self, classes: usize) -> Option<Vec<f32>> {
-        let class = |at: usize| match self.labels[at] {
-            Label::Class(class) if class < classes => Some(class),
-            _ => None,
-        };
-        let mut targets = vec![0.0; self.labels.len() * classes];
+        let class = |at: usize| self.targets[at].class().filter(|class| *class < classes);
+        let mut targets = vec![0.0; self.targets.len() * classes];
         for (i, row) in targets.chunks_exact_mut(classes.max(1)).enumerate() {
             let mix = self.mixes.get(i).copied().unwrap_or(Mix {
                 partner: i,
@@ -163,18 +160,14 @@ pub(crate) fn mix(
     let Some(way) = ways.get(below(rng, ways.len())) else {
         return Ok(());
     };
-    if !batch
-        .labels
-        .iter()
-        .all(|label| matches!(label, Label::Class(_)))
-    {
+    if batch.targets.iter().any(|target| target.class().is_none()) {
         return Err(DataError::setting(
             "mixing",
             "mixup and cutmix need one class per image; take the entry out",
         ));
     }
     let (_, alpha, probability) = way.settings();
-    if batch.labels.len() < 2 || !coin(rng, probability) {
+    if batch.targets.len() < 2 || !coin(rng, probability) {
         return Ok(());
     }
     let share = beta(rng, alpha);
@@ -182,7 +175,7 @@ pub(crate) fn mix(
         Mixing::Mixup(_) => mixup(batch, share),
         Mixing::Cutmix(_) => cutmix(batch, share, rng),
     };
-    let count = batch.labels.len();
+    let count = batch.targets.len();
     batch.mixes = (0..count)
         .map(|i| Mix {
             partner: (i + count - 1) % count,
@@ -251,7 +244,7 @@ mod tests {
                 .map(|i| (i / 60) as f32 + 1.0)
                 .collect(),
             shape: [count, 2, 6, 5],
-            labels: (0..count).map(Label::Class).collect(),
+            targets: (0..count).map(Target::of_class).collect(),
             indices: (0..count).collect(),
             sizes: vec![[5, 6]; count],
             number: 0,
@@ -322,7 +315,7 @@ mod tests {
         mix(&ways, &mut single, &mut rng).unwrap();
         assert!(single.mixes.is_empty() && single.soft_targets(1) == Some(vec![1.0]));
         let mut unlabelled = batch(2);
-        unlabelled.labels[1] = Label::None;
+        unlabelled.targets[1] = Target::default();
         assert!(mix(&ways, &mut unlabelled, &mut rng).is_err());
         assert_eq!(unlabelled.soft_targets(2), None);
         assert_eq!(

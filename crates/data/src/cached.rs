@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::DataError;
-use crate::sample::{Label, Sample};
+use crate::sample::Sample;
 use crate::source::{Remark, Source};
+use crate::target::Target;
 
 /// Another source with its samples kept as they are first read, up to a limit of memory; shared by all workers.
 ///
@@ -52,14 +53,7 @@ impl Cached {
 
 /// The memory behind a sample, in bytes.
 fn size(sample: &Sample) -> usize {
-    let boxes = |count: usize| count * size_of::<crate::sample::BoxLabel>();
-    let label = match &sample.label {
-        Label::None | Label::Class(_) => 0,
-        Label::Boxes(list) => boxes(list.len()),
-        Label::Mask(mask) => mask.classes.len(),
-        Label::BoxesAndMask(list, mask) => boxes(list.len()) + mask.classes.len(),
-    };
-    sample.image.pixels.len() + label
+    sample.image.pixels.len() + sample.target.bytes()
 }
 
 impl Source for Cached {
@@ -105,10 +99,10 @@ impl Source for Cached {
         self.source.class_of(index)
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
+    fn target(&self, index: usize) -> Result<Target, DataError> {
         match self.samples.get(index).and_then(OnceLock::get) {
-            Some(sample) => Ok(sample.label.clone()),
-            None => self.source.label(index),
+            Some(sample) => Ok(sample.target.clone()),
+            None => self.source.target(index),
         }
     }
 
@@ -140,8 +134,8 @@ impl Source for Cached {
         self.source.inspect(index)
     }
 
-    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
-        self.source.inspect_label(index)
+    fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
+        self.source.inspect_target(index)
     }
 
     fn known_bad(&self) -> Vec<(usize, Remark)> {

@@ -14,7 +14,8 @@
 
 use crate::mosaic::glyphs::{GLYPH_HEIGHT, GLYPH_WIDTH, draw_text};
 use crate::mosaic::{colour, enlarge};
-use crate::sample::{Image, Label, Sample};
+use crate::sample::{Image, Sample};
+use crate::target::Target;
 
 /// A box to be drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,7 @@ pub fn draw_boxes(image: &Image, boxes: &[DrawnBox]) -> (Image, usize) {
     let factor = (LEGIBLE / longer).max(1);
     let sample = Sample {
         image: rgb,
-        label: Label::None,
+        target: Target::default(),
     };
     let mut image = enlarge(sample, factor).image;
     let longer = longer * factor;

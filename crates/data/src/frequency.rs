@@ -16,8 +16,8 @@
 use rayon::prelude::*;
 
 use crate::error::DataError;
-use crate::sample::{Label, Mask};
 use crate::source::Source;
+use crate::target::{Mask, Target};
 
 /// The pixels of a class over a dataset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn class_pixels(source: &dyn Source, max_bad: usize) -> Result<Vec<ClassPixe
     let classes = source.mask_classes().len();
     let counted: Vec<_> = (0..source.len())
         .into_par_iter()
-        .map(|index| source.read(index).map(|sample| counts(&sample.label)))
+        .map(|index| source.read(index).map(|sample| counts(&sample.target)))
         .collect();
     let mut total = vec![ClassPixels::default(); classes];
     let mut bad = 0;
@@ -68,9 +68,9 @@ pub fn class_pixels(source: &dyn Source, max_bad: usize) -> Result<Vec<ClassPixe
     Ok(total)
 }
 
-fn counts(label: &Label) -> [u64; 256] {
+fn counts(target: &Target) -> [u64; 256] {
     let mut counts = [0; 256];
-    if let Label::Mask(mask) | Label::BoxesAndMask(_, mask) = label {
+    if let Some(mask) = &target.mask {
         mask.classes
             .iter()
             .for_each(|class| counts[usize::from(*class)] += 1);

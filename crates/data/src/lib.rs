@@ -1,12 +1,12 @@
 //! Samples, datasets, augmentations and the deterministic loader, in CPU memory on plain buffers.
 //!
 //! ```
-//! use firesight_data::{Label, SourceConfig, SplitConfig};
+//! use firesight_data::{SourceConfig, SplitConfig, Target};
 //!
 //! let digits = SourceConfig::Digits(Default::default());
 //! let splits = digits.open(".".as_ref(), &SplitConfig::default(), 42)?;
 //! let sample = splits.test.unwrap().read(0)?;
-//! assert_eq!((sample.image.width, sample.label), (8, Label::Class(0)));
+//! assert_eq!((sample.image.width, sample.target), (8, Target::of_class(0)));
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 
@@ -29,11 +29,13 @@ pub mod sampling;
 pub mod scan;
 pub mod source;
 pub mod split;
+pub mod target;
 #[cfg(feature = "download")]
 mod transfer;
 
 pub use decode::DecodeLimits;
 pub use error::DataError;
-pub use sample::{BoxLabel, Image, Label, Mask, Sample};
+pub use sample::{Image, Sample};
 pub use source::{Remark, Source, SourceConfig, SourceDataset, Splits, Subset, fingerprint};
 pub use split::{HoldOut, SplitConfig};
+pub use target::{BoxLabel, Mask, Target};

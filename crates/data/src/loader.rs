@@ -269,7 +269,7 @@ impl Job {
         let mut batch = Batch {
             images: Vec::new(),
             shape: [0; 4],
-            labels: Vec::with_capacity(count),
+            targets: Vec::with_capacity(count),
             indices: Vec::with_capacity(count),
             sizes: Vec::with_capacity(count),
             number,
@@ -284,7 +284,7 @@ impl Job {
                 Err(error) => return Err(error),
             }
         }
-        if batch.labels.is_empty() {
+        if batch.targets.is_empty() {
             return Ok(Built { batch: None, bad });
         }
         if !config.mixing.is_empty() {
@@ -308,17 +308,18 @@ impl Job {
             ..
         } = &*self.inner;
         let sample = source.read(index)?;
-        augment::check(&sample, &source.origin(index))?;
+        let classes = [source.classes().len(), source.mask_classes().len()];
+        augment::check(&sample, &source.origin(index), classes)?;
         let original = [sample.image.width, sample.image.height];
         let mut rng = stream(config.seed, self.epoch, position as u64, Domain::Sample);
         let sample = pipeline.apply(sample, &mut rng)?;
         let image = &sample.image;
         let shape = [image.channels, image.height, image.width];
-        if batch.labels.is_empty() {
+        if batch.targets.is_empty() {
             batch.shape = [0, shape[0], shape[1], shape[2]];
             batch
                 .images
-                .reserve_exact(image.pixels.len() * batch.labels.capacity());
+                .reserve_exact(image.pixels.len() * batch.targets.capacity());
         } else if batch.shape[1..] != shape {
             let first = batch.indices[0];
             let [_, c, h, w] = batch.shape;
@@ -346,7 +347,7 @@ impl Job {
         }
         write_planes(image, lines, &mut batch.images);
         batch.shape[0] += 1;
-        batch.labels.push(sample.label);
+        batch.targets.push(sample.target);
         batch.indices.push(index);
         batch.sizes.push(original);
         Ok(())
@@ -547,7 +548,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::augment::{Augment, HorizontalFlip, PadAndCrop, Rotate};
-    use crate::sample::{Image, Label, Sample};
+    use crate::sample::{Image, Sample};
+    use crate::target::Target;
 
     /// A dataset of small images that counts how often it is read and may hold bad samples.
     pub(crate) struct Counting {
@@ -588,7 +590,7 @@ pub(crate) mod tests {
             };
             Sample {
                 image,
-                label: Label::Class(self.classes[index]),
+                target: Target::of_class(self.classes[index]),
             }
         }
     }
@@ -925,7 +927,7 @@ pub(crate) mod tests {
             };
             Ok(Sample {
                 image,
-                label: Label::None,
+                target: Target::default(),
             })
         }
         fn origin(&self, index: usize) -> String {

@@ -29,7 +29,8 @@ use crate::batch::Batch;
 use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry};
 use crate::normalize::Normalize;
-use crate::sample::{Image, Label, Mask, Sample};
+use crate::sample::{Image, Sample};
+use crate::target::{Mask, Target};
 use glyphs::{GLYPH_HEIGHT, draw_text};
 
 /// Images are enlarged or reduced to about this many pixels on their longer side.
@@ -47,7 +48,7 @@ const WHITE: [u8; 3] = [255; 3];
 /// Returns an RGB image; without images, one of a single pixel.
 pub fn mosaic(batches: &[Batch], normalize: &Normalize, classes: &[String], count: usize) -> Image {
     let of = |batch: &Batch| {
-        (0..batch.labels.len())
+        (0..batch.targets.len())
             .map(|i| tile(batch, i, normalize, classes))
             .collect::<Vec<_>>()
     };
@@ -95,7 +96,7 @@ pub fn captioned(image: &Image, lines: &[String]) -> Image {
     }
     let plain = |image| Sample {
         image,
-        label: Label::None,
+        target: Target::default(),
     };
     let factor = (TILE / picture.width.max(picture.height)).clamp(1, LARGEST_FACTOR);
     picture = enlarge(plain(picture), factor).image;
@@ -147,23 +148,14 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
             .unwrap_or_else(|| format!("class {class}"))
     };
     let picture = denormalised(batch, at, normalize);
-    let (boxes, mask) = match &batch.labels[at] {
-        Label::Boxes(boxes) => (boxes.clone(), None),
-        Label::Mask(mask) => (Vec::new(), Some(mask)),
-        Label::BoxesAndMask(boxes, mask) => (boxes.clone(), Some(mask)),
-        Label::None | Label::Class(_) => (Vec::new(), None),
-    };
+    let target = batch.targets[at].clone();
     let longer = picture.width.max(picture.height);
     let factor = TILE / longer;
-    let label = match mask {
-        Some(mask) => Label::BoxesAndMask(boxes, mask.clone()),
-        None => Label::Boxes(boxes),
-    };
     let sample = Sample {
         image: picture,
-        label,
+        target,
     };
-    let Sample { mut image, label } = if factor >= 1 {
+    let Sample { mut image, target } = if factor >= 1 {
         enlarge(sample, factor.min(LARGEST_FACTOR))
     } else {
         let size = |side: usize| (side * TILE / longer).max(1);
@@ -172,15 +164,10 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
         canvas.push(&Geometry::Resize { width, height });
         canvas.finish()
     };
-    let (boxes, mask) = match label {
-        Label::BoxesAndMask(boxes, mask) => (boxes, Some(mask)),
-        Label::Boxes(boxes) => (boxes, None),
-        _ => (Vec::new(), None),
-    };
-    if let Some(mask) = &mask {
+    if let Some(mask) = &target.mask {
         tint(&mut image, mask);
     }
-    for label in &boxes {
+    for label in target.objects() {
         let [x1, y1, x2, y2] = label.xyxy.map(|v| v.round().max(0.0) as usize);
         outline(&mut image, [x1, y1, x2, y2], colour(label.class));
         let above = y1.saturating_sub(GLYPH_HEIGHT + 2);
@@ -193,19 +180,16 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
             Some([0; 3]),
         );
     }
-    let caption = match (&batch.labels[at], batch.mixes.get(at)) {
-        (Label::Class(class), Some(mix)) => {
-            let other = match &batch.labels[mix.partner] {
-                Label::Class(class) => name(*class),
-                _ => String::new(),
-            };
-            format!("{} {:.0}% {other}", name(*class), mix.weight * 100.0)
+    let known = &batch.targets[at];
+    let caption = match (known.class(), batch.mixes.get(at), &known.boxes) {
+        (Some(class), Some(mix), _) => {
+            let other = batch.targets[mix.partner].class();
+            let other = other.map(name).unwrap_or_default();
+            format!("{} {:.0}% {other}", name(class), mix.weight * 100.0)
         }
-        (Label::Class(class), None) => name(*class),
-        (Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _), _) => {
-            format!("{} boxes", boxes.len())
-        }
-        (Label::Mask(_) | Label::None, _) => String::new(),
+        (Some(class), None, _) => name(class),
+        (None, _, Some(boxes)) => format!("{} boxes", boxes.len()),
+        (None, _, None) => String::new(),
     };
     let caption = if caption.is_empty() {
         format!("#{}", batch.indices[at])
@@ -265,26 +249,15 @@ pub(crate) fn enlarge(sample: Sample, factor: usize) -> Sample {
         channels: 3,
         pixels: repeat(width, height, pixels, 3),
     };
-    let scaled = |mut boxes: Vec<crate::sample::BoxLabel>| {
-        boxes
-            .iter_mut()
-            .for_each(|label| label.xyxy = label.xyxy.map(|v| v * factor as f32));
-        boxes
-    };
-    let label = match sample.label {
-        Label::Boxes(boxes) => Label::Boxes(scaled(boxes)),
-        Label::BoxesAndMask(boxes, mask) => {
-            let classes = repeat(mask.width, mask.height, &mask.classes, 1);
-            let mask = Mask {
-                width: mask.width * factor,
-                height: mask.height * factor,
-                classes,
-            };
-            Label::BoxesAndMask(scaled(boxes), mask)
-        }
-        other => other,
-    };
-    Sample { image, label }
+    let target = sample.target.carried(
+        |xyxy| Some(xyxy.map(|edge| edge * factor as f32)),
+        |mask, _| Mask {
+            width: mask.width * factor,
+            height: mask.height * factor,
+            classes: repeat(mask.width, mask.height, &mask.classes, 1),
+        },
+    );
+    Sample { image, target }
 }
 
 /// Lays the colours of the classes over the image; class 0, the background of most masks, stays clear.
@@ -336,14 +309,14 @@ fn text_width(text: &str) -> usize {
 mod tests {
     use super::*;
     use crate::batch::Mix;
-    use crate::sample::BoxLabel;
+    use crate::target::BoxLabel;
 
-    fn batch(labels: Vec<Label>) -> Batch {
-        let count = labels.len();
+    fn batch(targets: Vec<Target>) -> Batch {
+        let count = targets.len();
         Batch {
             images: vec![0.5; count * 3 * 16 * 20],
             shape: [count, 3, 16, 20],
-            labels,
+            targets,
             indices: (0..count).collect(),
             sizes: vec![[20, 16]; count],
             number: 0,
@@ -361,17 +334,18 @@ mod tests {
         let label = BoxLabel {
             xyxy: [3.0, 2.0, 15.0, 12.0],
             class: 1,
-            crowd: false,
-            difficult: false,
-            cover: 1.0,
+            ..BoxLabel::default()
         };
         let labels = vec![
-            Label::None,
-            Label::Class(1),
-            Label::Class(9),
-            Label::Boxes(vec![label.clone()]),
-            Label::Mask(mask.clone()),
-            Label::BoxesAndMask(vec![label], mask),
+            Target::default(),
+            Target::of_class(1),
+            Target::of_class(9),
+            Target::of_boxes(vec![label.clone()]),
+            Target::of_mask(mask.clone()),
+            Target {
+                mask: Some(mask),
+                ..Target::of_boxes(vec![label])
+            },
         ];
         let classes = ["background".to_string(), "Katze".to_string()];
         let mut batch = batch(labels);
@@ -436,7 +410,7 @@ mod tests {
 
     #[test]
     fn large_images_are_reduced_and_files_read_back() {
-        let mut large = batch(vec![Label::Class(0)]);
+        let mut large = batch(vec![Target::of_class(0)]);
         large.shape = [1, 1, 300, 700];
         large.images = vec![0.25; 210_000];
         let picture = mosaic(&[large], &Normalize::default(), &[], 4);

@@ -32,8 +32,9 @@ use crate::datasets::scenes::ScenesConfig;
 use crate::datasets::voc::{VocConfig, VocMasksConfig};
 use crate::download::{Progress, Published};
 use crate::error::DataError;
-use crate::sample::{Label, Sample};
+use crate::sample::Sample;
 use crate::split::{self, SplitConfig};
+use crate::target::Target;
 
 /// One split of a dataset: samples by index, from any thread.
 pub trait Source: Send + Sync {
@@ -75,10 +76,10 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// Those of [`Source::read`], as far as they concern the label.
-    fn label(&self, index: usize) -> Result<Label, DataError> {
+    fn target(&self, index: usize) -> Result<Target, DataError> {
         match self.class_of(index) {
-            Some(class) => Ok(Label::Class(class)),
-            None => Ok(self.read(index)?.label),
+            Some(class) => Ok(Target::of_class(class)),
+            None => Ok(self.read(index)?.target),
         }
     }
 
@@ -134,8 +135,8 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// Those of [`Source::label`].
-    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
-        Ok((self.label(index)?, Vec::new()))
+    fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
+        Ok((self.target(index)?, Vec::new()))
     }
 
     /// The samples that their labels alone show to be bad, by index, in order; no picture is opened for it.
@@ -402,9 +403,9 @@ impl Source for Subset {
             .and_then(|&index| self.source.class_of(index))
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
+    fn target(&self, index: usize) -> Result<Target, DataError> {
         match self.indices.get(index) {
-            Some(&index) => self.source.label(index),
+            Some(&index) => self.source.target(index),
             None => Err(out_of_range(index, self.len(), "a subset")),
         }
     }
@@ -448,9 +449,9 @@ impl Source for Subset {
         }
     }
 
-    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+    fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
         match self.indices.get(index) {
-            Some(&index) => self.source.inspect_label(index),
+            Some(&index) => self.source.inspect_target(index),
             None => Err(out_of_range(index, self.len(), "a subset")),
         }
     }

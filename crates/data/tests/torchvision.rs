@@ -10,7 +10,8 @@ use std::io::Read;
 
 use firesight_data::augment::{Blur, Erase, EraseValue, Plan, Values};
 use firesight_data::geometry::{Geometry, Map};
-use firesight_data::sample::{Image, Label, Sample};
+use firesight_data::sample::{Image, Sample};
+use firesight_data::target::Target;
 use flate2::read::GzDecoder;
 use safetensors::SafeTensors;
 
@@ -148,7 +149,7 @@ fn operations_give_what_torchvision_gives() {
         let result = plan
             .apply(Sample {
                 image: input,
-                label: Label::None,
+                target: Target::default(),
             })
             .unwrap()
             .image;

@@ -9,8 +9,9 @@ use firesight_data::DataError;
 use firesight_data::batch::Batch;
 use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::normalize::Normalize;
-use firesight_data::sample::{Image, Label, Sample};
+use firesight_data::sample::{Image, Sample};
 use firesight_data::source::Source;
+use firesight_data::target::Target;
 
 use super::*;
 
@@ -35,7 +36,7 @@ impl Source for Samples {
                 channels: 1,
                 pixels: vec![0],
             },
-            label: Label::None,
+            target: Target::default(),
         })
     }
     fn origin(&self, index: usize) -> String {

@@ -15,7 +15,8 @@ use burn::tensor::TensorData;
 use firesight::preprocessing;
 use firesight_data::augment::Preparation;
 use firesight_data::decode::{DecodeLimits, decode_file};
-use firesight_data::sample::{Label, Sample};
+use firesight_data::sample::Sample;
+use firesight_data::target::Target;
 use firesight_models::classification::registry;
 use firesight_models::tags::{self, Preprocessing};
 use firesight_models::weights::write_safetensors;
@@ -46,7 +47,7 @@ fn main() -> anyhow::Result<()> {
             let image = decode_file(path, &DecodeLimits::default())?;
             let sample = Sample {
                 image,
-                label: Label::None,
+                target: Target::default(),
             };
             let image = preparation.apply(sample)?.image;
             let shape = [3, image.height, image.width];

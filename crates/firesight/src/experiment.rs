@@ -312,7 +312,7 @@ fn cards(
 ) -> crate::Result<(ModelCard, Option<ModelCard>)> {
     let data = &recipe.data;
     let task = recipe.task.table();
-    if !task.takes(&sample.label) {
+    if !task.takes(&sample.target) {
         let (name, needs, origin) = (task.name(), task.needs(), source.origin(index));
         bail!("task.{name} needs a dataset with {needs}; {origin} has none");
     }

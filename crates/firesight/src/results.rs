@@ -250,7 +250,7 @@ pub fn preview(file: &Path, experiment: &Experiment, train: &Loader) -> crate::R
     let mut images = 0;
     for batch in train.epoch(0, 0) {
         let batch = batch?;
-        images += batch.labels.len();
+        images += batch.targets.len();
         batches.push(batch);
         if images >= PREVIEWS {
             break;

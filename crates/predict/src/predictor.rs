@@ -5,7 +5,8 @@ use firesight_data::augment::{Pipeline, Preparation, Prepare, Resize};
 use firesight_data::decode::{DecodeLimits, decode};
 use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
-use firesight_data::sample::{Image, Label, Sample};
+use firesight_data::sample::{Image, Sample};
+use firesight_data::target::Target;
 
 use crate::card::ModelCard;
 use crate::error::PredictError;
@@ -131,7 +132,7 @@ impl Predictor {
             self.check(&image)?;
             let sample = Sample {
                 image,
-                label: Label::None,
+                target: Target::default(),
             };
             // Preparation draws nothing, augmentation the same for every image of a copy.
             let mut rng = stream(seed, copy, 0, Domain::Sample);
@@ -141,7 +142,7 @@ impl Predictor {
                 // is brought to what the model was trained on.
                 let sample = Sample {
                     image,
-                    label: Label::None,
+                    target: Target::default(),
                 };
                 image = fit.apply(sample)?.image;
             }

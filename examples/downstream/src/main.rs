@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use firesight_data::datasets::digits::DigitsConfig;
-use firesight_data::sample::Label;
+use firesight_data::target::Target;
 use firesight::device;
 use firesight::predictor::Predictor;
 
@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
         let guesses =
             predictor.classify(batch.iter().map(|sample| sample.image.clone()).collect())?;
         for (sample, guesses) in batch.iter().zip(&guesses) {
-            right += usize::from(sample.label == Label::Class(guesses[0].class));
+            right += usize::from(sample.target == Target::of_class(guesses[0].class));
         }
     }
     println!("{right} of {count} test images are right");

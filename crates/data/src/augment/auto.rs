@@ -290,7 +290,8 @@ impl Augmentation for AutoAugment {
 mod tests {
     use super::*;
     use crate::random::{Domain, stream};
-    use crate::sample::{Image, Label, Sample};
+    use crate::sample::{Image, Sample};
+    use crate::target::Target;
 
     #[test]
     fn policies_keep_the_size_and_repeat() {
@@ -302,7 +303,7 @@ mod tests {
         };
         let sample = Sample {
             image,
-            label: Label::Class(1),
+            target: Target::of_class(1),
         };
         let policies: [Box<dyn Augmentation>; 5] = [
             Box::new(RandAugment::default()),

@@ -123,7 +123,8 @@ impl PixelOperation for Erase {
 mod tests {
     use super::*;
     use crate::random::{Domain, stream};
-    use crate::sample::{Label, Sample};
+    use crate::sample::Sample;
+    use crate::target::Target;
 
     #[test]
     fn the_area_is_in_its_range() {
@@ -144,7 +145,7 @@ mod tests {
             let image = plan
                 .apply(Sample {
                     image,
-                    label: Label::None,
+                    target: Target::default(),
                 })
                 .unwrap()
                 .image;

@@ -9,7 +9,7 @@
 //! ```
 //! use firesight_data::augment::{Augment, CentreCrop, Pipeline, ResizeShortest};
 //! use firesight_data::random::{Domain, stream};
-//! use firesight_data::{Image, Label, Sample};
+//! use firesight_data::{Image, Sample, Target};
 //!
 //! let image = Image { width: 40, height: 30, channels: 3, pixels: vec![128; 40 * 30 * 3] };
 //! let pipeline = Pipeline::new(vec![
@@ -17,7 +17,7 @@
 //!     Augment::CentreCrop(CentreCrop { width: 12, height: 12, ..Default::default() }),
 //! ]);
 //! let mut rng = stream(42, 0, 0, Domain::Sample);
-//! let sample = pipeline.apply(Sample { image, label: Label::Class(3) }, &mut rng)?;
+//! let sample = pipeline.apply(Sample { image, target: Target::of_class(3) }, &mut rng)?;
 //! assert_eq!((sample.image.width, sample.image.height), (12, 12));
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```

@@ -238,7 +238,8 @@ mod tests {
     use super::*;
     use crate::augment::{Augment, Pipeline};
     use crate::random::{Domain, stream};
-    use crate::sample::{BoxLabel, Image, Label, Sample};
+    use crate::sample::{Image, Sample};
+    use crate::target::{BoxLabel, Target};
 
     /// A picture of 60x40 whose boxes are white on black, one after the other.
     fn sample(boxes: &[[usize; 4]]) -> Sample {
@@ -253,9 +254,7 @@ mod tests {
         let label = |b: &[usize; 4]| BoxLabel {
             xyxy: b.map(|v| v as f32),
             class: 0,
-            crowd: false,
-            difficult: false,
-            cover: 1.0,
+            ..BoxLabel::default()
         };
         Sample {
             image: Image {
@@ -264,14 +263,12 @@ mod tests {
                 channels: 1,
                 pixels,
             },
-            label: Label::Boxes(boxes.iter().map(label).collect()),
+            target: Target::of_boxes(boxes.iter().map(label).collect()),
         }
     }
 
     fn boxes(sample: &Sample) -> Vec<[f32; 4]> {
-        let Label::Boxes(boxes) = &sample.label else {
-            panic!()
-        };
+        let boxes = sample.target.boxes.as_ref().unwrap();
         boxes.iter().map(|label| label.xyxy).collect()
     }
 

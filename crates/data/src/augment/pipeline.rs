@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use super::{Augment, Augmentation};
 use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry, Map};
-use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
+use crate::sample::{Image, Sample};
+use crate::target::BoxLabel;
 
 /// An operation on the values of an image, its parameters drawn; size and channels stay.
 pub trait PixelOperation: Debug + Send + Sync {
@@ -69,7 +70,7 @@ impl Plan {
             share: 1.0,
         };
         Plan {
-            boxes: boxes(&sample.label).iter().map(track).collect(),
+            boxes: sample.target.objects().iter().map(track).collect(),
             ..Plan::new([sample.image.width, sample.image.height])
         }
     }
@@ -131,8 +132,8 @@ impl Plan {
     /// # Errors
     /// A sample whose buffers do not fit its sizes, or whose mask has another size than its image.
     pub fn apply(&self, mut sample: Sample) -> Result<Sample, DataError> {
-        check(&sample, "the sample")?;
-        if let Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) = &mut sample.label
+        check(&sample, "the sample", ANY_CLASSES)?;
+        if let Some(boxes) = &mut sample.target.boxes
             && boxes.len() == self.boxes.len()
         {
             let mut kept = self.boxes.iter().map(|tracked| tracked.kept().is_some());
@@ -186,7 +187,7 @@ impl Pipeline {
     /// As [`Plan::apply`].
     pub fn apply(&self, sample: Sample, rng: &mut ChaCha8Rng) -> Result<Sample, DataError> {
         if self.augmentations.is_empty() {
-            check(&sample, "the sample")?;
+            check(&sample, "the sample", ANY_CLASSES)?;
             return Ok(sample);
         }
         self.extend(Plan::for_sample(&sample), rng).apply(sample)
@@ -204,16 +205,15 @@ impl Pipeline {
     }
 }
 
-/// The boxes of a label.
-fn boxes(label: &Label) -> &[BoxLabel] {
-    match label {
-        Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) => boxes,
-        _ => &[],
-    }
-}
+/// Where the classes of a dataset are not known.
+const ANY_CLASSES: [usize; 2] = [usize::MAX; 2];
 
-/// Refuses samples that contradict themselves, so that nothing behind this reads past a buffer.
-pub(crate) fn check(sample: &Sample, origin: &str) -> Result<(), DataError> {
+/// Refuses samples that contradict themselves or the number of classes, so that nothing behind this reads past a buffer.
+pub(crate) fn check(
+    sample: &Sample,
+    origin: &str,
+    [classes, mask_classes]: [usize; 2],
+) -> Result<(), DataError> {
     let Image {
         width,
         height,
@@ -232,18 +232,6 @@ pub(crate) fn check(sample: &Sample, origin: &str) -> Result<(), DataError> {
             pixels.len()
         ));
     }
-    if let Label::Mask(mask) | Label::BoxesAndMask(_, mask) = &sample.label {
-        let Mask {
-            width: w,
-            height: h,
-            ref classes,
-        } = *mask;
-        if (w, h) != (width, height) || classes.len() != w * h {
-            return refuse(format!(
-                "a mask of {w}x{h} with {} values for an image of {width}x{height}",
-                classes.len()
-            ));
-        }
-    }
-    Ok(())
+    let fault = (sample.target).fault(Some([width, height]), classes, mask_classes);
+    fault.map_or(Ok(()), refuse)
 }

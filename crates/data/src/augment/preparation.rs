@@ -161,7 +161,8 @@ fn nothing() -> ChaCha8Rng {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{BoxLabel, Image, Label};
+    use crate::sample::Image;
+    use crate::target::{BoxLabel, Target};
 
     /// Every step that a preparation may hold, with settings that change sizes unevenly.
     fn steps() -> Vec<Prepare> {
@@ -186,7 +187,7 @@ mod tests {
                 channels: 3,
                 pixels: pixels.collect(),
             },
-            label: Label::Boxes(vec![BoxLabel {
+            target: Target::of_boxes(vec![BoxLabel {
                 xyxy: [
                     0.4 * width as f32,
                     0.4 * height as f32,
@@ -194,9 +195,7 @@ mod tests {
                     0.55 * height as f32,
                 ],
                 class: 0,
-                crowd: false,
-                difficult: false,
-                cover: 1.0,
+                ..BoxLabel::default()
             }]),
         }
     }
@@ -214,13 +213,9 @@ mod tests {
                     assert_eq!(drawn, expected, "{step:?}");
                 }
                 let back = preparation.plan(size).map().inverse().unwrap();
-                let Label::Boxes(boxes) = &expected.label else {
-                    panic!("the boxes are lost: {step:?}");
-                };
+                let boxes = expected.target.boxes.as_ref().unwrap();
                 let restored = back.hull(boxes[0].xyxy.map(f64::from)).unwrap();
-                let Label::Boxes(truth) = sample(size).label else {
-                    unreachable!("the sample has boxes")
-                };
+                let truth = sample(size).target.boxes.unwrap();
                 for (got, want) in restored.iter().zip(truth[0].xyxy) {
                     assert!(
                         (got - f64::from(want)).abs() < 1e-3,

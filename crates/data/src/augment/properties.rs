@@ -3,7 +3,8 @@
 use super::*;
 use crate::geometry::Filter;
 use crate::random::{Domain, below, stream};
-use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
+use crate::sample::{Image, Sample};
+use crate::target::{BoxLabel, Mask, Target};
 
 /// Every geometric augmentation, alone and in rows as recipes have them.
 fn pipelines() -> Vec<Vec<Augment>> {
@@ -115,14 +116,18 @@ fn case(rng: &mut ChaCha8Rng) -> Case {
     let pixels = (0..width * height)
         .map(|i| if inside(i) { 255 } else { 0 })
         .collect();
-    let classes = (0..width * height).map(|i| u8::from(inside(i))).collect();
+    let mask = Mask {
+        width,
+        height,
+        classes: (0..width * height).map(|i| u8::from(inside(i))).collect(),
+    };
     let xyxy = [x1, y1, x2, y2].map(|v| v as f32);
     let boxes = vec![BoxLabel {
         xyxy,
         class: 7,
-        crowd: false,
         difficult: true,
-        cover: 1.0,
+        mask: Some(mask.clone()),
+        ..BoxLabel::default()
     }];
     let image = Image {
         width,
@@ -132,14 +137,11 @@ fn case(rng: &mut ChaCha8Rng) -> Case {
     };
     let sample = Sample {
         image,
-        label: Label::BoxesAndMask(
-            boxes,
-            Mask {
-                width,
-                height,
-                classes,
-            },
-        ),
+        target: Target {
+            boxes: Some(boxes),
+            mask: Some(mask),
+            classes: None,
+        },
     };
     Case {
         sample,
@@ -182,9 +184,8 @@ fn try_all(mut check: impl FnMut(&str, &Case, &Plan, Sample)) {
 fn the_box_is_the_hull_of_the_warped_mask() {
     let (mut compared, mut lost) = (0, 0);
     try_all(|name, case, _, result| {
-        let Label::BoxesAndMask(boxes, mask) = &result.label else {
-            panic!("{name}: the label changed its kind")
-        };
+        let boxes = result.target.boxes.as_ref().unwrap();
+        let mask = result.target.mask.as_ref().unwrap();
         let Some(expected) = hull(mask.width, mask.classes.iter().map(|&c| c == 1)) else {
             lost += 1;
             assert!(
@@ -232,9 +233,7 @@ fn the_box_is_the_hull_of_the_warped_mask() {
 #[test]
 fn image_and_mask_move_together() {
     try_all(|name, _, plan, result| {
-        let Label::BoxesAndMask(_, mask) = &result.label else {
-            panic!("{name}: the label changed its kind")
-        };
+        let mask = result.target.mask.as_ref().unwrap();
         // Where the image is clearly inside or outside, the mask says the same.
         let clear = result
             .image
@@ -253,6 +252,36 @@ fn image_and_mask_move_together() {
 }
 
 #[test]
+fn the_mask_of_an_object_moves_as_that_of_the_classes_does() {
+    let mut moved = 0;
+    try_all(|name, _, _, result| {
+        let mask = result.target.mask.as_ref().unwrap();
+        let classes = |outside| {
+            move |&class: &u8| {
+                if class == Mask::IGNORE {
+                    outside
+                } else {
+                    class
+                }
+            }
+        };
+        for object in result.target.objects() {
+            let own = object.mask.as_ref().unwrap();
+            assert_eq!([own.width, own.height], [mask.width, mask.height], "{name}");
+            assert!(
+                own.classes
+                    .iter()
+                    .copied()
+                    .eq(mask.classes.iter().map(classes(0))),
+                "{name}"
+            );
+            moved += 1;
+        }
+    });
+    assert!(moved > 600, "{moved}");
+}
+
+#[test]
 fn nothing_leaves_the_image() {
     try_all(|name, _, plan, result| {
         let Image {
@@ -266,9 +295,8 @@ fn nothing_leaves_the_image() {
             (plan.size(), width * height * channels),
             "{name}"
         );
-        let Label::BoxesAndMask(boxes, mask) = &result.label else {
-            panic!("{name}: the label changed its kind")
-        };
+        let boxes = result.target.boxes.as_ref().unwrap();
+        let mask = result.target.mask.as_ref().unwrap();
         assert_eq!(
             (mask.width, mask.height, mask.classes.len()),
             (width, height, width * height),

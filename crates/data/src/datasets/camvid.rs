@@ -4,7 +4,7 @@
 //! ```
 //! use firesight_data::datasets::camvid::CamvidConfig;
 //! use firesight_data::mosaic::write_png;
-//! use firesight_data::{Image, Label};
+//! use firesight_data::Image;
 //!
 //! let folder = tempfile::tempdir()?;
 //! for (name, pixels) in [("train", vec![90; 3]), ("trainannot", vec![0, 11, 10])] {
@@ -13,7 +13,7 @@
 //!     write_png(&image, &folder.path().join(name).join("7.png"))?;
 //! }
 //! let train = CamvidConfig::default().open(folder.path())?.train;
-//! let Label::Mask(mask) = train.read(0)?.label else { unreachable!() };
+//! let mask = train.read(0)?.target.mask.unwrap();
 //! assert_eq!(mask.classes, [0, 255, 10]); // sky, a pixel that does not count, bicyclist
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -134,7 +134,6 @@ impl CamvidConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Label;
 
     #[test]
     fn the_void_number_is_ignored_and_parts_may_be_absent() {
@@ -154,9 +153,7 @@ mod tests {
         };
         let splits = config.open(Path::new("")).unwrap();
         assert!(splits.validation.is_none() && splits.test.is_none());
-        let Label::Mask(mask) = splits.train.read(0).unwrap().label else {
-            panic!("no mask");
-        };
+        let mask = splits.train.read(0).unwrap().target.mask.unwrap();
         assert_eq!(mask.classes, [0, 255, 10]);
         std::fs::create_dir_all(root.join("valannot")).unwrap();
         let error = config.open(Path::new("")).err().unwrap().to_string();

@@ -5,7 +5,7 @@
 //! Where the test file is missing, `split = { test = { last = 5000 } }` holds one out of the training records.
 //!
 //! ```
-//! use firesight_data::Label;
+//! use firesight_data::Target;
 //! use firesight_data::datasets::cifar::Cifar10Config;
 //!
 //! // A file of one record: class 6, all black.
@@ -15,7 +15,7 @@
 //!     std::fs::write(folder.path().join(format!("data_batch_{number}.bin")), &record)?;
 //! }
 //! let splits = Cifar10Config { path: "".into(), download: false }.open(folder.path())?;
-//! assert_eq!((splits.train.len(), splits.train.read(4)?.label), (5, Label::Class(6)));
+//! assert_eq!((splits.train.len(), splits.train.read(4)?.target), (5, Target::of_class(6)));
 //! assert_eq!(splits.train.classes()[6], "frog");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -311,9 +311,9 @@ fn find(folder: &Path, file: &str, remarks: &mut Vec<Remark>) -> Option<PathBuf>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Label;
     use crate::source::SourceConfig;
     use crate::split::{HoldOut, SplitConfig};
+    use crate::target::Target;
 
     fn record(labels: &[u8], rgb: [u8; 3]) -> Vec<u8> {
         let mut bytes = labels.to_vec();
@@ -338,8 +338,8 @@ mod tests {
         assert_eq!(splits.train.len(), 10);
         let sample = splits.train.read(4).unwrap();
         assert_eq!(
-            (sample.label, &sample.image.pixels[..6]),
-            (Label::Class(3), &[3, 0, 9, 3, 0, 9][..])
+            (sample.target, &sample.image.pixels[..6]),
+            (Target::of_class(3), &[3, 0, 9, 3, 0, 9][..])
         );
 
         std::fs::write(folder.path().join("train.bin"), record(&[7, 99], [1, 2, 3])).unwrap();

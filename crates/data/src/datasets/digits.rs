@@ -5,12 +5,12 @@
 //! fifth row (row number divisible by 5): 360 rows; validation is held out of the other 1,437.
 //!
 //! ```
-//! use firesight_data::Label;
+//! use firesight_data::Target;
 //! use firesight_data::datasets::digits::DigitsConfig;
 //!
 //! let splits = DigitsConfig::default().open()?;
 //! let first = splits.train.read(0)?;
-//! assert_eq!((first.image.width, first.label), (8, Label::Class(1)));
+//! assert_eq!((first.image.width, first.target), (8, Target::of_class(1)));
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 
@@ -115,7 +115,7 @@ fn scale(value: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Label;
+    use crate::target::Target;
 
     #[test]
     fn has_the_published_counts_and_the_first_row() {
@@ -129,7 +129,7 @@ mod tests {
         // scikit-learn's `load_digits` has the same counts per class.
         assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
         let sample = test.read(0).unwrap();
-        assert_eq!(sample.label, Label::Class(0));
+        assert_eq!(sample.target, Target::of_class(0));
         assert_eq!(
             (
                 sample.image.width,

@@ -24,8 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, DecodeLimits, EXTENSIONS};
 use crate::error::DataError;
-use crate::sample::{Label, Sample};
+use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits, out_of_range};
+use crate::target::Target;
 
 /// How many folders may lie in each other below a class; more is most likely a loop of links.
 const MAX_DEPTH: usize = 16;
@@ -439,7 +440,7 @@ impl Source for Folder {
         })?;
         Ok(Sample {
             image: decode::decode_file(&self.root.join(&entry.path), &self.limits)?,
-            label: Label::Class(entry.class),
+            target: Target::of_class(entry.class),
         })
     }
 

@@ -353,7 +353,7 @@ mod tests {
         let test = named.open(Path::new("")).unwrap().test.unwrap();
         let error = test.read(0).unwrap_err();
         assert!(error.is_bad_sample() && test.class_of(0).is_none());
-        assert_eq!(test.label(0).unwrap_err().to_string(), error.to_string());
+        assert_eq!(test.target(0).unwrap_err().to_string(), error.to_string());
         let error = error.to_string();
         assert!(
             error.contains("record 0 of t10k-images") && error.contains("class 7"),

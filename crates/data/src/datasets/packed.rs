@@ -3,8 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
-use crate::sample::{Image, Label, Sample};
+use crate::sample::{Image, Sample};
 use crate::source::{Remark, Source, out_of_range};
+use crate::target::Target;
 
 /// Images of one size and their classes.
 pub(crate) struct Packed {
@@ -104,7 +105,7 @@ impl Source for Packed {
                 channels,
                 pixels: pixels.to_vec(),
             },
-            label: Label::Class(self.class(index)?),
+            target: Target::of_class(self.class(index)?),
         })
     }
 
@@ -123,8 +124,8 @@ impl Source for Packed {
         self.class(index).ok()
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
-        self.class(index).map(Label::Class)
+    fn target(&self, index: usize) -> Result<Target, DataError> {
+        self.class(index).map(Target::of_class)
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {

@@ -14,12 +14,12 @@
 //! platform. A test pins the hash of all 2,750 scenes.
 //!
 //! ```
-//! use firesight_data::Label;
 //! use firesight_data::datasets::scenes::ScenesConfig;
 //!
 //! let splits = ScenesConfig { train: 3, validation: 0, test: 1, seed: 7 }.open(".".as_ref())?;
-//! let Label::BoxesAndMask(boxes, mask) = splits.train.read(2)?.label else { unreachable!() };
-//! assert!((3..=8).contains(&boxes.len()) && mask.classes.len() == 128 * 128);
+//! let target = splits.train.read(2)?.target;
+//! assert!((3..=8).contains(&target.objects().len()));
+//! assert_eq!(target.mask.unwrap().classes.len(), 128 * 128);
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 
@@ -32,9 +32,10 @@ use serde::{Deserialize, Serialize};
 
 use super::digits::{self, Row};
 use crate::error::DataError;
-use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
+use crate::sample::{Image, Sample};
 use crate::source::{Source, Splits, out_of_range};
 use crate::split::{below, keyed_rng};
+use crate::target::{BoxLabel, Mask, Target};
 
 /// Width and height of a scene.
 pub const SIDE: usize = 128;
@@ -247,9 +248,7 @@ impl Scenes {
             boxes.push(BoxLabel {
                 xyxy: [x1 as f32, y1 as f32, x2 as f32, y2 as f32],
                 class: digit.label.into(),
-                crowd: false,
-                difficult: false,
-                cover: 1.0,
+                ..BoxLabel::default()
             });
         }
         let mask = Mask {
@@ -264,7 +263,11 @@ impl Scenes {
                 channels: 3,
                 pixels,
             },
-            label: Label::BoxesAndMask(boxes, mask),
+            target: Target {
+                boxes: Some(boxes),
+                mask: Some(mask),
+                classes: None,
+            },
         }
     }
 }
@@ -593,9 +596,8 @@ mod tests {
     }
 
     fn checked(sample: &Sample) -> [u8; 32] {
-        let Label::BoxesAndMask(boxes, mask) = &sample.label else {
-            panic!("not boxes and a mask")
-        };
+        let boxes = sample.target.boxes.as_ref().unwrap();
+        let mask = sample.target.mask.as_ref().unwrap();
         assert!((3..=8).contains(&boxes.len()));
         let mut hasher = Sha256::new();
         hasher.update(&sample.image.pixels);

@@ -25,7 +25,7 @@ use png::{BitDepth, ColorType, Transformations};
 use super::turn::Turn;
 use super::{DecodeLimits, Fault, OVERHEAD, check_size, decode, format, guarded, read_file, tiff};
 use crate::error::DataError;
-use crate::sample::Mask;
+use crate::target::Mask;
 
 /// How the pixels of a mask file stand for classes.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@
 use image::metadata::Orientation;
 use image::{ImageBuffer, Luma};
 
-use crate::sample::Mask;
+use crate::target::Mask;
 
 /// The turn or reflection between a picture as it is stored and as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! A sample under geometric operations that are composed and computed at once.
 
 use super::{Filter, Geometry, Map, Window, resample, resize};
-use crate::sample::{BoxLabel, Image, Label, Mask, Sample};
+use crate::sample::{Image, Sample};
+use crate::target::Mask;
 
 /// From how many source pixels per output pixel on bilinear interpolation gets a filter in front. Below it nearly
 /// every source pixel is looked at anyway, and torchvision, whose affine maps never filter, is matched.
@@ -155,15 +156,11 @@ impl Canvas {
                 1 => self.warp_image::<1>([self.fill[0]]),
                 _ => self.warp_image::<3>(self.fill),
             };
-            let label = std::mem::take(&mut self.sample.label);
-            self.sample.label = match label {
-                Label::Boxes(boxes) => Label::Boxes(self.warp_boxes(boxes)),
-                Label::Mask(mask) => Label::Mask(self.warp_mask(mask)),
-                Label::BoxesAndMask(boxes, mask) => {
-                    Label::BoxesAndMask(self.warp_boxes(boxes), self.warp_mask(mask))
-                }
-                other => other,
-            };
+            let target = std::mem::take(&mut self.sample.target);
+            self.sample.target = target.carried(
+                |xyxy| self.warp_box(xyxy),
+                |mask, outside| self.warp_mask(&mask, outside),
+            );
             self.sample.image = new;
         }
         *self = Canvas::new(std::mem::take(&mut self.sample));
@@ -285,20 +282,20 @@ impl Canvas {
         })
     }
 
-    fn warp_mask(&self, mask: Mask) -> Mask {
+    fn warp_mask(&self, mask: &Mask, outside: u8) -> Mask {
         let [width, height] = self.size;
         let classes = match self.map.inverse() {
-            _ if self.window.is_empty() => vec![Mask::IGNORE; width * height],
-            None => vec![Mask::IGNORE; width * height],
+            _ if self.window.is_empty() => vec![outside; width * height],
+            None => vec![outside; width * height],
             Some(_) if self.map.is_exact() => resample::copy(
                 &mask.classes,
                 mask.width,
                 self.window,
                 &self.map,
                 self.size,
-                [Mask::IGNORE],
+                [outside],
             ),
-            Some(back) => resample::nearest(&mask, self.window, &back, self.size),
+            Some(back) => resample::nearest(mask, self.window, &back, self.size, outside),
         };
         Mask {
             width,
@@ -307,31 +304,28 @@ impl Canvas {
         }
     }
 
-    fn warp_boxes(&self, boxes: Vec<BoxLabel>) -> Vec<BoxLabel> {
+    fn warp_box(&self, xyxy: [f32; 4]) -> Option<[f32; 4]> {
         let window = self.window.rectangle();
         let canvas = [0.0, 0.0, self.size[0] as f64, self.size[1] as f64];
-        let warp = |label: BoxLabel| {
-            let whole = label.xyxy.map(f64::from);
-            let visible = self.map.visible(clip(whole, window)?, canvas)?;
-            // A cut side counts from one pixel on; a small box that is whole stays.
-            let before = self.map.hull(whole).unwrap_or([
-                f64::NEG_INFINITY,
-                f64::NEG_INFINITY,
-                f64::INFINITY,
-                f64::INFINITY,
-            ]);
-            let is_sliver = |low: usize| {
-                let (side, side_before) = (
-                    visible[low + 2] - visible[low],
-                    before[low + 2] - before[low],
-                );
-                side < MINIMUM_SIDE && side < side_before - 1e-3
-            };
-            let xyxy = visible.map(|v| v as f32);
-            let area = xyxy[0] < xyxy[2] && xyxy[1] < xyxy[3];
-            (area && !is_sliver(0) && !is_sliver(1)).then_some(BoxLabel { xyxy, ..label })
+        let whole = xyxy.map(f64::from);
+        let visible = self.map.visible(clip(whole, window)?, canvas)?;
+        // A cut side counts from one pixel on; a small box that is whole stays.
+        let before = self.map.hull(whole).unwrap_or([
+            f64::NEG_INFINITY,
+            f64::NEG_INFINITY,
+            f64::INFINITY,
+            f64::INFINITY,
+        ]);
+        let is_sliver = |low: usize| {
+            let (side, side_before) = (
+                visible[low + 2] - visible[low],
+                before[low + 2] - before[low],
+            );
+            side < MINIMUM_SIDE && side < side_before - 1e-3
         };
-        boxes.into_iter().filter_map(warp).collect()
+        let xyxy = visible.map(|v| v as f32);
+        let area = xyxy[0] < xyxy[2] && xyxy[1] < xyxy[3];
+        (area && !is_sliver(0) && !is_sliver(1)).then_some(xyxy)
     }
 }
 
@@ -360,21 +354,16 @@ fn shrink(back: &Map, size: [usize; 2]) -> [f64; 2] {
     [slope(back.rows[0], u), slope(back.rows[1], v)]
 }
 
-/// Rows become columns, in image, mask and boxes.
+/// Rows become columns, in image, masks and boxes.
 fn transposed(sample: Sample) -> Sample {
-    let turn = |[x1, y1, x2, y2]: [f32; 4]| [y1, x1, y2, x2];
-    let boxes = |boxes: Vec<BoxLabel>| {
-        let turned = boxes.into_iter().map(|label| BoxLabel {
-            xyxy: turn(label.xyxy),
-            ..label
-        });
-        turned.collect()
-    };
-    let mask = |mask: Mask| Mask {
-        width: mask.height,
-        height: mask.width,
-        classes: resample::transpose::<1>(&mask.classes, mask.width),
-    };
+    let target = sample.target.carried(
+        |[x1, y1, x2, y2]| Some([y1, x1, y2, x2]),
+        |mask, _| Mask {
+            width: mask.height,
+            height: mask.width,
+            classes: resample::transpose::<1>(&mask.classes, mask.width),
+        },
+    );
     let Image {
         width,
         height,
@@ -391,14 +380,7 @@ fn transposed(sample: Sample) -> Sample {
                 _ => resample::transpose::<3>(&pixels, width),
             },
         },
-        label: match sample.label {
-            Label::Boxes(labels) => Label::Boxes(boxes(labels)),
-            Label::Mask(classes) => Label::Mask(mask(classes)),
-            Label::BoxesAndMask(labels, classes) => {
-                Label::BoxesAndMask(boxes(labels), mask(classes))
-            }
-            other => other,
-        },
+        target,
     }
 }
 
@@ -406,6 +388,7 @@ fn transposed(sample: Sample) -> Sample {
 mod tests {
     use super::*;
     use crate::random::{Domain, below, stream};
+    use crate::target::{BoxLabel, Target};
 
     /// A sample with a rectangle that stands in its image, its mask and as its box.
     fn rectangle(width: usize, height: usize, [x1, y1, x2, y2]: [usize; 4]) -> Sample {
@@ -418,8 +401,7 @@ mod tests {
             xyxy,
             class: 3,
             crowd: true,
-            difficult: false,
-            cover: 1.0,
+            ..BoxLabel::default()
         }];
         let image = Image {
             width,
@@ -429,14 +411,15 @@ mod tests {
         };
         Sample {
             image,
-            label: Label::BoxesAndMask(
-                boxes,
-                Mask {
+            target: Target {
+                boxes: Some(boxes),
+                mask: Some(Mask {
                     width,
                     height,
                     classes,
-                },
-            ),
+                }),
+                classes: None,
+            },
         }
     }
 
@@ -523,7 +506,7 @@ mod tests {
             };
             let sample = Sample {
                 image,
-                label: Label::Mask(mask),
+                target: Target::of_mask(mask),
             };
             for count in 1..=operations.len() {
                 assert_eq!(
@@ -535,9 +518,8 @@ mod tests {
         }
         let outside = run(&rectangle(5, 5, [1, 1, 3, 3]), &[crop(10, 10, 2, 2)]);
         assert_eq!(outside.image.pixels, FILL.repeat(4));
-        let Label::BoxesAndMask(boxes, mask) = outside.label else {
-            panic!("the label changed its kind")
-        };
+        let boxes = outside.target.boxes.unwrap();
+        let mask = outside.target.mask.unwrap();
         assert!(boxes.is_empty() && mask.classes == [Mask::IGNORE; 4]);
     }
 
@@ -545,7 +527,7 @@ mod tests {
     fn crops_and_flips_around_a_resize_are_one_resize() {
         let sample = Sample {
             image: noise(60, 40, 3, 1),
-            label: Label::None,
+            target: Target::default(),
         };
         let crop = |x, y, width, height| Geometry::Crop {
             x,
@@ -606,7 +588,7 @@ mod tests {
         };
         let sample = Sample {
             image: white,
-            label: Label::None,
+            target: Target::default(),
         };
         let crop = Geometry::Crop {
             x: 6,
@@ -657,7 +639,7 @@ mod tests {
         let warped = run(
             &Sample {
                 image,
-                label: Label::None,
+                target: Target::default(),
             },
             &[Geometry::Warp { map, fill: [0; 3] }],
         )
@@ -698,7 +680,7 @@ mod tests {
         let image = run(
             &Sample {
                 image: white,
-                label: Label::None,
+                target: Target::default(),
             },
             &operations,
         )
@@ -712,11 +694,9 @@ mod tests {
         let label = |xyxy| BoxLabel {
             xyxy,
             class: 0,
-            crowd: false,
-            difficult: false,
-            cover: 1.0,
+            ..BoxLabel::default()
         };
-        sample.label = Label::Boxes(vec![
+        sample.target = Target::of_boxes(vec![
             label([5.0, 5.0, 5.5, 5.5]),
             label([0.0, 0.0, 4.5, 10.0]),
             label([0.0; 4]),
@@ -729,8 +709,8 @@ mod tests {
             fill: [0; 3],
         };
         assert_eq!(
-            run(&sample, &[crop]).label,
-            Label::Boxes(vec![label([1.0, 1.0, 1.5, 1.5])])
+            run(&sample, &[crop]).target,
+            Target::of_boxes(vec![label([1.0, 1.0, 1.5, 1.5])])
         );
     }
 }

@@ -14,15 +14,15 @@
 //!
 //! ```
 //! use firesight_data::geometry::{Canvas, Geometry};
-//! use firesight_data::{BoxLabel, Image, Label, Sample};
+//! use firesight_data::{BoxLabel, Image, Sample, Target};
 //!
 //! let image = Image { width: 3, height: 1, channels: 1, pixels: vec![10, 20, 30] };
 //! let xyxy = [0.0, 0.0, 1.0, 1.0];
-//! let boxes = Label::Boxes(vec![BoxLabel { xyxy, class: 0, crowd: false, difficult: false, cover: 1.0 }]);
-//! let mut canvas = Canvas::new(Sample { image, label: boxes });
+//! let target = Target::of_boxes(vec![BoxLabel { xyxy, ..Default::default() }]);
+//! let mut canvas = Canvas::new(Sample { image, target });
 //! canvas.push(&Geometry::FlipHorizontal);
-//! let Sample { image, label: Label::Boxes(boxes) } = canvas.finish() else { unreachable!() };
-//! assert_eq!((image.pixels, boxes[0].xyxy), (vec![30, 20, 10], [2.0, 0.0, 3.0, 1.0]));
+//! let Sample { image, target } = canvas.finish();
+//! assert_eq!((image.pixels, target.objects()[0].xyxy), (vec![30, 20, 10], [2.0, 0.0, 3.0, 1.0]));
 //! ```
 
 mod canvas;

@@ -1,7 +1,8 @@
 //! Pixels under a map: copied where it moves by whole pixels, bilinear for images and nearest for masks elsewhere.
 
 use super::{Map, Window};
-use crate::sample::{Image, Mask};
+use crate::sample::Image;
+use crate::target::Mask;
 
 /// Fractional bits of a source coordinate.
 const FRACTION: u32 = 32;
@@ -185,8 +186,14 @@ pub(super) fn bilinear<const C: usize>(
     output
 }
 
-/// The nearest pixel in the window of a mask; what lies outside is [`Mask::IGNORE`].
-pub(super) fn nearest(mask: &Mask, window: Window, back: &Map, size: [usize; 2]) -> Vec<u8> {
+/// The nearest pixel in the window of a mask, and `outside` beyond it.
+pub(super) fn nearest(
+    mask: &Mask,
+    window: Window,
+    back: &Map,
+    size: [usize; 2],
+    outside: u8,
+) -> Vec<u8> {
     let (left, top) = (window.x as i64, window.y as i64);
     let (right, bottom) = (left + window.width as i64, top + window.height as i64);
     let mut output = Vec::with_capacity(size[0] * size[1]);
@@ -196,7 +203,7 @@ pub(super) fn nearest(mask: &Mask, window: Window, back: &Map, size: [usize; 2])
         output.push(if inside {
             mask.classes[y as usize * mask.width + x as usize]
         } else {
-            Mask::IGNORE
+            outside
         });
     });
     output

@@ -19,7 +19,8 @@ use super::glyphs::{GLYPH_HEIGHT, GLYPH_WIDTH, draw_text};
 use super::{GROUND, LARGEST_FACTOR, WHITE, colour, enlarge};
 use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry};
-use crate::sample::{Image, Label, Mask, Sample};
+use crate::sample::{Image, Sample};
+use crate::target::{Mask, Target};
 
 /// Pixels between pictures that stand side by side.
 const GAP: usize = 4;
@@ -83,7 +84,7 @@ pub fn fitted(image: &Image, mask: &Mask, side: usize) -> (Image, Mask) {
             pixels: rgb,
             ..*image
         },
-        label: Label::BoxesAndMask(Vec::new(), mask.clone()),
+        target: Target::of_mask(mask.clone()),
     };
     let fitted = match side / longer {
         0 => {
@@ -95,10 +96,8 @@ pub fn fitted(image: &Image, mask: &Mask, side: usize) -> (Image, Mask) {
         }
         factor => enlarge(sample, factor.min(LARGEST_FACTOR)),
     };
-    match fitted.label {
-        Label::BoxesAndMask(_, mask) | Label::Mask(mask) => (fitted.image, mask),
-        _ => (fitted.image, mask.clone()),
-    }
+    let mask = (fitted.target.mask).expect("a mask is moved with its image");
+    (fitted.image, mask)
 }
 
 /// RGB pictures of one height beside each other.

@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::Lesson;
 use crate::error::DataError;
-use crate::sample::{Image, Label, Mask, Sample};
+use crate::sample::{Image, Sample};
 use crate::source::{Remark, Source};
+use crate::target::{Mask, Target};
 
 /// A side this many times as long as the other is suspicious.
 const LONG: usize = 20;
@@ -36,24 +37,27 @@ impl Seen {
         }
     }
 
-    /// Counts what a label that can be true teaches.
-    fn learn(&mut self, label: &Label, lesson: Lesson) {
-        match (lesson, label) {
-            (Lesson::Pictures, _) => {}
-            (Lesson::Classes, Label::Class(class)) => self.classes.push(*class),
-            (Lesson::Boxes, Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _)) => {
-                for object in boxes {
+    /// Counts what a target that can be true teaches.
+    fn learn(&mut self, target: &Target, lesson: Lesson) {
+        if !lesson.takes(target) {
+            self.suspicious.push("no label to learn from".into());
+            return;
+        }
+        match lesson {
+            Lesson::Pictures => {}
+            Lesson::Classes => self.classes.extend(target.class()),
+            Lesson::Boxes => {
+                for object in target.objects() {
                     match object.crowd {
                         true => self.crowds.push(object.class),
                         false => self.classes.push(object.class),
                     }
                 }
             }
-            (Lesson::Masks, Label::Mask(mask) | Label::BoxesAndMask(_, mask)) => {
+            Lesson::Masks => {
                 let mut counts = [0; 256];
-                mask.classes
-                    .iter()
-                    .for_each(|&class| counts[usize::from(class)] += 1);
+                let pixels = target.mask.iter().flat_map(|mask| &mask.classes);
+                pixels.for_each(|&class| counts[usize::from(class)] += 1);
                 let there = (0..=255).zip(counts).filter(|(_, count)| *count > 0);
                 self.pixels = there.collect();
                 if self.pixels.keys().eq([&Mask::IGNORE]) {
@@ -61,7 +65,6 @@ impl Seen {
                         .push("every pixel of its mask is to be ignored".into());
                 }
             }
-            _ => self.suspicious.push("no label to learn from".into()),
         }
     }
 }
@@ -96,27 +99,27 @@ pub(super) fn whole(source: &dyn Source, index: usize, lesson: Lesson) -> Seen {
         seen.suspicious
             .push(format!("{}x{} pixels: a strip", image.width, image.height));
     }
-    seen.learn(&sample.label, lesson);
+    seen.learn(&sample.target, lesson);
     seen
 }
 
-/// Reads a label, and the size of its picture if that is asked for.
-pub(super) fn label(source: &dyn Source, index: usize, lesson: Lesson, sized: bool) -> Seen {
+/// Reads a target, and the size of its picture if that is asked for.
+pub(super) fn target(source: &dyn Source, index: usize, lesson: Lesson, sized: bool) -> Seen {
     let mut seen = Seen::default();
     if lesson != Lesson::Pictures {
-        let label = match source.inspect_label(index) {
-            Ok((label, remarks)) => {
+        let target = match source.inspect_target(index) {
+            Ok((target, remarks)) => {
                 seen.remarks = remarks;
-                label
+                target
             }
             Err(error) => return Seen::bad(error, source, index),
         };
         let (classes, mask_classes) = (source.classes().len(), source.mask_classes().len());
-        seen.bad = untrue(&label, None, classes, mask_classes);
+        seen.bad = target.fault(None, classes, mask_classes);
         if seen.bad.is_some() {
             return seen;
         }
-        seen.learn(&label, lesson);
+        seen.learn(&target, lesson);
     }
     if sized {
         match source.dimensions(index) {
@@ -148,7 +151,7 @@ fn reason(error: DataError, own: &str) -> String {
     }
 }
 
-/// Why a label cannot be true of its image, if it cannot.
+/// Why a sample cannot be true, if it cannot.
 pub(super) fn impossible(sample: &Sample, classes: usize, mask_classes: usize) -> Option<String> {
     let image = &sample.image;
     if image.pixels.len() != image.width * image.height * image.channels || image.pixels.is_empty()
@@ -161,63 +164,7 @@ pub(super) fn impossible(sample: &Sample, classes: usize, mask_classes: usize) -
         ));
     }
     let size = [image.width, image.height];
-    untrue(&sample.label, Some(size), classes, mask_classes)
-}
-
-/// Why a label cannot be true, if it cannot; whether it fits its image is known by the image's `[width, height]`
-/// alone.
-fn untrue(
-    label: &Label,
-    size: Option<[usize; 2]>,
-    classes: usize,
-    mask_classes: usize,
-) -> Option<String> {
-    if let Label::Class(class) = label
-        && *class >= classes
-    {
-        return Some(format!(
-            "class {class} is out of range: there are {classes} classes"
-        ));
-    }
-    if let Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) = label {
-        for (number, object) in boxes.iter().enumerate() {
-            let [x1, y1, x2, y2] = object.xyxy;
-            let shown = format!("box {number} [{x1}, {y1}, {x2}, {y2}]");
-            if object.class >= classes {
-                let class = object.class;
-                return Some(format!(
-                    "{shown}: class {class} is out of range: there are {classes} classes"
-                ));
-            }
-            if !object.xyxy.iter().all(|edge| edge.is_finite()) || x1 >= x2 || y1 >= y2 {
-                return Some(format!("{shown} has no area"));
-            }
-            if let Some([width, height]) = size
-                && (x1 < 0.0 || y1 < 0.0 || x2 > width as f32 || y2 > height as f32)
-            {
-                return Some(format!(
-                    "{shown} leaves the image of {width}x{height} pixels"
-                ));
-            }
-        }
-    }
-    if let Label::Mask(mask) | Label::BoxesAndMask(_, mask) = label {
-        let (width, height) = (mask.width, mask.height);
-        let [wide, high] = size.unwrap_or([width, height]);
-        if [width, height] != [wide, high] || mask.classes.len() != width * height {
-            return Some(format!(
-                "its mask is {width}x{height}, the image {wide}x{high}"
-            ));
-        }
-        let out = |class: &u8| usize::from(*class) >= mask_classes && *class != Mask::IGNORE;
-        if let Some(at) = mask.classes.iter().position(out) {
-            let (class, x, y) = (mask.classes[at], at % mask.width, at / mask.width);
-            return Some(format!(
-                "class {class} at {x}, {y} of its mask: there are {mask_classes} classes"
-            ));
-        }
-    }
-    None
+    sample.target.fault(Some(size), classes, mask_classes)
 }
 
 /// SHA-256 over size and pixels.
@@ -228,41 +175,4 @@ pub fn content_hash(image: &Image) -> [u8; 32] {
     }
     hasher.update(&image.pixels);
     hasher.finalize().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn masks_are_checked_against_the_image() {
-        let image = Image {
-            width: 2,
-            height: 2,
-            channels: 1,
-            pixels: vec![0, 1, 2, 3],
-        };
-        let bad = |width, classes| {
-            let label = Label::Mask(Mask {
-                width,
-                height: 2,
-                classes,
-            });
-            impossible(
-                &Sample {
-                    image: image.clone(),
-                    label,
-                },
-                2,
-                2,
-            )
-        };
-        assert_eq!(bad(2, vec![0, 1, 255, 0]), None);
-        assert!(
-            bad(2, vec![0, 1, 2, 0])
-                .unwrap()
-                .contains("class 2 at 0, 1")
-        );
-        assert!(bad(1, vec![0, 1]).unwrap().contains("its mask is 1x2"));
-    }
 }

@@ -34,8 +34,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::DataError;
-use crate::sample::Label;
 use crate::source::{Remark, Splits};
+use crate::target::Target;
 
 pub use look::content_hash;
 use summary::Summary;
@@ -60,12 +60,12 @@ pub enum Lesson {
 }
 
 impl Lesson {
-    /// Whether such a label teaches it.
-    pub fn takes(self, label: &Label) -> bool {
+    /// Whether such a target teaches it.
+    pub fn takes(self, target: &Target) -> bool {
         match self {
-            Self::Classes => matches!(label, Label::Class(_)),
-            Self::Boxes => matches!(label, Label::Boxes(_) | Label::BoxesAndMask(..)),
-            Self::Masks => matches!(label, Label::Mask(_) | Label::BoxesAndMask(..)),
+            Self::Classes => target.class().is_some(),
+            Self::Boxes => target.boxes.is_some(),
+            Self::Masks => target.mask.is_some(),
             Self::Pictures => true,
         }
     }
@@ -225,7 +225,7 @@ pub fn scan_labels(splits: &Splits, lesson: Lesson, limit: Duration) -> ScanRepo
                 let index = (place as u128 * stride as u128 % len as u128) as usize;
                 let sized = index.is_multiple_of(every);
                 (start.elapsed() < limit)
-                    .then(|| (index, look::label(source, index, lesson, sized)))
+                    .then(|| (index, look::target(source, index, lesson, sized)))
             };
             let seen: Vec<_> = chunk.into_par_iter().filter_map(look).collect();
             seen.into_iter()

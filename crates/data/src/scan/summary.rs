@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::look::Seen;
 use super::{ClassCount, Finding, Lesson, ScanReport, Severity, SplitReport};
-use crate::sample::Mask;
 use crate::source::{Remark, Source};
+use crate::target::Mask;
 
 /// How many findings of a kind are listed; all are counted.
 const LISTED: usize = 50;

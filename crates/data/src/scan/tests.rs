@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::datasets::digits::DigitsConfig;
-use crate::sample::{BoxLabel, Image, Mask, Sample};
+use crate::sample::{Image, Sample};
 use crate::source::Source;
+use crate::target::{BoxLabel, Mask};
 use std::sync::Arc;
 
 /// Samples as given; `None` cannot be read.
@@ -25,21 +26,18 @@ impl Source for List {
         &self.1
     }
     fn class_of(&self, index: usize) -> Option<usize> {
-        match self.0[index].as_ref()?.label {
-            Label::Class(class) => Some(class),
-            _ => None,
-        }
+        self.0[index].as_ref()?.target.class()
     }
 }
 
-fn sample(first: u8, label: Label) -> Option<Sample> {
+fn sample(first: u8, target: Target) -> Option<Sample> {
     let image = Image {
         width: 2,
         height: 2,
         channels: 1,
         pixels: vec![first, 1, 2, 3],
     };
-    Some(Sample { image, label })
+    Some(Sample { image, target })
 }
 
 fn splits(train: Vec<Option<Sample>>, test: Vec<Option<Sample>>) -> Splits {
@@ -51,27 +49,25 @@ fn splits(train: Vec<Option<Sample>>, test: Vec<Option<Sample>>) -> Splits {
     }
 }
 
-fn a_box(xyxy: [f32; 4]) -> Label {
-    Label::Boxes(vec![BoxLabel {
+fn a_box(xyxy: [f32; 4]) -> Target {
+    Target::of_boxes(vec![BoxLabel {
         xyxy,
         class: 1,
-        crowd: false,
-        difficult: false,
-        cover: 1.0,
+        ..BoxLabel::default()
     }])
 }
 
 #[test]
 fn counts_and_names_what_is_bad_and_shared() {
     let train = vec![
-        sample(0, Label::Class(0)),
+        sample(0, Target::of_class(0)),
         None,
-        sample(5, Label::Class(2)),
+        sample(5, Target::of_class(2)),
         sample(6, a_box([0.0, 0.0, 2.0, 3.0])),
         sample(7, a_box([1.0, 1.0, 1.0, 2.0])),
-        sample(0, Label::Class(0)),
+        sample(0, Target::of_class(0)),
     ];
-    let splits = splits(train, vec![sample(0, Label::Class(1))]);
+    let splits = splits(train, vec![sample(0, Target::of_class(1))]);
     let report = scan(&splits, Lesson::Classes, &|_, _| {});
     let train = &report.splits[0];
     assert_eq!((train.samples, &train.bad[..]), (6, &[1, 2, 3, 4][..]));
@@ -119,7 +115,7 @@ fn masks(values: &[u8]) -> Vec<Option<Sample>> {
     };
     let numbered = (10..).zip(values);
     numbered
-        .map(|(first, &value)| sample(first, Label::Mask(mask(value))))
+        .map(|(first, &value)| sample(first, Target::of_mask(mask(value))))
         .collect()
 }
 
@@ -163,7 +159,7 @@ fn a_validation_split_without_anything_to_measure_is_remarked_on() {
         let classes = vec![255; 4];
         sample(
             first,
-            Label::Mask(Mask {
+            Target::of_mask(Mask {
                 width: 2,
                 height: 2,
                 classes,
@@ -185,9 +181,7 @@ fn a_validation_split_without_anything_to_measure_is_remarked_on() {
 #[test]
 fn crowds_are_no_objects() {
     let mut crowd = a_box([0.0, 0.0, 1.0, 1.0]);
-    let Label::Boxes(boxes) = &mut crowd else {
-        unreachable!()
-    };
+    let boxes = crowd.boxes.as_mut().unwrap();
     boxes[0].crowd = true;
     let (text, teaches) = both(&only(vec![sample(0, crowd)]), Lesson::Boxes);
     assert!(!teaches);
@@ -207,13 +201,13 @@ fn crowds_are_no_objects() {
         .1
     );
     // A generator learns from pictures alone.
-    assert!(both(&only(vec![sample(0, Label::None)]), Lesson::Pictures).1);
+    assert!(both(&only(vec![sample(0, Target::default())]), Lesson::Pictures).1);
 }
 
 #[test]
 fn many_classes_take_few_lines() {
     let names = (0..300).map(|class| format!("c{class}")).collect();
-    let label = |class| sample(0, Label::Class(class));
+    let label = |class| sample(0, Target::of_class(class));
     let samples = (0..100).chain(0..100).map(label).collect();
     let train = Arc::new(List(samples, names));
     let splits = Splits {
@@ -280,14 +274,14 @@ fn picture(path: &std::path::Path) {
 
 /// What a source says of each sample's label, read whole and alone: the same label, or the same fault.
 fn same_labels(source: &dyn Source) -> Vec<String> {
-    let shown = |result: Result<(Label, Vec<Remark>), DataError>| match result {
+    let shown = |result: Result<(Target, Vec<Remark>), DataError>| match result {
         Ok((label, remarks)) => format!("{label:?} {remarks:?}"),
         Err(error) => error.to_string(),
     };
     let of = |index| {
         let whole = source.inspect(index);
-        let whole = shown(whole.map(|(sample, remarks)| (sample.label, remarks)));
-        assert_eq!(whole, shown(source.inspect_label(index)));
+        let whole = shown(whole.map(|(sample, remarks)| (sample.target, remarks)));
+        assert_eq!(whole, shown(source.inspect_target(index)));
         whole
     };
     (0..source.len()).map(of).collect()

@@ -7,8 +7,8 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
-use firesight_data::sample::Label;
 use firesight_data::scan::Lesson;
+use firesight_data::target::Target;
 use firesight_metrics::{ConfusionMatrix, TopK};
 use firesight_models::classification::{Classifier, ClassifierConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
@@ -235,7 +235,7 @@ impl Targets {
                 Self::Soft(Tensor::from_data(TensorData::new(shares, shape), device))
             }
             None => {
-                let indices: Vec<i32> = batch.labels.iter().map(|l| class_of(l) as i32).collect();
+                let indices: Vec<i32> = batch.targets.iter().map(|l| class_of(l) as i32).collect();
                 let shape = [indices.len()];
                 Self::Hard(Tensor::from_data(TensorData::new(indices, shape), device))
             }
@@ -244,11 +244,9 @@ impl Targets {
 }
 
 /// The class of a sample; datasets without classes are refused before training.
-fn class_of(label: &Label) -> usize {
-    match label {
-        Label::Class(class) => *class,
-        other => unreachable!("a classification dataset gave the label {other:?}"),
-    }
+fn class_of(target: &Target) -> usize {
+    let class = target.class();
+    class.expect("a classification dataset gives a class to each image")
 }
 
 impl Objective for Classification {
@@ -290,7 +288,7 @@ impl Objective for Classification {
         let mut score = Score::new(self.classes);
         for batch in batches {
             let mut batch = batch?;
-            let truths: Vec<usize> = batch.labels.iter().map(class_of).collect();
+            let truths: Vec<usize> = batch.targets.iter().map(class_of).collect();
             let logits = model.forward(images(&mut batch, &device));
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
             score.add(&logits, &truths, &batch.indices, details.as_deref_mut());

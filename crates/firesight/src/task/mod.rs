@@ -2,13 +2,13 @@
 //! [`firesight_engine::Task`].
 //!
 //! ```
-//! use firesight_data::Label;
+//! use firesight_data::Target;
 //! use firesight::recipe::TaskConfig;
 //!
 //! let config: TaskConfig = serde_json::from_str(r#"{"classification": {"model": {"cnn": {}}}}"#)?;
 //! let task = config.table();
 //! assert_eq!((task.name(), task.needs()), ("classification", "one class per image"));
-//! assert!(task.takes(&Label::Class(3)) && !task.takes(&Label::None));
+//! assert!(task.takes(&Target::of_class(3)) && !task.takes(&Target::default()));
 //! # anyhow::Ok(())
 //! ```
 
@@ -24,9 +24,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
-use firesight_data::sample::Label;
 use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
+use firesight_data::target::Target;
 use firesight_models::weights::{self, TorchNames};
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
@@ -67,7 +67,7 @@ pub trait TaskRecipe {
     fn lesson(&self) -> Lesson;
 
     /// Whether a dataset whose samples carry such labels can be learned from.
-    fn takes(&self, label: &Label) -> bool {
+    fn takes(&self, label: &Target) -> bool {
         self.lesson().takes(label)
     }
 

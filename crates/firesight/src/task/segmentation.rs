@@ -11,9 +11,10 @@ use burn::tensor::{Device, Tensor};
 use firesight_data::batch::Batch;
 use firesight_data::frequency::{class_pixels, median_frequency_weights};
 use firesight_data::normalize::Normalize;
-use firesight_data::sample::{Image, Label};
+use firesight_data::sample::Image;
 use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
+use firesight_data::target::Target;
 use firesight_data::{DataError, Mask};
 use firesight_models::segmentation::{Segmenter, SegmenterConfig};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy_pixels};
@@ -255,14 +256,6 @@ impl TaskRecipe for SegmentationConfig {
     }
 }
 
-/// The mask of a sample, if it has one.
-fn mask_of(label: &Label) -> Option<&Mask> {
-    match label {
-        Label::Mask(mask) | Label::BoxesAndMask(_, mask) => Some(mask),
-        Label::None | Label::Class(_) | Label::Boxes(_) => None,
-    }
-}
-
 /// What a segmenter learns: the terms of a loss over a class for each pixel.
 pub struct Segmentation {
     loss: Vec<LossTerm>,
@@ -330,9 +323,10 @@ fn sum(terms: &[(&'static str, Tensor<1>)]) -> Tensor<1> {
 }
 
 /// The masks of a batch; datasets without masks are refused before training.
-fn masks(labels: &[Label]) -> Vec<&Mask> {
-    let mask = |label| mask_of(label).expect("a segmentation dataset gives masks");
-    labels.iter().map(mask).collect()
+fn masks(targets: &[Target]) -> Vec<&Mask> {
+    let masks = targets.iter().map(|target| target.mask.as_ref());
+    let masks: Option<_> = masks.collect();
+    masks.expect("a segmentation dataset gives masks")
 }
 
 impl Objective for Segmentation {
@@ -341,7 +335,7 @@ impl Objective for Segmentation {
 
     fn loss(&self, module: &Segmenter, mut batch: Batch) -> Loss {
         let samples = batch.shape[0];
-        let targets = targets(&masks(&batch.labels), &self.device);
+        let targets = targets(&masks(&batch.targets), &self.device);
         let output = module.forward_train(images(&mut batch, &self.device));
         let mut parts = self.terms(&output.logits, &targets);
         let main = sum(&parts);
@@ -379,8 +373,8 @@ impl Objective for Segmentation {
         let mut score = Score::new(&self.classes, details.is_some(), self.watched.as_deref());
         for batch in batches {
             let mut batch = batch?;
-            let labels = std::mem::take(&mut batch.labels);
-            let masks = masks(&labels);
+            let truth = std::mem::take(&mut batch.targets);
+            let masks = masks(&truth);
             let (shape, values) = (batch.shape, batch.images.clone());
             let logits = self.seen(model, images(&mut batch, &device));
             let counted = masks.iter().flat_map(|mask| &mask.classes);

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use firesight_data::Label;
 use firesight_data::datasets::coco::CocoConfig;
 use serde_json::{Value, json};
 
@@ -169,9 +168,7 @@ fn the_stated_size_says_whether_labels_are_turned_with_their_picture() {
     .unwrap();
     let sample = config.open(folder).unwrap().train.read(0).unwrap();
     assert_eq!((sample.image.width, sample.image.height), (40, 60));
-    let Label::Boxes(boxes) = sample.label else {
-        panic!()
-    };
+    let boxes = sample.target.boxes.unwrap();
     // A quarter turn to the right takes the top left corner to the top right.
     assert_eq!(boxes[0].xyxy, [28.0, 2.0, 38.0, 22.0]);
     for (x, y, bright) in [
@@ -213,9 +210,15 @@ fn a_box_that_is_missing_is_that_of_the_outline() {
         assert_eq!(code, Some(0), "{text}");
         let config = json!({"path": "d", "train": {"annotations": "a.json", "images": "im"}});
         let config: CocoConfig = serde_json::from_value(config).unwrap();
-        let Label::Boxes(boxes) = config.open(folder).unwrap().train.read(3).unwrap().label else {
-            panic!()
-        };
+        let boxes = config
+            .open(folder)
+            .unwrap()
+            .train
+            .read(3)
+            .unwrap()
+            .target
+            .boxes
+            .unwrap();
         assert_eq!(boxes[0].xyxy, RECTANGLE.map(|edge| edge as f32));
     }
 }

@@ -16,8 +16,9 @@ use super::truth::{Picture, Truth, Wanted};
 use crate::decode::DecodeLimits;
 use crate::decode::turn::Turn;
 use crate::error::DataError;
-use crate::sample::{BoxLabel, Label, Sample};
+use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits, out_of_range};
+use crate::target::{BoxLabel, Target};
 
 /// An annotation file and its images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +138,7 @@ impl Coco {
                 crowd: object.crowd,
                 difficult: false,
                 cover: object.cover,
+                mask: None,
             }));
         }
         Ok(boxes)
@@ -189,19 +191,19 @@ impl Source for Coco {
             .ok_or_else(|| out_of_range(index, pictures.len(), &*self.truth.shown))?;
         let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
         let boxes = self.boxes(picture, [image.width, image.height], frame, &mut remarks)?;
-        let label = Label::Boxes(boxes);
-        Ok((Sample { image, label }, remarks))
+        let target = Target::of_boxes(boxes);
+        Ok((Sample { image, target }, remarks))
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
-        self.inspect_label(index).map(|(label, _)| label)
+    fn target(&self, index: usize) -> Result<Target, DataError> {
+        self.inspect_target(index).map(|(target, _)| target)
     }
 
-    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+    fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
         // Without a stated size, only the picture tells.
         let whole = || {
             let (sample, remarks) = self.inspect(index)?;
-            Ok((sample.label, remarks))
+            Ok((sample.target, remarks))
         };
         let Some((picture, size)) = self
             .truth
@@ -216,7 +218,7 @@ impl Source for Coco {
         }
         let mut remarks = Vec::new();
         let boxes = self.boxes(picture, size, Turn::NONE, &mut remarks)?;
-        Ok((Label::Boxes(boxes), remarks))
+        Ok((Target::of_boxes(boxes), remarks))
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
@@ -271,16 +273,14 @@ mod tests {
             (source.class_number(1), source.number(0), source.number(1)),
             (7, 9, 4)
         );
-        let Label::Boxes(boxes) = source.read(0).unwrap().label else {
-            panic!()
-        };
+        let boxes = source.read(0).unwrap().target.boxes.unwrap();
         assert_eq!(
             (boxes[0].xyxy, boxes[0].class, boxes[0].crowd),
             ([1.0, 2.0, 4.5, 6.0], 1, true)
         );
         assert_eq!((boxes[1].class, boxes[1].crowd), (0, false));
         assert_eq!((boxes[0].cover, boxes[1].cover), (0.25, 1.0));
-        assert_eq!(source.read(1).unwrap().label, Label::Boxes(vec![]));
+        assert_eq!(source.read(1).unwrap().target, Target::of_boxes(vec![]));
         assert!(
             source.remarks()[0]
                 .message
@@ -370,16 +370,15 @@ mod tests {
                 "{text}"
             );
             config.faulty = Faulty::Repair;
-            let Label::Boxes(boxes) = config
+            let boxes = config
                 .open(Path::new(""))
                 .unwrap()
                 .train
                 .read(0)
                 .unwrap()
-                .label
-            else {
-                panic!()
-            };
+                .target
+                .boxes
+                .unwrap();
             assert_eq!(boxes.len(), left);
         }
         let (folder, config) = dataset(GOOD);

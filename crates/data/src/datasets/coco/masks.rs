@@ -17,8 +17,9 @@ use super::reader::outline_leaves;
 use super::truth::{Object, Picture, Truth, Wanted};
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
-use crate::sample::{Label, Mask, Sample};
+use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits, out_of_range};
+use crate::target::{Mask, Target};
 
 /// COCO instances as class masks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -297,19 +298,19 @@ impl Source for CocoMasks {
         let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
         let size = frame.stored([image.width, image.height]);
         let mask = frame.mask(self.mask(picture, size, &mut remarks)?);
-        let label = Label::Mask(mask);
-        Ok((Sample { image, label }, remarks))
+        let target = Target::of_mask(mask);
+        Ok((Sample { image, target }, remarks))
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
-        self.inspect_label(index).map(|(label, _)| label)
+    fn target(&self, index: usize) -> Result<Target, DataError> {
+        self.inspect_target(index).map(|(target, _)| target)
     }
 
-    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+    fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
         // Without a stated size, only the picture tells.
         let whole = || {
             let (sample, remarks) = self.inspect(index)?;
-            Ok((sample.label, remarks))
+            Ok((sample.target, remarks))
         };
         let Some((picture, size)) = self
             .truth
@@ -328,7 +329,7 @@ impl Source for CocoMasks {
         }
         let mut remarks = Vec::new();
         let mask = self.mask(picture, size, &mut remarks)?;
-        Ok((Label::Mask(mask), remarks))
+        Ok((Target::of_mask(mask), remarks))
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
@@ -381,10 +382,8 @@ mod tests {
             .map_err(|error| error.to_string())?
             .train;
         assert_eq!(train.classes(), ["background", "cat", "dog"]);
-        match train.read(0).map_err(|error| error.to_string())?.label {
-            Label::Mask(mask) => Ok(mask.classes),
-            other => panic!("{other:?}"),
-        }
+        let sample = train.read(0).map_err(|error| error.to_string())?;
+        Ok(sample.target.mask.unwrap().classes)
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! ```
 //! use firesight_data::datasets::coco::{CocoConfig, CocoMasksConfig, CocoMasksPart};
 //! use firesight_data::mosaic::write_png;
-//! use firesight_data::{Image, Label};
+//! use firesight_data::Image;
 //!
 //! let folder = tempfile::tempdir()?;
 //! let image = Image { width: 4, height: 2, channels: 1, pixels: vec![0; 8] };
@@ -25,13 +25,13 @@
 //!
 //! let config = r#"{"path": "", "train": {"annotations": "truth.json", "images": ""}}"#;
 //! let train = serde_json::from_str::<CocoConfig>(config)?.open(folder.path())?.train;
-//! let Label::Boxes(boxes) = train.read(0)?.label else { unreachable!() };
+//! let boxes = train.read(0)?.target.boxes.unwrap();
 //! assert_eq!((boxes[0].xyxy, boxes[0].class), ([0.0, 0.0, 2.0, 2.0], 0));
 //!
 //! let part = CocoMasksPart { images: "".into(), annotations: "truth.json".into() };
 //! let train = CocoMasksConfig { train: part, ..Default::default() }.open(folder.path())?.train;
 //! assert_eq!(train.classes(), ["background", "dog"]);
-//! let Label::Mask(mask) = train.read(0)?.label else { unreachable!() };
+//! let mask = train.read(0)?.target.mask.unwrap();
 //! assert_eq!(mask.classes, [1, 1, 0, 0, 1, 1, 0, 0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::super::objects::Faulty;
 use super::{CocoConfig, CocoMasksConfig, CocoMasksPart, CocoPart};
 use crate::error::DataError;
-use crate::sample::Label;
 use crate::source::Splits;
+use crate::target::Target;
 
 /// What is done to a field.
 #[derive(Clone, Copy, Debug)]
@@ -185,7 +185,7 @@ impl Set {
                     for remark in remarks {
                         parts.push(format!("remark {}: {}", remark.origin, remark.message));
                     }
-                    let found = shown(&sample.label, train.classes());
+                    let found = shown(&sample.target, train.classes());
                     let usual = [
                         "dog [2, 1, 6, 4] 1",
                         "cat [0, 0, 8, 5] 1",
@@ -205,33 +205,23 @@ impl Set {
     }
 }
 
-fn shown(label: &Label, classes: &[String]) -> String {
+fn shown(target: &Target, classes: &[String]) -> String {
     let mut all = Vec::new();
-    match label {
-        Label::Boxes(boxes) => {
-            for one in boxes {
-                let crowd = if one.crowd { " crowd" } else { "" };
-                let edges = one.xyxy.map(|edge| edge.to_string()).join(", ");
-                let name = &classes[one.class];
-                all.push(format!("{name} [{edges}] {}{crowd}", one.cover));
-            }
+    for one in target.objects() {
+        let crowd = if one.crowd { " crowd" } else { "" };
+        let edges = one.xyxy.map(|edge| edge.to_string()).join(", ");
+        let name = &classes[one.class];
+        all.push(format!("{name} [{edges}] {}{crowd}", one.cover));
+    }
+    for number in 1..=255u8 {
+        let pixels = target.mask.iter().flat_map(|mask| &mask.classes);
+        let count = pixels.filter(|class| **class == number).count();
+        let name = classes
+            .get(usize::from(number))
+            .map_or("ignored", String::as_str);
+        if count > 0 {
+            all.push(format!("{name} {count}"));
         }
-        Label::Mask(mask) => {
-            for number in 1..=255u8 {
-                let count = mask
-                    .classes
-                    .iter()
-                    .filter(|class| **class == number)
-                    .count();
-                let name = classes
-                    .get(usize::from(number))
-                    .map_or("ignored", String::as_str);
-                if count > 0 {
-                    all.push(format!("{name} {count}"));
-                }
-            }
-        }
-        other => panic!("{other:?}"),
     }
     match all.is_empty() {
         true => "nothing".into(),

@@ -6,8 +6,9 @@ use super::matching;
 use crate::decode::mask::{Encoding, decode_mask_bytes};
 use crate::decode::{self, DecodeLimits, read_file};
 use crate::error::DataError;
-use crate::sample::{Label, Mask, Sample};
+use crate::sample::Sample;
 use crate::source::{Remark, Source, out_of_range};
+use crate::target::{Mask, Target};
 
 /// What all pairs of a dataset share.
 #[derive(Clone)]
@@ -169,16 +170,16 @@ impl Source for Pairs {
         let mask = self.mask(pair, &bytes, [image.width, image.height])?;
         Ok(Sample {
             image,
-            label: Label::Mask(mask),
+            target: Target::of_mask(mask),
         })
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
+    fn target(&self, index: usize) -> Result<Target, DataError> {
         let pair = self.pair(index)?;
         let bytes = self.image_bytes(pair)?;
         let origin = pair.image.display().to_string();
         let (width, height) = decode::dimensions(&bytes, &origin, &self.shared.limits)?;
-        Ok(Label::Mask(self.mask(pair, &bytes, [width, height])?))
+        Ok(Target::of_mask(self.mask(pair, &bytes, [width, height])?))
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {

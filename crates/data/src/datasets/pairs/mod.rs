@@ -268,7 +268,6 @@ impl PairsConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Label;
     use image::{GrayImage, Luma, RgbImage};
 
     fn put(root: &Path, number: usize, size: u32, class: u8) {
@@ -305,9 +304,7 @@ mod tests {
         let origins: Vec<_> = (0..3).map(|i| validation.origin(i)).collect();
         assert_eq!(origins, ["images/9.png", "images/10.png", "images/11.png"]);
         assert_eq!(splits.train.len(), 9);
-        let Label::Mask(mask) = validation.read(0).unwrap().label else {
-            panic!("no mask");
-        };
+        let mask = validation.read(0).unwrap().target.mask.unwrap();
         assert_eq!(mask.classes, [1; 12]);
         let error = PairsConfig {
             test: Some(PairRange { first: 0, last: 12 }),
@@ -397,7 +394,7 @@ mod tests {
         let train = config.open(Path::new("")).unwrap().train;
         let fault = |index| {
             train
-                .label(index)
+                .target(index)
                 .err()
                 .map_or("read".into(), |e| e.to_string())
         };
@@ -548,9 +545,7 @@ mod tests {
         std::fs::write(folder.path().join("masks/3.jpg"), JPEG).unwrap();
         let train = config.open(Path::new("")).unwrap().train;
         for (index, class) in [(0, 1), (1, 2)] {
-            let Label::Mask(mask) = train.label(index).unwrap() else {
-                panic!("no mask");
-            };
+            let mask = train.target(index).unwrap().mask.unwrap();
             assert_eq!(mask.classes[..3], [class, 0, 0]);
         }
         let found = faults(&config);

@@ -19,8 +19,9 @@ use super::{ANNOTATIONS, IMAGES};
 use crate::decode::turn::Turn;
 use crate::decode::{self, DecodeLimits};
 use crate::error::DataError;
-use crate::sample::{BoxLabel, Label, Sample};
+use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits, out_of_range};
+use crate::target::{BoxLabel, Target};
 
 const SETS: &str = "ImageSets/Main";
 
@@ -459,9 +460,8 @@ impl Voc {
             boxes.extend(inside.map(|xyxy| BoxLabel {
                 xyxy,
                 class: object.class,
-                crowd: false,
                 difficult: object.difficult,
-                cover: 1.0,
+                ..BoxLabel::default()
             }));
         }
         Ok(boxes)
@@ -557,19 +557,19 @@ impl Source for Voc {
             }
         };
         let boxes = self.boxes(picture, size, frame, &mut remarks)?;
-        let label = Label::Boxes(boxes);
-        Ok((Sample { image, label }, remarks))
+        let target = Target::of_boxes(boxes);
+        Ok((Sample { image, target }, remarks))
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
-        self.inspect_label(index).map(|(label, _)| label)
+    fn target(&self, index: usize) -> Result<Target, DataError> {
+        self.inspect_target(index).map(|(target, _)| target)
     }
 
-    fn inspect_label(&self, index: usize) -> Result<(Label, Vec<Remark>), DataError> {
+    fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
         // Without a stated size, only the picture tells.
         let whole = || {
             let (sample, remarks) = self.inspect(index)?;
-            Ok((sample.label, remarks))
+            Ok((sample.target, remarks))
         };
         let Some((picture, size)) = self
             .pictures
@@ -584,7 +584,7 @@ impl Source for Voc {
         }
         let mut remarks = Vec::new();
         let boxes = self.boxes(picture, size, Turn::NONE, &mut remarks)?;
-        Ok((Label::Boxes(boxes), remarks))
+        Ok((Target::of_boxes(boxes), remarks))
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
@@ -663,25 +663,21 @@ mod tests {
         let folder = dataset(&[("a", Some(&objects)), ("empty", None)]);
         let source = open(&folder, |_| {});
         assert_eq!(source.classes(), ["ball", "cell"]);
-        let Label::Boxes(boxes) = source.read(0).unwrap().label else {
-            panic!()
-        };
+        let boxes = source.read(0).unwrap().target.boxes.unwrap();
         assert_eq!(boxes[0].xyxy, [0.0, 1.0, 20.0, 10.0]);
         assert_eq!(
             (boxes[0].class, boxes[0].difficult, boxes[1].difficult),
             (1, true, false)
         );
         assert_eq!(boxes[1].xyxy, [2.0, 3.0, 5.0, 6.0]);
-        assert_eq!(source.read(1).unwrap().label, Label::Boxes(vec![]));
+        assert_eq!(source.read(1).unwrap().target, Target::of_boxes(vec![]));
         assert!(source.remarks()[0].message.contains("no annotation"));
         assert_eq!(boxes[2].xyxy, [6.0, 6.0, 7.0, 8.0]);
         let zero = open(&folder, |config| {
             config.one_based = false;
             config.faulty = Faulty::Drop;
         });
-        let Label::Boxes(boxes) = zero.read(0).unwrap().label else {
-            panic!()
-        };
+        let boxes = zero.read(0).unwrap().target.boxes.unwrap();
         assert_eq!(boxes[1].xyxy, [3.0, 4.0, 5.0, 6.0]);
     }
 
@@ -705,9 +701,7 @@ mod tests {
                 "{text}"
             );
             let repaired = open(&folder, |config| config.faulty = Faulty::Repair);
-            let Label::Boxes(boxes) = repaired.read(0).unwrap().label else {
-                panic!()
-            };
+            let boxes = repaired.read(0).unwrap().target.boxes.unwrap();
             assert_eq!(boxes.len(), left, "{message}");
         }
     }

@@ -15,8 +15,9 @@ use super::layout::{Layout, Listing};
 use crate::decode::DecodeLimits;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;
-use crate::sample::{Label, Sample};
+use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits};
+use crate::target::Target;
 
 const MASKS: &str = "SegmentationClass";
 const SETS: &str = "ImageSets/Segmentation";
@@ -184,10 +185,10 @@ impl Source for VocMasks {
         }
     }
 
-    fn label(&self, index: usize) -> Result<Label, DataError> {
+    fn target(&self, index: usize) -> Result<Target, DataError> {
         match self.without.get(&index) {
             Some(remark) => Err(DataError::unreadable(&*remark.origin, &*remark.message)),
-            None => self.pairs.label(index),
+            None => self.pairs.target(index),
         }
     }
 
@@ -240,9 +241,14 @@ mod tests {
                 .to_string()
                 .contains("train.txt:1: the line `a` names no picture")
         );
-        let Label::Mask(mask) = splits.validation.unwrap().read(0).unwrap().label else {
-            panic!("no mask");
-        };
+        let mask = splits
+            .validation
+            .unwrap()
+            .read(0)
+            .unwrap()
+            .target
+            .mask
+            .unwrap();
         assert_eq!(mask.classes, [0, 20, 255, 1]);
         std::fs::write(root.join("ImageSets/Segmentation/val.txt"), "\n").unwrap();
         let error = config.open(Path::new("")).err().unwrap().to_string();

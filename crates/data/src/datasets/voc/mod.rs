@@ -9,7 +9,7 @@
 //! ```
 //! use firesight_data::datasets::voc::VocConfig;
 //! use firesight_data::mosaic::write_png;
-//! use firesight_data::{Image, Label};
+//! use firesight_data::Image;
 //!
 //! let folder = tempfile::tempdir()?;
 //! let root = folder.path();
@@ -23,7 +23,7 @@
 //! let image = Image { width: 8, height: 6, channels: 1, pixels: vec![0; 48] };
 //! write_png(&image, &root.join("JPEGImages/photo (7).png"))?;
 //! let train = VocConfig::default().open(root)?.train;
-//! let Label::Boxes(boxes) = train.read(0)?.label else { unreachable!() };
+//! let boxes = train.read(0)?.target.boxes.unwrap();
 //! assert_eq!((boxes[0].xyxy, train.classes()[0].as_str()), ([0.0, 1.0, 8.0, 6.0], "car"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::super::objects::Faulty;
 use super::{ANNOTATIONS, IMAGES, VocConfig};
-use crate::sample::Label;
 
 const OBJECT: &str = "<object>\n<name>dog</name>\n<pose>Left</pose>\n<truncated>0</truncated>\n\
     <difficult>1</difficult>\n<bndbox><xmin>3</xmin><ymin>2</ymin><xmax>6</xmax><ymax>4</ymax></bndbox>\n</object>";
@@ -102,9 +101,7 @@ fn outcome(xml: &[u8], change: impl FnOnce(&mut VocConfig)) -> String {
             for remark in remarks {
                 parts.push(format!("remark {}: {}", remark.origin, remark.message));
             }
-            let Label::Boxes(boxes) = sample.label else {
-                panic!()
-            };
+            let boxes = sample.target.boxes.unwrap();
             let mut shown = Vec::new();
             for one in boxes {
                 let edges = one.xyxy.map(|edge| edge.to_string()).join(", ");

@@ -12,8 +12,8 @@ use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
 use firesight_data::mosaic::denormalised;
 use firesight_data::normalize::Normalize;
-use firesight_data::sample::{BoxLabel, Label};
 use firesight_data::scan::Lesson;
+use firesight_data::target::Target;
 use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
 use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
 use firesight_models::tags;
@@ -203,17 +203,9 @@ impl DetectionObjective {
     }
 }
 
-/// The boxes of a label.
-fn boxes(label: &Label) -> &[BoxLabel] {
-    match label {
-        Label::Boxes(boxes) | Label::BoxesAndMask(boxes, _) => boxes,
-        _ => &[],
-    }
-}
-
 /// What a detector is trained on: all boxes with an area that are no crowds.
-fn objects(label: &Label) -> Objects {
-    let trained = boxes(label).iter().filter(|b| {
+fn objects(target: &Target) -> Objects {
+    let trained = target.objects().iter().filter(|b| {
         let [x1, y1, x2, y2] = b.xyxy;
         !b.crowd && x1 < x2 && y1 < y2
     });
@@ -222,8 +214,8 @@ fn objects(label: &Label) -> Objects {
 }
 
 /// What is there and what was found, in the original image.
-fn image_boxes(label: &Label, found: &[Detection], back: &Back) -> ImageBoxes {
-    let truth = boxes(label).iter().map(|b| {
+fn image_boxes(target: &Target, found: &[Detection], back: &Back) -> ImageBoxes {
+    let truth = target.objects().iter().map(|b| {
         let bbox = xywh(back.restore(b.xyxy));
         TrueBox {
             bbox,
@@ -251,7 +243,7 @@ impl Objective for DetectionObjective {
     fn loss(&self, module: &Detector, mut batch: Batch) -> Loss {
         let samples = batch.shape[0];
         let size = [batch.shape[2], batch.shape[3]];
-        let objects: Vec<Objects> = batch.labels.iter().map(objects).collect();
+        let objects: Vec<Objects> = batch.targets.iter().map(objects).collect();
         let output = module.forward(images(&mut batch, &self.device));
         let mut parts = module.loss(&output, &objects, size);
         parts.bbox_regression = parts.bbox_regression.mul_scalar(self.box_weight);
@@ -275,7 +267,7 @@ impl Objective for DetectionObjective {
         for batch in batches {
             let mut batch = batch?;
             let size = [batch.shape[2], batch.shape[3]];
-            let count = batch.labels.len();
+            let count = batch.targets.len();
             if details.is_some() {
                 // Before the values move to the device.
                 for at in 0..count.min(scores::PICTURES.saturating_sub(judged.pictures.len())) {
@@ -285,7 +277,7 @@ impl Objective for DetectionObjective {
                 }
             }
             let output = model.forward(images(&mut batch, &device));
-            let objects: Vec<Objects> = batch.labels.iter().map(objects).collect();
+            let objects: Vec<Objects> = batch.targets.iter().map(objects).collect();
             let value: f32 = model.loss(&output, &objects, size).total().into_scalar();
             loss += f64::from(value) * count as f64;
             let found = detections(model, &output, size, model.postprocess())?;
@@ -293,13 +285,13 @@ impl Objective for DetectionObjective {
                 let back = Back::new(&self.prepare, batch.sizes[at], None);
                 judged
                     .images
-                    .push(image_boxes(&batch.labels[at], &found, &back));
+                    .push(image_boxes(&batch.targets[at], &found, &back));
                 judged.indices.push(batch.indices[at]);
                 if judged.prepared.len() < judged.pictures.len() {
                     let same = Back::none([size[1], size[0]]);
                     judged
                         .prepared
-                        .push(image_boxes(&batch.labels[at], &found, &same));
+                        .push(image_boxes(&batch.targets[at], &found, &same));
                 }
             }
             if !watch(judged.images.len()) {
@@ -336,6 +328,7 @@ fn detections(
 
 #[cfg(test)]
 mod tests {
+    use firesight_data::BoxLabel;
     use firesight_data::augment::{CentreCrop, Letterbox, Prepare, Resize};
 
     use super::*;
@@ -393,18 +386,16 @@ mod tests {
                     channels: 1,
                     pixels: vec![0; 640 * 480],
                 },
-                label: Label::Boxes(vec![BoxLabel {
+                target: Target::of_boxes(vec![BoxLabel {
                     xyxy: truth,
                     class: 0,
-                    crowd: false,
-                    difficult: false,
-                    cover: 1.0,
+                    ..BoxLabel::default()
                 }]),
             };
             let prepare = Preparation::new(&prepare);
             let prepared = prepare.apply(sample).unwrap();
             let back = Back::new(&prepare, [640, 480], None);
-            let restored = back.restore(boxes(&prepared.label)[0].xyxy);
+            let restored = back.restore(prepared.target.objects()[0].xyxy);
             for (got, want) in restored.iter().zip(truth) {
                 assert!((got - want).abs() < 0.01, "{prepare:?}: {restored:?}");
             }
@@ -418,14 +409,14 @@ mod tests {
             class: 2,
             crowd,
             difficult,
-            cover: 1.0,
+            ..BoxLabel::default()
         };
-        let found = objects(&Label::Boxes(vec![
+        let found = objects(&Target::of_boxes(vec![
             label([0.0, 0.0, 4.0, 4.0], true, false),
             label([1.0, 1.0, 4.0, 4.0], false, true),
             label([1.0, 1.0, 1.0, 4.0], false, false),
         ]));
         assert_eq!(found.boxes, [[1.0, 1.0, 4.0, 4.0]]);
-        assert_eq!(objects(&Label::None), Objects::default());
+        assert_eq!(objects(&Target::default()), Objects::default());
     }
 }

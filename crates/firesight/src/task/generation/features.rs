@@ -6,7 +6,8 @@ use crate::error::Context;
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::augment::{Preparation, Prepare, Resize};
 use firesight_data::normalize::Normalize;
-use firesight_data::sample::{Image, Label, Sample};
+use firesight_data::sample::{Image, Sample};
+use firesight_data::target::Target;
 use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};
 use firesight_models::weights::{LoadOptions, load};
 use schemars::JsonSchema;
@@ -157,7 +158,7 @@ fn resized(image: &Image, side: usize) -> crate::Result<Image> {
     });
     let sample = Sample {
         image: image.clone(),
-        label: Label::None,
+        target: Target::default(),
     };
     Ok(Preparation::new(&[resize]).apply(sample)?.image)
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firesight_data::DataError;
-use firesight_data::sample::{Image, Label};
+use firesight_data::sample::Image;
 use firesight_metrics::generation::{
     FeatureStatistics, PrecisionRecall, frechet_distance, kernel_distance, precision_recall,
 };
@@ -139,10 +139,12 @@ impl<'a> Measures<'a> {
         for batch in batches {
             let mut batch = batch?;
             let count = batch.shape[0];
-            let classes = self.classes(batch.labels.iter().map(|label| match label {
-                Label::Class(class) => *class,
-                _ => 0,
-            }));
+            let classes = self.classes(
+                batch
+                    .targets
+                    .iter()
+                    .map(|target| target.class().unwrap_or(0)),
+            );
             let tensor = super::images(&mut batch, &self.device);
             let scores = self.discriminator.forward(tensor.clone(), classes);
             let [loss, _] = discriminator_loss(game, scores.clone(), scores, 0.0);

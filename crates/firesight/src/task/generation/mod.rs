@@ -17,9 +17,9 @@ use firesight_data::DataError;
 use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
 use firesight_data::mosaic::write_png;
-use firesight_data::sample::Label;
 use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
+use firesight_data::target::Target;
 use firesight_models::generation::GanConfig;
 use firesight_models::generation::dcgan::{Discriminator, Generator};
 use firesight_ops::loss::{AdversarialLoss, discriminator_loss, generator_loss};
@@ -314,12 +314,12 @@ impl GenerationTask {
 
     /// The classes of a batch, where the networks are told them.
     fn classes_of(&self, batch: &Batch) -> Option<Tensor<1, Int>> {
-        let class = |label: &Label| match label {
-            Label::Class(class) => *class as i32,
-            other => unreachable!("a dataset with classes gave the label {other:?}"),
+        let class = |target: &Target| {
+            let class = target.class();
+            class.expect("a dataset with classes gives one to each image") as i32
         };
         (self.classes > 0).then(|| {
-            let classes: Vec<i32> = batch.labels.iter().map(class).collect();
+            let classes: Vec<i32> = batch.targets.iter().map(class).collect();
             let shape = [classes.len()];
             Tensor::from_data(TensorData::new(classes, shape), &self.device)
         })
