@@ -251,6 +251,7 @@ mod tests {
             TaskConfig::Segmentation(c) => state_dict(&c.model.init(3, 2, target).unwrap()),
             TaskConfig::Detection(c) => state_dict(&c.model.init(input, 2, target).unwrap()),
             TaskConfig::Generation(c) => state_dict(&c.model.init(input, 2, target).unwrap().0),
+            TaskConfig::Own(_) => unreachable!("no text names one"),
         };
         let weights = TrainedWeights {
             checkpoint: "memory".into(),

@@ -38,6 +38,7 @@ use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::task::OwnTask;
 pub use crate::task::{
     ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
 };
@@ -174,6 +175,10 @@ pub enum TaskConfig {
     Detection(DetectionConfig),
     /// New images like those of the dataset.
     Generation(GenerationConfig),
+    /// A task that is another program's code; no file can name it.
+    #[serde(skip_deserializing)]
+    #[schemars(skip)]
+    Own(OwnTask),
 }
 
 /// Which implementation convolution and its kin take on the CPU.

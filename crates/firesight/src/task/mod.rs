@@ -16,6 +16,8 @@ mod classification;
 mod details;
 mod detection;
 mod generation;
+mod one_network;
+mod own;
 mod segmentation;
 
 use std::path::Path;
@@ -27,80 +29,36 @@ use firesight_data::batch::Batch;
 use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
 use firesight_data::target::Target;
-use firesight_models::weights::{self, TorchNames};
+use firesight_models::weights::TorchNames;
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 
-pub use classification::{Classification, ClassificationConfig};
+pub use classification::{
+    Classification, ClassificationConfig, ClassificationModel, ClassificationModelConfig,
+};
 pub use details::{Details, Gallery, SampleDetail};
 pub use detection::{DetectionConfig, DetectionObjective};
 pub use detection::{described as described_detections, metrics as detection_metrics};
 pub use generation::pictures;
 pub use generation::{GenerationConfig, GenerationTask};
+pub use one_network::OneNetworkRecipe;
+pub use own::OwnTask;
 pub use segmentation::{
     ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, Segmentation,
     SegmentationConfig,
 };
 
 use crate::card::ModelCard;
-use crate::error::{Context, bail};
 use crate::notify::Notify;
-use crate::parameters::{NetworkParameters, frozen_by};
+use crate::parameters::NetworkParameters;
 use crate::predictor::{Model, TrainedWeights};
 use crate::recipe::{InitConfig, NamedFile, Recipe, TaskConfig};
 use firesight_engine::{
     Batches, Evaluation, NetworkConfig, Objective, OneNetwork, OneValue, Task, Watch, Weights,
 };
 
-/// What the rest of the program asks of a task's table in the recipe.
-pub trait TaskRecipe {
-    /// The task's name in the recipe.
-    fn name(&self) -> &'static str;
-
-    /// The model's name in the recipe.
-    fn model_name(&self) -> String;
-
-    /// Checks the table by itself; `table` is its path in the recipe, `task.<name>`.
-    fn check(&self, table: &str, checks: &mut Checks<'_>);
-
-    /// What is learned of a dataset's labels.
-    fn lesson(&self) -> Lesson;
-
-    /// Whether a dataset whose samples carry such labels can be learned from.
-    fn takes(&self, label: &Target) -> bool {
-        self.lesson().takes(label)
-    }
-
-    /// Whether the network's parameters fit one size of images, so that it takes no other.
-    fn is_bound_to_size(&self) -> bool {
-        false
-    }
-
-    /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
-    fn needs(&self) -> &'static str;
-
-    /// Whether what the model gives depends on the classes of its data.
-    fn knows_classes(&self) -> bool {
-        true
-    }
-
-    /// The names of the classes that the model tells apart, by index.
-    fn classes(&self, source: &dyn Source) -> Vec<String> {
-        source.classes().to_vec()
-    }
-
-    /// The files beside the data that the table names, each with its key.
-    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
-        Vec::new()
-    }
-
-    /// The metrics that an evaluation of a model of these classes may give, whichever split it is of; the first one names
-    /// the best checkpoint unless the recipe says otherwise.
-    fn metrics(&self, classes: &[String]) -> Vec<Metric>;
-
-    /// Checks the table against what the data tells.
-    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>);
-
+/// The networks of a task: counted, built, loaded. That of one network follows from its [`OneNetworkRecipe`].
+pub trait TaskNetworks {
     /// Patterns of parameter names that are not trained.
     fn freeze(&self) -> &[String] {
         &[]
@@ -139,6 +97,65 @@ pub trait TaskRecipe {
         weights: &mut TrainedWeights,
         device: &Device,
     ) -> crate::Result<Model>;
+}
+
+/// What the rest of the program asks of a task's table in the recipe.
+pub trait TaskRecipe: TaskNetworks {
+    /// The task's name in the recipe.
+    fn name(&self) -> &'static str;
+
+    /// The model's name in the recipe.
+    fn model_name(&self) -> String;
+
+    /// Checks the table by itself; `table` is its path in the recipe, `task.<name>`.
+    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+        let _ = (table, checks);
+    }
+
+    /// The table, where it belongs to a task of one's own, so that another table is known for another one.
+    fn settings(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// What is learned of a dataset's labels.
+    fn lesson(&self) -> Lesson;
+
+    /// Whether a dataset whose samples carry such labels can be learned from.
+    fn takes(&self, label: &Target) -> bool {
+        self.lesson().takes(label)
+    }
+
+    /// Whether the network's parameters fit one size of images, so that it takes no other.
+    fn is_bound_to_size(&self) -> bool {
+        false
+    }
+
+    /// What a dataset must have, for the message where [`Self::takes`] says no: `one class per image`.
+    fn needs(&self) -> &'static str;
+
+    /// Whether what the model gives depends on the classes of its data.
+    fn knows_classes(&self) -> bool {
+        true
+    }
+
+    /// The names of the classes that the model tells apart, by index.
+    fn classes(&self, source: &dyn Source) -> Vec<String> {
+        source.classes().to_vec()
+    }
+
+    /// The files beside the data that the table names, each with its key.
+    fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
+        Vec::new()
+    }
+
+    /// The metrics that an evaluation of a model of these classes may give, whichever split it is of; the first one names
+    /// the best checkpoint unless the recipe says otherwise.
+    fn metrics(&self, classes: &[String]) -> Vec<Metric>;
+
+    /// Checks the table against what the data tells.
+    fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        let _ = (table, card, checks);
+    }
 
     /// What a trained model is for.
     fn purpose(&self) -> Purpose {
@@ -195,6 +212,11 @@ pub struct Purpose {
 }
 
 impl TaskConfig {
+    /// A task of one's own, or one of ours with a model of one's own.
+    pub fn own(task: impl TaskRecipe + 'static) -> Self {
+        Self::Own(OwnTask::new(task))
+    }
+
     /// The table of the task that was chosen.
     pub fn table(&self) -> &dyn TaskRecipe {
         match self {
@@ -202,6 +224,7 @@ impl TaskConfig {
             Self::Segmentation(config) => config,
             Self::Detection(config) => config,
             Self::Generation(config) => config,
+            Self::Own(task) => &**task,
         }
     }
 }
@@ -273,39 +296,8 @@ impl Setup<'_> {
     }
 }
 
-/// Freezes the parameters whose exported names match one of the patterns of `key`.
-///
-/// # Errors
-/// A pattern that is no regular expression, patterns that leave nothing to train.
-pub(crate) fn freeze<M: TorchNames>(module: M, patterns: &[String], key: &str) -> crate::Result<M> {
-    if patterns.is_empty() {
-        return Ok(module);
-    }
-    let frozen = frozen_by(patterns).with_context(|| key.to_owned())?;
-    let mut parameters = weights::parameters(&module)
-        .into_iter()
-        .filter(|info| !info.buffer);
-    if parameters.all(|info| frozen(&info.name)) {
-        bail!("{key}: all parameters are frozen; nothing is left to train");
-    }
-    Ok(weights::freeze(module, frozen))
-}
-
-/// [`TaskRecipe::lone_norm`] of a network.
-pub(crate) fn lone_norm<M: TorchNames>(
-    module: &M,
-    card: &ModelCard,
-    device: &Device,
-    forward: impl FnOnce(&M, Tensor<4>),
-) -> Option<OneValue> {
-    firesight_kernels::take_lone_value();
-    let shape = [1, card.channels, card.height, card.width];
-    forward(module, Tensor::zeros(shape, device));
-    OneValue::take(module)
-}
-
 /// Moves the images of a batch to a device, `[N, C, H, W]`.
-pub(crate) fn images(batch: &mut Batch, device: &Device) -> Tensor<4> {
+pub fn images(batch: &mut Batch, device: &Device) -> Tensor<4> {
     Tensor::from_data(
         TensorData::new(std::mem::take(&mut batch.images), batch.shape),
         device,

@@ -6,7 +6,7 @@
 
 mod scores;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use firesight_data::DataError;
 use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
@@ -23,15 +23,12 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AN_IMAGE, Details, Setup, TaskRecipe, TrainedTask, freeze, images, lone_norm};
+use super::{AN_IMAGE, Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
 use crate::experiment::normalize;
-use crate::parameters::NetworkParameters;
-use crate::predictor::{Model, TrainedWeights};
+use crate::predictor::Model;
 use crate::recipe::{InitConfig, NamedFile, above, regular_expression};
-use firesight_engine::{
-    Batches, Evaluation, Loss, Network, Objective, OneNetwork, OneValue, Watch,
-};
+use firesight_engine::{Batches, Evaluation, Loss, Objective, Watch};
 use scores::{Judged, details_of};
 pub use scores::{described, metrics};
 
@@ -133,51 +130,42 @@ impl TaskRecipe for DetectionConfig {
             );
         }
     }
+}
 
-    fn freeze(&self) -> &[String] {
-        &self.freeze
+impl OneNetworkRecipe for DetectionConfig {
+    type Objective = DetectionObjective;
+
+    fn table(&self) -> String {
+        "task.detection".to_owned()
     }
 
-    fn parameters(
-        &self,
-        card: &ModelCard,
-        device: &Device,
-    ) -> crate::Result<Vec<NetworkParameters>> {
-        let module = self.detector(card, device)?;
-        Ok(vec![NetworkParameters::of("model", &module)])
+    fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<Detector> {
+        self.detector(card, device)
     }
 
-    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
-        let device = device.clone().autodiff();
-        let module = self.detector(card, &device)?;
-        let module = freeze(module, &self.freeze, "task.detection.freeze")?;
-        Ok(lone_norm(&module, card, &device, |module, image| {
-            module.forward(image);
-        }))
-    }
-
-    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
-        let mut module = self.detector(setup.card, setup.device)?;
+    fn start(&self, module: Detector, setup: &Setup<'_>) -> crate::Result<Detector> {
         let backbone = self.model.backbone_name();
-        module = module.map_body(|body| {
+        let module = module.map_body(|body| {
             let key = "task.detection.backbone-init";
             setup.start(body, backbone, &self.backbone_init, key)
         })?;
-        let module = setup.start(module, self.model.name(), &self.init, "task.detection.init")?;
-        let module = freeze(module, &self.freeze, "task.detection.freeze")?;
-        let network = Network::new("model", module, &setup.network(), setup.device);
-        let objective = DetectionObjective::new(self, setup);
-        Ok(Box::new(OneNetwork::new(network, objective)))
+        setup.start(module, self.model.name(), &self.init, "task.detection.init")
     }
 
-    fn load(
-        &self,
-        card: &ModelCard,
-        weights: &mut TrainedWeights,
-        device: &Device,
-    ) -> crate::Result<Model> {
-        let module = self.detector(card, device)?;
-        Ok(Model::Detector(Box::new(weights.load("model", module)?)))
+    fn frozen(&self) -> &[String] {
+        &self.freeze
+    }
+
+    fn forward(module: &Detector, images: Tensor<4>) {
+        module.forward(images);
+    }
+
+    fn objective(&self, setup: &Setup<'_>) -> crate::Result<DetectionObjective> {
+        Ok(DetectionObjective::new(self, setup))
+    }
+
+    fn model(&self, module: Detector) -> Model {
+        Model::Detector(Box::new(module))
     }
 }
 

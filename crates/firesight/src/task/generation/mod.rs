@@ -29,7 +29,7 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Details, Purpose, Setup, TaskRecipe, TrainedTask, images};
+use super::{Details, Purpose, Setup, TaskNetworks, TaskRecipe, TrainedTask, images};
 use crate::card::ModelCard;
 use crate::error::{Context, bail};
 use crate::parameters::NetworkParameters;
@@ -192,6 +192,16 @@ impl TaskRecipe for GenerationConfig {
         }
     }
 
+    fn purpose(&self) -> Purpose {
+        Purpose {
+            words: "make images with it",
+            command: "generate",
+            argument: None,
+        }
+    }
+}
+
+impl TaskNetworks for GenerationConfig {
     fn parameters(
         &self,
         card: &ModelCard,
@@ -224,14 +234,6 @@ impl TaskRecipe for GenerationConfig {
         Ok(Model::Generator(Box::new(
             weights.load("generator", generator)?,
         )))
-    }
-
-    fn purpose(&self) -> Purpose {
-        Purpose {
-            words: "make images with it",
-            command: "generate",
-            argument: None,
-        }
     }
 }
 

@@ -25,16 +25,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::classification::CLASS_WEIGHT;
-use super::{Details, Setup, TaskRecipe, TrainedTask, freeze, images, lone_norm};
+use super::{Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
 use crate::error::bail;
 use crate::experiment::normalize;
-use crate::parameters::NetworkParameters;
-use crate::predictor::{Model, TrainedWeights};
+use crate::predictor::Model;
 use crate::recipe::{InitConfig, NamedFile, regular_expression, some, within};
-use firesight_engine::{
-    self as engine, Batches, Evaluation, Loss, Network, Objective, OneNetwork, OneValue, Watch,
-};
+use firesight_engine::{self as engine, Batches, Evaluation, Loss, Objective, Watch};
+use firesight_models::weights::ParameterInfo;
 
 pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
 use loss::{IGNORE, targets};
@@ -191,68 +189,53 @@ impl TaskRecipe for SegmentationConfig {
             checks.error(&format!("{table}.model"), message, Some(help));
         }
     }
+}
 
-    fn freeze(&self) -> &[String] {
+impl OneNetworkRecipe for SegmentationConfig {
+    type Objective = Segmentation;
+
+    fn table(&self) -> String {
+        "task.segmentation".to_owned()
+    }
+
+    fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<Segmenter> {
+        Ok(self.model.init(card.channels, card.classes.len(), device)?)
+    }
+
+    fn start(&self, module: Segmenter, setup: &Setup<'_>) -> crate::Result<Segmenter> {
+        let key = "task.segmentation.init";
+        setup.start(module, self.model.name(), &self.init, key)
+    }
+
+    fn frozen(&self) -> &[String] {
         &self.freeze
     }
 
-    fn parameters(
-        &self,
-        card: &ModelCard,
-        device: &Device,
-    ) -> crate::Result<Vec<NetworkParameters>> {
-        let module = self.model.init(card.channels, card.classes.len(), device)?;
-        Ok(vec![NetworkParameters::of("model", &module)])
-    }
-
-    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
-        let device = device.clone().autodiff();
-        let module = self
-            .model
-            .init(card.channels, card.classes.len(), &device)?;
-        let module = freeze(module, &self.freeze, "task.segmentation.freeze")?;
-        Ok(lone_norm(&module, card, &device, |module, image| {
-            module.forward_train(image);
-        }))
-    }
-
-    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
-        let (card, device) = (setup.card, setup.device);
-        let module = self.model.init(card.channels, card.classes.len(), device)?;
-        let module = setup.start(
-            module,
-            self.model.name(),
-            &self.init,
-            "task.segmentation.init",
-        )?;
-        let module = freeze(module, &self.freeze, "task.segmentation.freeze")?;
-        let learning = engine::parameters::trainable(&module);
-        if self.aux_weight == 0.0
-            && (learning.iter()).all(|info| info.name.starts_with("aux_classifier."))
-        {
+    fn inspect(&self, module: &Segmenter) -> crate::Result<()> {
+        let learning = engine::parameters::trainable(module);
+        let aux = |info: &ParameterInfo| info.name.starts_with("aux_classifier.");
+        if self.aux_weight == 0.0 && learning.iter().all(aux) {
             bail!(
                 "task.segmentation.freeze: only the auxiliary head is left to train, and `aux-weight = 0` leaves it out"
             );
         }
-        let network = Network::new("model", module, &setup.network(), device);
-        Ok(Box::new(OneNetwork::new(
-            network,
-            Segmentation::new(self, setup)?,
-        )))
+        Ok(())
     }
 
-    fn load(
-        &self,
-        card: &ModelCard,
-        weights: &mut TrainedWeights,
-        device: &Device,
-    ) -> crate::Result<Model> {
-        let module = self.model.init(card.channels, card.classes.len(), device)?;
-        Ok(Model::Segmenter {
-            network: Box::new(weights.load("model", module)?),
+    fn forward(module: &Segmenter, images: Tensor<4>) {
+        module.forward_train(images);
+    }
+
+    fn objective(&self, setup: &Setup<'_>) -> crate::Result<Segmentation> {
+        Segmentation::new(self, setup)
+    }
+
+    fn model(&self, module: Segmenter) -> Model {
+        Model::Segmenter {
+            network: Box::new(module),
             settings: self.predict.clone(),
             minimum: self.model.minimum(),
-        })
+        }
     }
 }
 

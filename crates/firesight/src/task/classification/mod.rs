@@ -4,13 +4,17 @@
 //! an evaluation is plain cross-entropy, the mean of `-ln p(true class)`, so that runs with different
 //! settings can be compared.
 
+mod model;
+
+use std::marker::PhantomData;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
 use firesight_data::scan::Lesson;
 use firesight_data::target::Target;
 use firesight_metrics::{ConfusionMatrix, TopK};
-use firesight_models::classification::{Classifier, ClassifierConfig};
+use firesight_models::classification::ClassifierConfig;
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy, cross_entropy_soft};
 use firesight_predict::{best, softmax};
 use firesight_recipe::Checks;
@@ -18,23 +22,21 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AN_IMAGE, Details, SampleDetail, Setup, TaskRecipe, TrainedTask, freeze, images, lone_norm,
-};
+use super::{AN_IMAGE, Details, OneNetworkRecipe, SampleDetail, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
-use crate::parameters::NetworkParameters;
-use crate::predictor::{Model, TrainedWeights};
+use crate::predictor::Model;
 use crate::recipe::{InitConfig, NamedFile, regular_expression, share, some, within};
-use firesight_engine::{
-    Batches, Evaluation, Loss, Network, Objective, OneNetwork, OneValue, Watch,
-};
+use firesight_engine::{Batches, Evaluation, Loss, Objective, Watch};
+
+pub use model::{ClassificationModel, ClassificationModelConfig};
 
 /// Classification: cross-entropy over one class per image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ClassificationConfig {
+#[schemars(rename = "ClassificationConfig")]
+pub struct ClassificationConfig<C = ClassifierConfig> {
     /// The network.
-    pub model: ClassifierConfig,
+    pub model: C,
     /// The share of the target that is spread evenly over all classes, 0 to below 1.
     #[serde(default)]
     pub label_smoothing: f64,
@@ -51,10 +53,23 @@ pub struct ClassificationConfig {
     pub freeze: Vec<String>,
 }
 
+impl<C> ClassificationConfig<C> {
+    /// A network that is trained as it is, with equal weights of all classes.
+    pub fn new(model: C) -> Self {
+        Self {
+            model,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
+            init: None,
+            freeze: Vec::new(),
+        }
+    }
+}
+
 /// The range of a class's weight.
 pub(super) const CLASS_WEIGHT: [f64; 2] = [0.0, 1e6];
 
-impl TaskRecipe for ClassificationConfig {
+impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
     fn name(&self) -> &'static str {
         "classification"
     }
@@ -86,11 +101,7 @@ impl TaskRecipe for ClassificationConfig {
     }
 
     fn is_bound_to_size(&self) -> bool {
-        // Their first fully connected layer takes the map as it is; the others average over it.
-        matches!(
-            self.model,
-            ClassifierConfig::Lenet(_) | ClassifierConfig::Cnn(_)
-        )
+        self.model.is_bound_to_size()
     }
 
     fn needs(&self) -> &'static str {
@@ -139,78 +150,63 @@ impl TaskRecipe for ClassificationConfig {
         }
     }
 
-    fn freeze(&self) -> &[String] {
+    fn settings(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+impl<C: ClassificationModelConfig> OneNetworkRecipe for ClassificationConfig<C> {
+    type Objective = Classification<C::Module>;
+
+    fn table(&self) -> String {
+        "task.classification".to_owned()
+    }
+
+    fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<C::Module> {
+        Ok(self.model.init(card.input(), card.classes.len(), device)?)
+    }
+
+    fn start(&self, module: C::Module, setup: &Setup<'_>) -> crate::Result<C::Module> {
+        let key = "task.classification.init";
+        setup.start(module, self.model.name(), &self.init, key)
+    }
+
+    fn frozen(&self) -> &[String] {
         &self.freeze
     }
 
-    fn parameters(
-        &self,
-        card: &ModelCard,
-        device: &Device,
-    ) -> crate::Result<Vec<NetworkParameters>> {
-        let module = self.model.init(card.input(), card.classes.len(), device)?;
-        Ok(vec![NetworkParameters::of("model", &module)])
+    fn forward(module: &C::Module, images: Tensor<4>) {
+        module.forward_train(images);
     }
 
-    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
-        let device = device.clone().autodiff();
-        let module = self.model.init(card.input(), card.classes.len(), &device)?;
-        let module = freeze(module, &self.freeze, "task.classification.freeze")?;
-        Ok(lone_norm(&module, card, &device, |module, image| {
-            module.forward_train(image);
-        }))
-    }
-
-    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
-        let (card, device) = (setup.card, setup.device);
-        let module = self.model.init(card.input(), card.classes.len(), device)?;
-        let module = setup.start(
-            module,
-            self.model.name(),
-            &self.init,
-            "task.classification.init",
-        )?;
-        let module = freeze(module, &self.freeze, "task.classification.freeze")?;
-        let network = Network::new("model", module, &setup.network(), device);
-        Ok(Box::new(OneNetwork::new(
-            network,
-            Classification::new(self, setup),
-        )))
-    }
-
-    fn load(
-        &self,
-        card: &ModelCard,
-        weights: &mut TrainedWeights,
-        device: &Device,
-    ) -> crate::Result<Model> {
-        let module = self.model.init(card.input(), card.classes.len(), device)?;
-        Ok(Model::Classifier(Box::new(weights.load("model", module)?)))
-    }
-}
-
-/// What a classifier learns: cross-entropy over one class per image.
-pub struct Classification {
-    loss: CrossEntropyOptions,
-    classes: usize,
-    device: Device,
-}
-
-impl Classification {
-    /// What a recipe asks for, on a device with autodiff.
-    fn new(config: &ClassificationConfig, setup: &Setup<'_>) -> Self {
-        let weights = config.class_weights.iter().map(|weight| *weight as f32);
-        Self {
+    fn objective(&self, setup: &Setup<'_>) -> crate::Result<Classification<C::Module>> {
+        let weights = self.class_weights.iter().map(|weight| *weight as f32);
+        Ok(Classification {
             loss: CrossEntropyOptions {
-                label_smoothing: config.label_smoothing,
-                class_weights: (!config.class_weights.is_empty()).then(|| weights.collect()),
+                label_smoothing: self.label_smoothing,
+                class_weights: (!self.class_weights.is_empty()).then(|| weights.collect()),
                 ..CrossEntropyOptions::default()
             },
             classes: setup.card.classes.len(),
             device: setup.device.clone(),
-        }
+            model: PhantomData,
+        })
     }
 
+    fn model(&self, module: C::Module) -> Model {
+        Model::Classifier(Box::new(module))
+    }
+}
+
+/// What a classifier learns: cross-entropy over one class per image.
+pub struct Classification<M> {
+    loss: CrossEntropyOptions,
+    classes: usize,
+    device: Device,
+    model: PhantomData<fn(M)>,
+}
+
+impl<M> Classification<M> {
     fn loss_of(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
         match targets {
             Targets::Hard(classes) => cross_entropy(logits, classes.clone(), &self.loss),
@@ -249,11 +245,11 @@ fn class_of(target: &Target) -> usize {
     class.expect("a classification dataset gives a class to each image")
 }
 
-impl Objective for Classification {
-    type Module = Classifier;
+impl<M: ClassificationModel> Objective for Classification<M> {
+    type Module = M;
     type Details = Details;
 
-    fn loss(&self, module: &Classifier, mut batch: Batch) -> Loss {
+    fn loss(&self, module: &M, mut batch: Batch) -> Loss {
         let samples = batch.shape[0];
         let targets = Targets::new(&batch, self.classes, &self.device);
         let output = module.forward_train(images(&mut batch, &self.device));
@@ -279,7 +275,7 @@ impl Objective for Classification {
 
     fn evaluate(
         &self,
-        model: &Classifier,
+        model: &M,
         batches: &mut Batches<'_>,
         watch: &mut Watch<'_>,
         mut details: Option<&mut Details>,
@@ -289,7 +285,7 @@ impl Objective for Classification {
         for batch in batches {
             let mut batch = batch?;
             let truths: Vec<usize> = batch.targets.iter().map(class_of).collect();
-            let logits = model.forward(images(&mut batch, &device));
+            let logits = model.logits(images(&mut batch, &device));
             let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
             score.add(&logits, &truths, &batch.indices, details.as_deref_mut());
             if !watch(score.samples) {

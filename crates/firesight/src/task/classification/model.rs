@@ -1,0 +1,94 @@
+//! Which networks a classification may train: those of the zoo, and any of one's own.
+
+use burn::tensor::{Device, Tensor};
+use firesight_models::ModelError;
+use firesight_models::classification::{Classifier, ClassifierConfig, ClassifierOutput, InputSpec};
+use firesight_models::weights::TorchNames;
+use firesight_predict::Classify;
+use serde::Serialize;
+
+/// A network that learns one class per image.
+pub trait ClassificationModel: TorchNames + Classify {
+    /// The forward pass in training; that of [`Classify`] alone, unless the network has auxiliary heads.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C, H, W]`, normalised
+    /// - logits: `[N, classes]`
+    fn forward_train(&self, x: Tensor<4>) -> ClassifierOutput {
+        ClassifierOutput {
+            logits: self.logits(x),
+            aux: Vec::new(),
+        }
+    }
+}
+
+impl ClassificationModel for Classifier {
+    fn forward_train(&self, x: Tensor<4>) -> ClassifierOutput {
+        Classifier::forward_train(self, x)
+    }
+}
+
+/// The table of a network in a recipe.
+pub trait ClassificationModelConfig: Clone + Serialize + 'static {
+    /// The network.
+    type Module: ClassificationModel + 'static;
+
+    /// The network's name.
+    fn name(&self) -> &'static str;
+
+    /// The network with fresh weights.
+    ///
+    /// # Errors
+    /// An input that it cannot take.
+    fn init(
+        &self,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self::Module, ModelError>;
+
+    /// What is wrong with the table: key and message.
+    fn problems(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// The smallest side of an image that the network can take, in pixels.
+    fn minimum(&self) -> usize {
+        1
+    }
+
+    /// Whether the network takes images of one size alone.
+    fn is_bound_to_size(&self) -> bool {
+        true
+    }
+}
+
+impl ClassificationModelConfig for ClassifierConfig {
+    type Module = Classifier;
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn init(
+        &self,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Classifier, ModelError> {
+        self.init(input, classes, device)
+    }
+
+    fn problems(&self) -> Vec<(String, String)> {
+        self.problems()
+    }
+
+    fn minimum(&self) -> usize {
+        self.minimum()
+    }
+
+    fn is_bound_to_size(&self) -> bool {
+        // Their first fully connected layer takes the map as it is; the others average over it.
+        matches!(self, Self::Lenet(_) | Self::Cnn(_))
+    }
+}

@@ -1,0 +1,134 @@
+//! A task of one network: building, freezing, counting, probing and loading, written once.
+
+use burn::tensor::{Device, Tensor};
+use firesight_engine::{Network, Objective, OneNetwork, OneValue};
+use firesight_models::weights::{self, TorchNames};
+
+use super::{Details, Setup, TaskNetworks, TrainedTask};
+use crate::card::ModelCard;
+use crate::error::{Context, bail};
+use crate::parameters::{NetworkParameters, frozen_by};
+use crate::predictor::{Model, TrainedWeights};
+
+/// The network's name in checkpoints and messages.
+const NETWORK: &str = "model";
+
+/// What builds the network of a task, and what it learns; its [`TaskNetworks`] follow.
+pub trait OneNetworkRecipe {
+    /// What the network learns; it knows the module too.
+    type Objective: Objective<Details = Details> + 'static;
+
+    /// The task's table in the recipe, for messages: `task.<name>`.
+    fn table(&self) -> String;
+
+    /// The network with fresh weights.
+    ///
+    /// # Errors
+    /// What it cannot be built from.
+    fn module(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> crate::Result<<Self::Objective as Objective>::Module>;
+
+    /// The network with the weights that the recipe has it start from; as it is, unless the task says otherwise.
+    ///
+    /// # Errors
+    /// Weights that cannot be had or do not fit.
+    fn start(
+        &self,
+        module: <Self::Objective as Objective>::Module,
+        setup: &Setup<'_>,
+    ) -> crate::Result<<Self::Objective as Objective>::Module> {
+        let _ = setup;
+        Ok(module)
+    }
+
+    /// Patterns of parameter names that are not trained.
+    fn frozen(&self) -> &[String] {
+        &[]
+    }
+
+    /// Looks at the network that is to be trained, frozen as it is.
+    ///
+    /// # Errors
+    /// What leaves nothing to learn.
+    fn inspect(&self, module: &<Self::Objective as Objective>::Module) -> crate::Result<()> {
+        let _ = module;
+        Ok(())
+    }
+
+    /// A forward pass as in training, for the layers that note what they cannot normalise.
+    fn forward(module: &<Self::Objective as Objective>::Module, images: Tensor<4>);
+
+    /// What the network learns, on a device with autodiff.
+    ///
+    /// # Errors
+    /// Labels that cannot be read where they are to be counted.
+    fn objective(&self, setup: &Setup<'_>) -> crate::Result<Self::Objective>;
+
+    /// The trained network in use.
+    fn model(&self, module: <Self::Objective as Objective>::Module) -> Model;
+}
+
+impl<T: OneNetworkRecipe> TaskNetworks for T {
+    fn freeze(&self) -> &[String] {
+        self.frozen()
+    }
+
+    fn parameters(
+        &self,
+        card: &ModelCard,
+        device: &Device,
+    ) -> crate::Result<Vec<NetworkParameters>> {
+        let module = self.module(card, device)?;
+        Ok(vec![NetworkParameters::of(NETWORK, &module)])
+    }
+
+    fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
+        let device = device.clone().autodiff();
+        let module = with_frozen(self, self.module(card, &device)?)?;
+        firesight_kernels::take_lone_value();
+        let shape = [1, card.channels, card.height, card.width];
+        T::forward(&module, Tensor::zeros(shape, &device));
+        Ok(OneValue::take(&module))
+    }
+
+    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
+        let module = self.module(setup.card, setup.device)?;
+        let module = with_frozen(self, self.start(module, setup)?)?;
+        self.inspect(&module)?;
+        let network = Network::new(NETWORK, module, &setup.network(), setup.device);
+        Ok(Box::new(OneNetwork::new(network, self.objective(setup)?)))
+    }
+
+    fn load(
+        &self,
+        card: &ModelCard,
+        weights: &mut TrainedWeights,
+        device: &Device,
+    ) -> crate::Result<Model> {
+        let module = self.module(card, device)?;
+        Ok(self.model(weights.load(NETWORK, module)?))
+    }
+}
+
+/// Freezes the parameters whose exported names match one of the task's patterns.
+///
+/// # Errors
+/// A pattern that is no regular expression, patterns that leave nothing to train.
+fn with_frozen<T: OneNetworkRecipe, M: TorchNames>(task: &T, module: M) -> crate::Result<M> {
+    let patterns = task.frozen();
+    if patterns.is_empty() {
+        return Ok(module);
+    }
+    let key = format!("{}.freeze", task.table());
+    let frozen = frozen_by(patterns).context(&key)?;
+    let mut parameters = weights::parameters(&module)
+        .into_iter()
+        .filter(|info| !info.buffer);
+    if parameters.all(|info| frozen(&info.name)) {
+        bail!("{key}: all parameters are frozen; nothing is left to train");
+    }
+    Ok(weights::freeze(module, frozen))
+}
