@@ -147,6 +147,14 @@ pub trait Sink {
     fn event(&mut self, event: &Event<'_>) -> Result<(), BoxError>;
 }
 
+/// A function that looks at what happens.
+impl<F: FnMut(&Event<'_>)> Sink for F {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), BoxError> {
+        self(event);
+        Ok(())
+    }
+}
+
 /// Several sinks as one.
 impl Sink for Vec<Box<dyn Sink + '_>> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), BoxError> {

@@ -33,7 +33,7 @@
 //!         let (samples, pixels) = (batch.shape[0], batch.images.len());
 //!         let x = Tensor::<2>::from_data(TensorData::new(batch.images, [pixels, 1]), &self.0);
 //!         let error = line.slope.forward(x.clone()) - x.mul_scalar(2.0);
-//!         Loss { total: error.square().mean(), parts: Vec::new(), samples }
+//!         Loss::of(error.square().reshape([samples as i32, -1]).mean_dim(1).flatten(0, 1))
 //!     }
 //!     fn evaluate(&self, _: &Line, _: &mut Batches<'_>, _: &mut Watch<'_>, _: Option<&mut ()>)
 //!         -> Result<Evaluation, DataError> { Ok(Evaluation::default()) }
@@ -83,7 +83,7 @@ pub use network::{
     Network, NetworkConfig, NetworkState, NonFiniteGradient, OneValue, StateScalar, StepError,
     TrainedNetwork, Weights,
 };
-pub use one_network::{Loss, Objective, OneNetwork, numbers};
+pub use one_network::{Loss, Objective, OneNetwork, mean_over, numbers};
 pub use optimizer::Optimizer;
 pub use progress::{BestScore, Finish, Losses, Progress, Window};
 pub use rules::{

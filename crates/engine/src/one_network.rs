@@ -41,6 +41,41 @@ pub struct Loss {
     pub samples: usize,
 }
 
+impl Loss {
+    /// The mean of a loss of each sample, `[N]`.
+    pub fn of(each: Tensor<1>) -> Self {
+        let samples = each.dims()[0];
+        Self {
+            total: each.mean(),
+            parts: Vec::new(),
+            samples,
+        }
+    }
+}
+
+/// An evaluation that is one mean: of the numbers that `each` gives for the samples of a batch, `[N]`.
+///
+/// # Errors
+/// What the data reports.
+pub fn mean_over(
+    batches: &mut Batches<'_>,
+    watch: &mut Watch<'_>,
+    metric: &str,
+    each: impl Fn(Batch) -> Tensor<1>,
+) -> Result<Evaluation, DataError> {
+    let (mut sum, mut samples) = (0.0, 0);
+    for batch in batches {
+        let numbers = each(batch?).into_data();
+        sum += numbers.iter::<f32>().map(f64::from).sum::<f64>();
+        samples += numbers.num_elements();
+        if !watch(samples) {
+            return Ok(Evaluation::interrupted());
+        }
+    }
+    let mean = (samples > 0).then(|| (metric, sum / samples as f64));
+    Ok(Evaluation::new(samples, mean))
+}
+
 /// A network and what it learns: a [`Task`].
 pub struct OneNetwork<O: Objective> {
     network: Network<O::Module>,

@@ -260,6 +260,23 @@ fn unchanged() -> f64 {
 }
 
 impl OptimizerConfig {
+    /// SGD with momentum 0.9 at a learning rate.
+    pub fn sgd(learning_rate: f64) -> Self {
+        Self::Sgd(SgdConfig {
+            learning_rate,
+            momentum: 0.9,
+            ..SgdConfig::default()
+        })
+    }
+
+    /// Adam at a learning rate.
+    pub fn adam(learning_rate: f64) -> Self {
+        Self::Adam(AdamConfig {
+            learning_rate,
+            ..AdamConfig::default()
+        })
+    }
+
     /// The name in the recipe.
     pub fn name(&self) -> &'static str {
         match self {

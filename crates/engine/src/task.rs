@@ -84,6 +84,18 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// What was measured on so many samples.
+    pub fn new<'k>(samples: usize, metrics: impl IntoIterator<Item = (&'k str, f64)>) -> Self {
+        let metrics = metrics.into_iter();
+        Self {
+            metrics: metrics
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+            samples,
+            interrupted: false,
+        }
+    }
+
     /// One that was broken off.
     pub fn interrupted() -> Self {
         Self {

@@ -1,28 +1,35 @@
-//! The training-recipe runner as a library: a TOML recipe goes in, a trained, measured, resumable and
-//! exportable model comes out.
+//! Computer-vision training on any backend of Burn: a recipe goes in, a trained, measured, resumable and exportable model
+//! comes out.
 //!
-//! - [`recipe`]: every key that a user may write.
+//! ```
+//! use firesight::prelude::*;
+//!
+//! let data = DataConfig::new(SourceConfig::Digits(DigitsConfig::default()), 64);
+//! let model = ClassificationConfig::new(ClassifierConfig::named("resnet20")?);
+//! let sgd = OptimizerConfig::Sgd(SgdConfig { learning_rate: 0.1, ..SgdConfig::default() });
+//! let mut recipe = Recipe::new(10, data, TaskConfig::Classification(model), sgd);
+//! # recipe.max_steps = Some(1);
+//!
+//! let device = device::select(None)?;
+//! # let folder = tempfile::tempdir()?;
+//! # let out = folder.path().join("digits");
+//! let run = train(&recipe.into(), Options::new(device.clone()).out(&out))?.run;
+//! let predictor = Predictor::load(&run, &device)?;
+//! let image = Image { width: 8, height: 8, channels: 1, pixels: vec![0; 64] };
+//! println!("{} is likeliest", predictor.classify(vec![image])?[0][0].name);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The way through it:
+//!
+//! - [`recipe`]: every key that a user may write, read from TOML or written in Rust.
 //! - [`experiment`]: a recipe with its data opened and its model built.
+//! - [`train`]: from a recipe to a run folder; [`evaluate`] measures it, [`predictor`] uses it, [`export`] gives it away.
+//! - [`task`]: what can be learned, one folder a task; models and tasks of one's own.
 //! - [`engine`]: the training loop; it knows no task.
-//! - [`task`]: one file per kind of training.
-//! - [`predictor`]: a trained model in use.
-//! - [`parameters`]: which parameters train, and what the recipe's patterns take of them.
-//! - [`stored`]: what a run knows of its data, compared with the data at hand.
-//! - [`preprocessing`]: how images are prepared for published weights.
-//! - [`download`]: datasets and weights by name, fetched where the person can see it.
-//! - [`device`]: the only file that names Burn backends.
-//! - [`cli`]: the commands of the binary.
 //!
-//! A recipe by itself, as `trainer check --recipe-only` reads it:
-//!
-//! ```
-//! let folder = tempfile::tempdir()?;
-//! let path = folder.path().join("digits.toml");
-//! std::fs::write(&path, "epoch = 2")?;
-//! let wrong = firesight::recipe::read(&path, &[]).unwrap_err().to_string();
-//! assert!(wrong.contains("did you mean `epochs`?"), "{wrong}");
-//! # anyhow::Ok(())
-//! ```
+//! Nothing is printed: what happens comes to sinks ([`engine::Sink`]) and to [`notify::Notify`]. Every error says what is
+//! wrong and where, and whose it is to mend ([`ErrorKind`]).
 
 pub mod card;
 pub mod device;
@@ -30,10 +37,12 @@ pub mod download;
 pub mod error;
 pub mod examine;
 pub mod experiment;
+pub mod export;
 pub mod init;
 pub mod notify;
 pub mod parameters;
 pub mod predictor;
+pub mod prelude;
 pub mod preprocessing;
 pub mod recipe;
 pub mod results;

@@ -94,6 +94,18 @@ pub struct Loaded<T> {
     pub warnings: Diagnostics,
 }
 
+/// A value that no file says: findings have no place.
+impl<T> From<T> for Loaded<T> {
+    fn from(value: T) -> Self {
+        Self {
+            value,
+            tree: Tree::default(),
+            files: Vec::new(),
+            warnings: Diagnostics(Vec::new()),
+        }
+    }
+}
+
 impl<T> Loaded<T> {
     /// Starts checks beyond types, whose findings point at this recipe.
     pub fn diagnostics(&self) -> Checks<'_> {

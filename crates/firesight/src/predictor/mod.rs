@@ -50,6 +50,7 @@ use crate::error::Context;
 use crate::experiment::normalize;
 use crate::recipe::Recipe;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
+use crate::task::OwnTask;
 
 /// The networks of a checkpoint, for a task to take what predicts.
 pub struct TrainedWeights {
@@ -109,7 +110,23 @@ impl Predictor {
     ///
     /// # Errors
     /// A path that is none of these, a damaged checkpoint, weights that do not fit; each names the file.
-    pub fn load(path: &Path, device: &NamedDevice) -> crate::Result<Self> {
+    pub fn load(path: impl AsRef<Path>, device: &NamedDevice) -> crate::Result<Self> {
+        Self::open(path.as_ref(), device, None)
+    }
+
+    /// The same, of a run whose task is the program's own.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn load_own(
+        path: impl AsRef<Path>,
+        device: &NamedDevice,
+        task: &OwnTask,
+    ) -> crate::Result<Self> {
+        Self::open(path.as_ref(), device, Some(task))
+    }
+
+    fn open(path: &Path, device: &NamedDevice, task: Option<&OwnTask>) -> crate::Result<Self> {
         if path
             .extension()
             .is_some_and(|ending| ending == "safetensors")
@@ -118,7 +135,7 @@ impl Predictor {
         }
         let path = ModelPath::find(path)?;
         let card = card::read(&path.checkpoint)?;
-        let loaded = crate::recipe::read(&path.checkpoint.join(RECIPE_FILE), &[])?;
+        let loaded = crate::recipe::read_for(&path.checkpoint.join(RECIPE_FILE), &[], task)?;
         let origin = path.checkpoint.join(ModelCard::FILE);
         crate::stored::same_model(&card, &loaded).context(origin.display().to_string())?;
         let recipe = loaded.value;
@@ -191,7 +208,8 @@ impl Predictor {
     ///
     /// # Errors
     /// A file that is missing, damaged or no image; a picture that the model cannot take, with a [`PictureError`].
-    pub fn read(&self, path: &Path) -> crate::Result<Image> {
+    pub fn read(&self, path: impl AsRef<Path>) -> crate::Result<Image> {
+        let path = path.as_ref();
         let image = decode_file(path, &DecodeLimits::default())?;
         Ok(self.fitting(image, &path.display().to_string())?)
     }

@@ -27,10 +27,11 @@ mod checks;
 mod files;
 mod watched;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use firesight_data::augment::{Augment, Prepare};
+use firesight_data::augment::{Augment, Prepare, Resize};
 use firesight_data::batch::Mixing;
+use firesight_data::datasets::folder::FolderConfig;
 use firesight_data::sampling::Sampling;
 use firesight_data::source::SourceConfig;
 use firesight_data::split::SplitConfig;
@@ -103,6 +104,53 @@ pub struct Recipe {
     pub checkpoint: CheckpointConfig,
 }
 
+impl Recipe {
+    /// A recipe of what must be said; all else is as in a file that leaves it out.
+    ///
+    /// ```
+    /// use firesight::prelude::*;
+    ///
+    /// let data = DataConfig::new(SourceConfig::Digits(DigitsConfig::default()), 64);
+    /// let model = ClassificationConfig::new(ClassifierConfig::named("lenet")?);
+    /// let sgd = SgdConfig { learning_rate: 0.1, momentum: 0.9, ..SgdConfig::default() };
+    /// let mut recipe = Recipe::new(
+    ///     10,
+    ///     data,
+    ///     TaskConfig::Classification(model),
+    ///     OptimizerConfig::Sgd(sgd),
+    /// );
+    /// recipe.schedule = ScheduleConfig::Cosine(CosineConfig::default());
+    /// let text = firesight_recipe::to_toml(&recipe); // a recipe's file
+    /// assert_eq!(firesight::recipe::read_str(&text, "digits.toml")?.value, recipe);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(
+        epochs: u64,
+        data: DataConfig,
+        task: TaskConfig,
+        optimizer: OptimizerConfig,
+    ) -> Self {
+        Self {
+            seed: 0,
+            epochs,
+            max_steps: None,
+            accumulate: one(),
+            kernels: KernelChoice::default(),
+            data,
+            task,
+            optimizer,
+            parameter_groups: Vec::new(),
+            clip: None,
+            warmup: None,
+            schedule: ScheduleConfig::default(),
+            ema: None,
+            evaluate: EvaluateConfig::default(),
+            early_stopping: None,
+            checkpoint: CheckpointConfig::default(),
+        }
+    }
+}
+
 fn one() -> usize {
     1
 }
@@ -155,6 +203,48 @@ pub struct DataConfig {
     pub max_bad: usize,
 }
 
+impl DataConfig {
+    /// The embedded digits, 8x8 pixels, in batches of a size.
+    pub fn digits(batch_size: usize) -> Self {
+        Self::new(SourceConfig::Digits(Default::default()), batch_size)
+    }
+
+    /// A folder of pictures, one sub-folder a class, in batches of a size.
+    pub fn folder(path: impl Into<PathBuf>, batch_size: usize) -> Self {
+        let folder = FolderConfig {
+            path: path.into(),
+            ..FolderConfig::default()
+        };
+        Self::new(SourceConfig::Folder(folder), batch_size)
+    }
+
+    /// With all images resized to width and height, in pixels.
+    pub fn resize(mut self, width: usize, height: usize) -> Self {
+        self.prepare.push(Prepare::Resize(Resize { width, height }));
+        self
+    }
+
+    /// Images of a dataset in batches of a size; all else is as in a file that leaves it out.
+    pub fn new(source: SourceConfig, batch_size: usize) -> Self {
+        Self {
+            source,
+            split: SplitConfig::default(),
+            batch_size,
+            augment: Vec::new(),
+            mix: Vec::new(),
+            sampling: Sampling::default(),
+            prepare: Vec::new(),
+            mean: half(),
+            std: half(),
+            workers: one(),
+            prefetch: prefetch(),
+            drop_last: false,
+            cache: false,
+            max_bad: 0,
+        }
+    }
+}
+
 fn half() -> Vec<f32> {
     vec![0.5]
 }
@@ -192,6 +282,16 @@ pub enum KernelChoice {
     Burn,
 }
 
+impl TaskConfig {
+    /// The task, where it is the program's own.
+    pub fn as_own(&self) -> Option<&OwnTask> {
+        match self {
+            Self::Own(task) => Some(task),
+            _ => None,
+        }
+    }
+}
+
 impl KernelChoice {
     /// Sets which kernels the process uses.
     pub fn apply(self) {
@@ -220,6 +320,38 @@ pub enum InitConfig {
 /// Every problem of the recipe, each with its place.
 pub fn read(path: &Path, overrides: &[String]) -> Result<Loaded<Recipe>, Diagnostics> {
     firesight_recipe::read_checked(path, overrides, check)
+}
+
+/// Reads the recipe of a run whose task is the program's own, which stands in the place of what the file says of it.
+///
+/// # Errors
+/// Every problem of the recipe, each with its place.
+pub fn read_own(
+    path: &Path,
+    overrides: &[String],
+    task: &OwnTask,
+) -> Result<Loaded<Recipe>, Diagnostics> {
+    // Some table has to be read there.
+    let stand_in = "task={classification={model={cnn={}}}}".to_owned();
+    let overrides = [overrides, &[stand_in]].concat();
+    let mut loaded = read(path, &overrides)?;
+    loaded.value.task = TaskConfig::Own(task.clone());
+    Ok(loaded)
+}
+
+/// Reads a recipe as [`read`] does, or as [`read_own`] where there is a task of the program's own.
+///
+/// # Errors
+/// Every problem of the recipe, each with its place.
+pub fn read_for(
+    path: &Path,
+    overrides: &[String],
+    task: Option<&OwnTask>,
+) -> Result<Loaded<Recipe>, Diagnostics> {
+    match task {
+        Some(task) => read_own(path, overrides, task),
+        None => read(path, overrides),
+    }
 }
 
 /// Reads a recipe's text, which messages call `name`, and checks it as [`read`] does.

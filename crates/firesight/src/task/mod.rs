@@ -34,7 +34,7 @@ use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 
 pub use classification::{
-    Classification, ClassificationConfig, ClassificationModel, ClassificationModelConfig,
+    Classification, ClassificationConfig, ClassificationModel, ClassificationModelConfig, OwnModel,
 };
 pub use details::{Details, Gallery, SampleDetail};
 pub use detection::{DetectionConfig, DetectionObjective};
@@ -42,7 +42,7 @@ pub use detection::{described as described_detections, metrics as detection_metr
 pub use generation::pictures;
 pub use generation::{GenerationConfig, GenerationTask};
 pub use one_network::OneNetworkRecipe;
-pub use own::OwnTask;
+pub use own::{OfSamples, OwnTask, PerSample};
 pub use segmentation::{
     ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, Segmentation,
     SegmentationConfig,

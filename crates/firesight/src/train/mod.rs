@@ -34,7 +34,7 @@ use crate::examine;
 use crate::experiment::Experiment;
 use crate::notify::Notify;
 use crate::recipe::{self, Recipe};
-use crate::run_folder::RunFolder;
+use crate::run_folder::{RECIPE_FILE, RunFolder};
 use resume::Resumed;
 use session::Session;
 
@@ -103,6 +103,13 @@ impl<'a> Options<'a> {
         Self { data_root, ..self }
     }
 
+    /// Going on with the run in the folder that was given, if there is one.
+    pub fn resume_if_there(self) -> Self {
+        let out = self.out.as_ref();
+        let resume = out.is_some_and(|out| out.join(RECIPE_FILE).exists());
+        Self { resume, ..self }
+    }
+
     /// Going on with a run.
     pub fn resume(self) -> Self {
         let resume = true;
@@ -142,13 +149,17 @@ pub enum End {
     Complete(Finish),
 }
 
-/// Trains, or goes on with a training.
+/// Trains, or goes on with a training. A recipe that is written in Rust becomes a loaded one by `into`.
 ///
 /// # Errors
 /// A wrong recipe or dataset, a run that is there already or is not there, numbers that go wrong, files that cannot be
 /// written. A run that fails before its first checkpoint leaves nothing behind.
 pub fn train(loaded: &Loaded<Recipe>, options: Options<'_>) -> crate::Result<Trained> {
     let recipe = &loaded.value;
+    // A recipe that was written in Rust has been checked by nobody.
+    let mut checks = loaded.diagnostics();
+    recipe::check(recipe, &mut checks);
+    checks.finish()?;
     recipe.kernels.apply();
     let resumed = match options.resume {
         true => Some(Resumed::find(&options, recipe)?),

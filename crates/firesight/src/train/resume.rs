@@ -9,7 +9,7 @@ use super::{End, Options, Trained};
 use crate::card;
 use crate::error::{Context, Error, bail};
 use crate::experiment::Experiment;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, TaskConfig};
 use crate::run_folder::{RECIPE_FILE, RunFolder};
 use crate::stored;
 
@@ -97,19 +97,25 @@ fn check_unchanged(folder: &RunFolder, checkpoint: &Path, recipe: &Recipe) -> cr
         true => own,
         false => folder.path.join(RECIPE_FILE),
     };
-    let stored = firesight_recipe::read::<Recipe>(&path, &[])?.value;
+    let stored = match recipe.task.as_own() {
+        Some(task) => crate::recipe::read_own(&path, &[], task)?,
+        None => firesight_recipe::read::<Recipe>(&path, &[])?,
+    };
+    let stored = stored.value;
     let mut same = recipe.clone();
     same.epochs = stored.epochs;
     same.max_steps = stored.max_steps;
     same.data.workers = stored.data.workers;
     same.data.prefetch = stored.data.prefetch;
-    if same == stored {
+    let new = firesight_recipe::to_toml(&same);
+    // What a task of the program's own was is known by the text alone.
+    let old = match recipe.task {
+        TaskConfig::Own(_) => std::fs::read_to_string(&path).context(path.display())?,
+        _ => firesight_recipe::to_toml(&stored),
+    };
+    if old == new {
         return Ok(());
     }
-    let (old, new) = (
-        firesight_recipe::to_toml(&stored),
-        firesight_recipe::to_toml(&same),
-    );
     let changed = old.lines().zip(new.lines()).find(|(old, new)| old != new);
     let (old, new) = changed.unwrap_or(("", ""));
     bail!(

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 
 use super::{DeviceArgs, End, Usage, out, usage};
 use firesight::device;
+use firesight::export::safetensors;
 use firesight::predictor::{Predictor, Sidecar};
 
 /// Arguments of `trainer export`.
@@ -50,20 +50,12 @@ pub fn run(args: ExportArgs) -> anyhow::Result<End> {
         );
         return Err(Usage(message).into());
     }
-    let beside = Sidecar::path(&args.out);
-    for file in [&args.out, &beside] {
+    for file in [&args.out, &Sidecar::path(&args.out)] {
         out::claim("--out", file, args.force, &[&args.run])?;
     }
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
-    let card = predictor.card();
-    let metadata = [("model".to_owned(), card.model.clone())].into();
-    predictor.save(&args.out, &metadata)?;
-    std::fs::write(
-        &beside,
-        serde_json::to_vec_pretty(&Sidecar::new(&predictor)?)?,
-    )
-    .with_context(|| format!("{}", beside.display()))?;
+    let beside = safetensors(&predictor, &args.out)?;
     println!("{}", args.out.display());
     println!("{}", beside.display());
     Ok(End::Done)

@@ -8,6 +8,7 @@ mod detection;
 mod disk_full;
 mod freezing;
 mod generation;
+mod house;
 mod inputs;
 mod labels;
 mod lessons;

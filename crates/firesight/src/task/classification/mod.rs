@@ -28,7 +28,7 @@ use crate::predictor::Model;
 use crate::recipe::{InitConfig, NamedFile, regular_expression, share, some, within};
 use firesight_engine::{Batches, Evaluation, Loss, Objective, Watch};
 
-pub use model::{ClassificationModel, ClassificationModelConfig};
+pub use model::{ClassificationModel, ClassificationModelConfig, OwnModel};
 
 /// Classification: cross-entropy over one class per image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -92,3 +92,50 @@ impl ClassificationModelConfig for ClassifierConfig {
         matches!(self, Self::Lenet(_) | Self::Cnn(_))
     }
 }
+
+/// A network of one's own that a function builds.
+pub struct OwnModel<B> {
+    name: &'static str,
+    build: B,
+}
+
+impl<B> OwnModel<B> {
+    /// A network of that name; `build` makes it with fresh weights for an input and a number of classes.
+    pub fn new<M>(name: &'static str, build: B) -> Self
+    where
+        B: Fn(InputSpec, usize, &Device) -> M,
+    {
+        Self { name, build }
+    }
+}
+
+impl<B: Clone> Clone for OwnModel<B> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name,
+            build: self.build.clone(),
+        }
+    }
+}
+
+impl<B> Serialize for OwnModel<B> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<M, B> ClassificationModelConfig for OwnModel<B>
+where
+    M: ClassificationModel + 'static,
+    B: Fn(InputSpec, usize, &Device) -> M + Clone + 'static,
+{
+    type Module = M;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn init(&self, input: InputSpec, classes: usize, device: &Device) -> Result<M, ModelError> {
+        Ok((self.build)(input, classes, device))
+    }
+}
