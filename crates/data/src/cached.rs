@@ -12,6 +12,7 @@
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -85,6 +86,10 @@ impl Source for Cached {
 
     fn origin(&self, index: usize) -> String {
         self.source.origin(index)
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.source.file(index)
     }
 
     fn classes(&self) -> &[String] {

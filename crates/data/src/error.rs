@@ -11,6 +11,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::words::counted;
+
 /// An error of this crate. Every message names the file, record, setting or index it is about.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,7 +77,7 @@ pub enum DataError {
     },
 
     /// More samples could not be read than `max-bad` allows.
-    #[error("{found} samples could not be read and `max-bad` is {allowed}; one of them: {last}")]
+    #[error("{} could not be read and `max-bad` is {allowed}; one of them: {last}", counted(*found, "sample"))]
     TooManyBad {
         /// How many there were, the last one included.
         found: usize,

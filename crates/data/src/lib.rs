@@ -32,6 +32,7 @@ pub mod split;
 pub mod target;
 #[cfg(feature = "download")]
 mod transfer;
+pub mod words;
 
 pub use decode::DecodeLimits;
 pub use error::DataError;

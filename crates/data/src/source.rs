@@ -12,7 +12,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn_dataset::{Dataset, DatasetError};
@@ -55,6 +55,12 @@ pub trait Source: Send + Sync {
 
     /// Where a sample comes from, for messages and reports: `train/cat/1.jpg`, `row 17 of digits`.
     fn origin(&self, index: usize) -> String;
+
+    /// The file that holds a sample's picture, where it has one of its own.
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        let _ = index;
+        None
+    }
 
     /// The names of the classes, by class index.
     fn classes(&self) -> &[String];
@@ -387,6 +393,11 @@ impl Source for Subset {
         self.indices
             .get(index)
             .map_or_else(String::new, |&index| self.source.origin(index))
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        let index = self.indices.get(index)?;
+        self.source.file(*index)
     }
 
     fn classes(&self) -> &[String] {

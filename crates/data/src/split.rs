@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits, Subset};
+use crate::words::counted;
 
 /// How many samples leave the training set, and which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -117,8 +118,8 @@ type Part = Arc<dyn Source>;
 /// The dataset's own split, which goes before what the recipe would hold out; a remark says so.
 fn own_split(own: Part, name: &str) -> Part {
     let message = format!(
-        "the dataset gives {} {name} samples of its own, which are taken; nothing is held out of the training samples",
-        own.len()
+        "the dataset gives {} of its own; nothing is held out of the training samples",
+        counted(own.len(), &format!("{name} sample"))
     );
     Arc::new(Subset::remarked(
         own,
@@ -145,7 +146,10 @@ fn hold_out(
     if count >= len {
         return Err(DataError::setting(
             format!("split.{name}"),
-            format!("{count} samples cannot be held out of {len}; at least one has to stay"),
+            format!(
+                "{} cannot be held out of {len}; at least one has to stay",
+                counted(count, "sample")
+            ),
         ));
     }
     let held: Vec<usize> = match how {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::same_but_for_case;
 use crate::decode::{self, DecodeLimits, EXTENSIONS};
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -232,12 +233,16 @@ impl Folder {
                 names.push((name, path));
             }
         }
+        let trains = classes.is_none();
         let classes = match classes {
             Some(classes) => {
                 refuse_unknown(&base, &names, classes)?;
                 classes.to_vec()
             }
-            None => names.iter().map(|(name, _)| name.clone()).collect(),
+            None => {
+                refuse_labels(&base, &names)?;
+                names.iter().map(|(name, _)| name.clone()).collect()
+            }
         };
         let mut files = Vec::new();
         for (name, path) in &names {
@@ -249,13 +254,15 @@ impl Folder {
             if files.len() == before {
                 remarks.push(Remark::new(shown(root, path), "a class without images"));
             }
-            let same = |other: &&(String, PathBuf)| {
-                other.0 < *name && other.0.to_lowercase() == name.to_lowercase()
-            };
-            if let Some((other, _)) = names.iter().find(same) {
-                let message = format!("it differs from the class `{other}` in case alone");
-                remarks.push(Remark::new(shown(root, path), message));
-            }
+        }
+        let same = if trains {
+            same_but_for_case(&classes)
+        } else {
+            Vec::new()
+        };
+        for (name, other) in same {
+            let message = format!("it differs from the class `{other}` in case alone");
+            remarks.push(Remark::new(shown(root, &base.join(name)), message));
         }
         if let [(name, path)] = &names[..]
             && part.is_empty()
@@ -319,6 +326,52 @@ impl Folder {
     }
 }
 
+/// Refuses a folder of pictures with a folder of labels beside it: neither is a class.
+fn refuse_labels(base: &Path, names: &[(String, PathBuf)]) -> Result<(), DataError> {
+    let among = |known: &[&str]| {
+        let is_one = |(name, _): &&(String, PathBuf)| known.contains(&&*name.to_lowercase());
+        names.iter().find(is_one)
+    };
+    let pictures = among(&["images", "image", "imgs", "img", "jpegimages"]);
+    let labels = among(&["labels", "label", "masks", "mask", "annotations", "annots"]);
+    let (Some((pictures, _)), Some((labels, folder))) = (pictures, labels) else {
+        return Ok(());
+    };
+    let found = endings(folder, 0)?;
+    let has = |ending: &str| found.contains(ending);
+    let what = if EXTENSIONS.iter().any(|ending| has(ending)) {
+        "masks, which are read by `source = { pairs = .. }` where a class for every pixel is learnt"
+    } else if has("txt") {
+        "labels as YOLO has them, which no source reads; saved as COCO's JSON or Pascal VOC's XML, `coco` or `voc` reads \
+         them where boxes are learnt"
+    } else if has("xml") {
+        "Pascal VOC's annotations, which are read by `source = { voc = .. }` where boxes are learnt"
+    } else if has("json") {
+        "annotations, which are read by `source = { coco = .. }` if they are COCO's"
+    } else {
+        return Ok(());
+    };
+    Err(DataError::unreadable(
+        base.display().to_string(),
+        format!(
+            "`{pictures}` and `{labels}` look like pictures and their {what}, not like two classes"
+        ),
+    ))
+}
+
+/// The endings, in lower case, of the files in a folder and in its folders.
+fn endings(folder: &Path, depth: usize) -> Result<BTreeSet<String>, DataError> {
+    let mut found = BTreeSet::new();
+    for (_, path) in list(folder)? {
+        if path.is_dir() && depth < 2 {
+            found.append(&mut endings(&path, depth + 1)?);
+        }
+        let ending = path.extension().unwrap_or_default();
+        found.insert(ending.to_string_lossy().to_lowercase());
+    }
+    Ok(found)
+}
+
 /// Refuses class folders of a part that the training folder does not have, all of them at once.
 fn refuse_unknown(
     base: &Path,
@@ -337,13 +390,13 @@ fn refuse_unknown(
             let same = |class: &&String| class.to_lowercase() == one.to_lowercase();
             let near = classes.iter().find(same);
             let near = near.map_or(String::new(), |near| format!("; `{near}` differs in case"));
-            format!("class `{one}` is none of the {known} classes of the training folder{near}")
+            format!("class `{one}` is none of the training folder's ({known} of them){near}")
         }
         ref several => {
             let (shown, more) = several.split_at(several.len().min(20));
             let more = if more.is_empty() { "" } else { " and others" };
             format!(
-                "the classes {}{more} are none of the {known} classes of the training folder",
+                "the classes {}{more} are none of the training folder's ({known} of them)",
                 quoted(shown)
             )
         }
@@ -450,6 +503,10 @@ impl Source for Folder {
         })
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.root.join(&self.files.get(index)?.path))
+    }
+
     fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -539,7 +596,7 @@ mod tests {
         put(root, "test/bird/x.png", 4);
         let error = config(root).open(Path::new("")).err().unwrap().to_string();
         assert!(
-            error.contains("class `bird` is none of the 2 classes"),
+            error.contains("class `bird` is none of the training folder's (2 of them)"),
             "{error}"
         );
     }
@@ -646,6 +703,31 @@ mod tests {
     }
 
     #[test]
+    fn pictures_and_their_labels_are_not_two_classes() {
+        for (labels, message) in [
+            ("masks/1.png", "pairs"),
+            ("labels/train/1.txt", "YOLO"),
+            ("Annotations/1.xml", "voc"),
+            ("annotations/all.json", "coco"),
+        ] {
+            for part in ["", "train/"] {
+                let folder = tempfile::tempdir().unwrap();
+                put(folder.path(), &format!("{part}images/train/1.png"), 1);
+                let file = folder.path().join(format!("{part}{labels}"));
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, "").unwrap();
+                let error = config(folder.path()).open(Path::new("")).err();
+                let error = error.expect(labels).to_string();
+                let (name, _) = labels.split_once('/').unwrap();
+                let said = format!("`images` and `{name}` look like pictures and their");
+                assert!(error.contains(&said) && error.contains(message), "{error}");
+            }
+        }
+        let classes = opened(&["images/1.png", "labels.png/2.png"]).train;
+        assert_eq!(classes.classes(), ["images", "labels.png"]);
+    }
+
+    #[test]
     fn what_lies_beside_the_splits_and_the_classes_is_remarked_on() {
         let splits = opened(&[
             "train/cat/1.png",
@@ -701,12 +783,14 @@ mod tests {
             "test/pig/4.png",
         ]);
         assert!(
-            found.contains("the classes `cow` and `pig` are none of the 1 classes"),
+            found.contains(
+                "the classes `cow` and `pig` are none of the training folder's (1 of them)"
+            ),
             "{found}"
         );
         let found = refused(&["train/Cat/1.png", "train/dog/2.png", "test/cat/2.png"]);
         assert!(
-            found.contains("class `cat` is none of the 2")
+            found.contains("class `cat` is none of the training folder's (2 of them)")
                 && found.contains("`Cat` differs in case"),
             "{found}"
         );

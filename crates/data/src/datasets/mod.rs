@@ -23,6 +23,7 @@ pub mod pairs;
 pub mod scenes;
 pub mod voc;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The fault of a list of class names that holds one twice, or an empty one.
@@ -35,6 +36,16 @@ fn name_problems(classes: &[String]) -> Option<(String, String)> {
         (None, None) => return None,
     };
     Some(("classes".into(), message))
+}
+
+/// The names that differ from an earlier one in case alone, each with the first such.
+fn same_but_for_case(names: &[String]) -> Vec<(&String, &String)> {
+    let mut first: HashMap<String, &String> = HashMap::new();
+    let same = names.iter().filter_map(|name| {
+        let earlier = *first.entry(name.to_lowercase()).or_insert(name);
+        (earlier != name).then_some((name, earlier))
+    });
+    same.collect()
 }
 
 /// The fault of a setting `path` that is empty.

@@ -18,7 +18,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::turn::Turn;
-use crate::source::Remark;
+use crate::error::DataError;
+use crate::source::{Remark, Source};
+use crate::target::Target;
 
 /// What to do about an object that cannot be true or is not understood: a box or outline that is inverted, has no area,
 /// leaves the image, is no list of numbers or is missing, a class that there is not. `check` names each one, with the
@@ -105,6 +107,29 @@ pub(super) fn frame(
         Some(_) => Ok((Turn::NONE, None)),
         None => doubt("no size is stated that would tell"),
     }
+}
+
+/// What the labels of a picture say by themselves: `read` gives them for the stated size. Where none is stated, only the
+/// picture tells.
+///
+/// # Errors
+/// `fault`, and those of `read`.
+pub(super) fn inspect_stated(
+    source: &dyn Source,
+    index: usize,
+    stated: Option<[usize; 2]>,
+    fault: Option<Remark>,
+    read: impl FnOnce([usize; 2], &mut Vec<Remark>) -> Result<Target, DataError>,
+) -> Result<(Target, Vec<Remark>), DataError> {
+    let Some(size) = stated else {
+        let (sample, remarks) = source.inspect(index)?;
+        return Ok((sample.target, remarks));
+    };
+    if let Some(Remark { origin, message }) = fault {
+        return Err(DataError::unreadable(origin, message));
+    }
+    let mut remarks = Vec::new();
+    Ok((read(size, &mut remarks)?, remarks))
 }
 
 /// How messages name a file: without the `./` of a data root that is the working directory.

@@ -3,7 +3,7 @@
 //! What comes out is the picture as it is meant to be seen, turned by its EXIF orientation, in three channels:
 //! grey is repeated, palettes are looked up, 16 bits are rounded to 8, CMYK is converted without a colour
 //! profile, an alpha channel is dropped and the colours under it are kept (as Pillow's `convert("RGB")` does),
-//! and of an animation the first frame is taken. Colour profiles are not applied. Images of floating-point
+//! and of an animation the first frame is taken, of a TIFF the first page ([`holds_several`] tells). Colour profiles are not applied. Images of floating-point
 //! samples are refused, since their range is not stated anywhere.
 //!
 //! A damaged file is an error, not a partly grey picture: JPEG is decoded strictly (zune-jpeg) and must end
@@ -18,6 +18,7 @@
 
 mod bytes;
 pub mod mask;
+mod several;
 mod tiff;
 pub mod turn;
 
@@ -35,6 +36,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::bytes::Bytes;
+pub use self::several::holds_several;
 use self::turn::Turn;
 use crate::error::DataError;
 use crate::sample::Image;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::Lesson;
+use crate::decode::holds_several;
 use crate::error::DataError;
 use crate::sample::{Image, Sample};
 use crate::source::{Remark, Source};
@@ -34,6 +35,14 @@ impl Seen {
         Self {
             bad: Some(reason(error, &source.origin(index))),
             ..Self::default()
+        }
+    }
+
+    /// Notes a file of which more than the first picture is left out.
+    fn count_pictures(&mut self, source: &dyn Source, index: usize) {
+        if source.file(index).is_some_and(|file| holds_several(&file)) {
+            let message = "the file holds more than one picture; the first is used";
+            self.suspicious.push(message.into());
         }
     }
 
@@ -100,6 +109,7 @@ pub(super) fn whole(source: &dyn Source, index: usize, lesson: Lesson) -> Seen {
             .push(format!("{}x{} pixels: a strip", image.width, image.height));
     }
     seen.learn(&sample.target, lesson);
+    seen.count_pictures(source, index);
     seen
 }
 
@@ -126,6 +136,7 @@ pub(super) fn target(source: &dyn Source, index: usize, lesson: Lesson, sized: b
             Ok(size) => seen.size = size,
             Err(error) => return Seen::bad(error, source, index),
         }
+        seen.count_pictures(source, index);
     }
     seen
 }

@@ -27,14 +27,17 @@ mod summary;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
-use crate::source::{Remark, Splits};
+use crate::source::{Remark, Source, Splits};
 use crate::target::Target;
 
 pub use look::content_hash;
@@ -135,7 +138,8 @@ pub struct SplitReport {
 pub struct ScanReport {
     /// One for each split that exists.
     pub splits: Vec<SplitReport>,
-    /// What is empty, bad and suspicious, at most 50 of each kind and split.
+    /// What is empty, bad and suspicious, at most 50 of each kind and split; suspicions of the same words are listed three
+    /// times, and then counted.
     pub findings: Vec<Finding>,
     /// Pictures that occur in more than one split, by pixels: how many.
     pub shared_between_splits: usize,
@@ -210,13 +214,15 @@ pub fn scan(
 
 /// Reads the labels of every split, on all cores, and the sizes of some pictures; no picture is decoded where its
 /// label can be had without. Each split has `limit` for it: where that is short, samples from all over the split are
-/// looked at, and the report says how many.
+/// looked at, and the report says how many. Pictures in several splits are known by files of the same bytes, as far as
+/// one more `limit` allows.
 pub fn scan_labels(splits: &Splits, lesson: Lesson, limit: Duration) -> ScanReport {
     let mut report = ScanReport::new();
     let mut remarked = HashSet::new();
-    for (name, part) in splits.named() {
+    let parts = splits.named();
+    for (name, part) in &parts {
         let start = Instant::now();
-        let source = &**part;
+        let source = &***part;
         let len = source.len();
         let (stride, every) = (stride(len), (len / SIZES).max(1));
         let mut summary = Summary::new(name, source, lesson);
@@ -237,7 +243,46 @@ pub fn scan_labels(splits: &Splits, lesson: Lesson, limit: Duration) -> ScanRepo
         }
         summary.finish(source, &mut remarked, &mut report);
     }
+    summary::duplicates(&parts, shared_files(&parts, limit), &mut report);
     report
+}
+
+/// Places, as numbers of splits and samples, of files in several splits that have the same bytes. Only files of the same
+/// size are read, until `limit` is over.
+fn shared_files(
+    parts: &[(&'static str, &Arc<dyn Source>)],
+    limit: Duration,
+) -> HashMap<[u8; 32], Vec<(usize, usize)>> {
+    let start = Instant::now();
+    let mut sizes: HashMap<u64, Vec<(usize, usize, PathBuf)>> = HashMap::new();
+    for (number, (_, part)) in parts.iter().enumerate() {
+        for index in 0..part.len() {
+            let Some(file) = part.file(index) else {
+                continue;
+            };
+            let Ok(metadata) = file.metadata() else {
+                continue;
+            };
+            let of_size = sizes.entry(metadata.len()).or_default();
+            of_size.push((number, index, file));
+        }
+    }
+    let several = |files: &Vec<(usize, usize, PathBuf)>| files[0].0 != files[files.len() - 1].0;
+    let files: Vec<_> = sizes.into_values().filter(several).flatten().collect();
+    let digest = |(number, index, file): (usize, usize, PathBuf)| {
+        let bytes = (start.elapsed() < limit).then(|| std::fs::read(file).ok())??;
+        Some((<[u8; 32]>::from(Sha256::digest(bytes)), (number, index)))
+    };
+    let digests: Vec<_> = files.into_par_iter().filter_map(digest).collect();
+    let mut places: HashMap<_, Vec<_>> = HashMap::new();
+    for (digest, place) in digests {
+        places.entry(digest).or_default().push(place);
+    }
+    places
+        .values_mut()
+        .for_each(|places| places.sort_unstable());
+    places.retain(|_, places| places[0].0 != places[places.len() - 1].0);
+    places
 }
 
 impl ScanReport {

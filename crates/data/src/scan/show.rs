@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{ClassCount, Lesson, ScanReport, Severity, SplitReport};
+use super::{ClassCount, Finding, Lesson, ScanReport, Severity, SplitReport};
+use crate::words::counted;
 
 /// How many classes are shown one by one.
 const SHOWN: usize = 40;
@@ -20,19 +21,27 @@ impl fmt::Display for ScanReport {
                 Severity::Bad => "bad",
                 Severity::Suspicious => "suspicious",
             };
-            writeln!(
-                f,
-                "  {mark}: {}: {} ({})",
-                finding.origin, finding.message, finding.split
-            )?;
+            let Finding {
+                split,
+                origin,
+                message,
+                ..
+            } = finding;
+            write!(f, "  {mark}: {origin}: {message}")?;
+            match origin == split {
+                true => writeln!(f)?,
+                false => writeln!(f, " ({split})")?,
+            }
         }
-        if self.shared_between_splits > 0 {
-            let count = self.shared_between_splits;
-            writeln!(f, "  {count} pictures are in more than one split")?;
-        }
-        if self.repeated_within_a_split > 0 {
-            let count = self.repeated_within_a_split;
-            writeln!(f, "  {count} pictures are there more than once")?;
+        for (count, what) in [
+            (self.shared_between_splits, "in more than one split"),
+            (self.repeated_within_a_split, "there more than once"),
+        ] {
+            match count {
+                0 => {}
+                1 => writeln!(f, "  1 picture is {what}")?,
+                _ => writeln!(f, "  {count} pictures are {what}")?,
+            }
         }
         Ok(())
     }
@@ -40,7 +49,7 @@ impl fmt::Display for ScanReport {
 
 impl fmt::Display for SplitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "  {}: {} images", self.name, self.samples)?;
+        write!(f, "  {}: {}", self.name, counted(self.samples, "image"))?;
         if !self.bad.is_empty() {
             write!(f, ", {} of them bad", self.bad.len())?;
         }
@@ -48,8 +57,8 @@ impl fmt::Display for SplitReport {
         if self.looked_at < self.samples {
             writeln!(f, "    labels looked at: {}", self.looked_at)?;
         }
-        let counted: u64 = self.classes.iter().map(|class| class.count).sum();
-        let pixels = counted + self.ignored;
+        let all: u64 = self.classes.iter().map(|class| class.count).sum();
+        let pixels = all + self.ignored;
         let share = |count: u64| 100.0 * count as f64 / pixels.max(1) as f64;
         match self.lesson {
             Lesson::Pictures => {}
@@ -61,7 +70,7 @@ impl fmt::Display for SplitReport {
                 let shown = |class: &ClassCount| {
                     let crowds = match class.crowds {
                         0 => String::new(),
-                        count => format!(" and {count} crowds"),
+                        count => format!(" and {}", counted(count, "crowd")),
                     };
                     let ClassCount {
                         name,
@@ -69,7 +78,7 @@ impl fmt::Display for SplitReport {
                         pictures,
                         ..
                     } = class;
-                    format!("{name} {count}{crowds} in {pictures} images")
+                    format!("{name} {count}{crowds} in {}", counted(*pictures, "image"))
                 };
                 writeln!(f, "    boxes: {}", list(&self.classes, shown))?;
             }
@@ -82,8 +91,9 @@ impl fmt::Display for SplitReport {
                         ..
                     } = class;
                     format!(
-                        "{name} {count} ({:.1} %) in {pictures} images",
-                        share(*count)
+                        "{name} {count} ({:.1} %) in {}",
+                        share(*count),
+                        counted(*pictures, "image")
                     )
                 };
                 let (ignored, part) = (self.ignored, share(self.ignored));

@@ -10,6 +10,8 @@ use crate::target::Mask;
 
 /// How many findings of a kind are listed; all are counted.
 const LISTED: usize = 50;
+/// How many suspicions of the same words are.
+const ALIKE: usize = 3;
 /// How many classes that do not occur are named one by one.
 const ABSENT: usize = 8;
 /// How many are named where they are more.
@@ -260,6 +262,8 @@ fn ignored(split: &SplitReport, there: &[&ClassCount], source: &dyn Source) -> O
 struct Lister<'a> {
     split: &'a str,
     counts: [usize; 3],
+    /// How often each suspicion is listed, and how often it was met beyond that.
+    alike: BTreeMap<String, [usize; 2]>,
 }
 
 const SEVERITIES: [Severity; 3] = [Severity::Empty, Severity::Bad, Severity::Suspicious];
@@ -269,6 +273,7 @@ impl<'a> Lister<'a> {
         Self {
             split,
             counts: [0; 3],
+            alike: BTreeMap::new(),
         }
     }
 
@@ -280,6 +285,14 @@ impl<'a> Lister<'a> {
         report: &mut ScanReport,
     ) {
         let count = &mut self.counts[severity as usize];
+        if severity == Severity::Suspicious {
+            let [listed, more] = self.alike.entry(message.clone()).or_default();
+            if *listed == ALIKE {
+                *more += 1;
+                return;
+            }
+            *listed += usize::from(*count < LISTED);
+        }
         *count += 1;
         if *count <= LISTED {
             report.findings.push(Finding {
@@ -292,6 +305,20 @@ impl<'a> Lister<'a> {
     }
 
     fn finish(self, report: &mut ScanReport) {
+        let more = self.alike.into_iter().filter(|(_, [_, more])| *more > 0);
+        for (message, [_, more]) in more {
+            let is_one =
+                |finding: &Finding| finding.split == self.split && finding.message == message;
+            let last = report.findings.iter().rposition(is_one);
+            let finding = Finding {
+                severity: Severity::Suspicious,
+                split: self.split.into(),
+                origin: self.split.into(),
+                message: format!("and {more} more: {message}"),
+            };
+            let place = last.map_or(report.findings.len(), |last| last + 1);
+            report.findings.insert(place, finding);
+        }
         for (severity, count) in SEVERITIES.into_iter().zip(self.counts) {
             if count > LISTED {
                 report.findings.push(Finding {
@@ -325,15 +352,17 @@ pub(super) fn duplicates(
             between |= split != first_split;
             within |= split == first_split;
             let (part, other) = (parts[split].1, parts[first_split].1);
-            let other_class = if part.class_of(index) == other.class_of(first) {
-                ""
-            } else {
-                ", of another class"
+            let of_split = match split == first_split {
+                true => String::new(),
+                false => format!(" of {}", parts[first_split].0),
+            };
+            let of_class = match part.class_of(index) == other.class_of(first) {
+                true => "",
+                false => ", of another class",
             };
             let message = format!(
-                "the same picture as {} ({}){other_class}",
-                other.origin(first),
-                parts[first_split].0
+                "the same picture as {}{of_split}{of_class}",
+                other.origin(first)
             );
             lists[split].add(Severity::Suspicious, part.origin(index), message, report);
         }

@@ -86,8 +86,9 @@ fn counts_and_names_what_is_bad_and_shared() {
         "bad: list.txt:4: box 0 [0, 0, 2, 3] leaves the image of 2x2 pixels (train)",
         "bad: list.txt:5: box 0 [1, 1, 1, 2] has no area (train)",
         "suspicious: class `b`: does not occur (train)",
-        "suspicious: list.txt:6: the same picture as list.txt:1 (train) (train)\n",
-        "suspicious: list.txt:1: the same picture as list.txt:1 (train), of another class (test)",
+        "suspicious: list.txt:6: the same picture as list.txt:1 (train)\n",
+        "suspicious: list.txt:1: the same picture as list.txt:1 of train, of another class (test)\n",
+        "  1 picture is in more than one split\n  1 picture is there more than once\n",
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");
     }
@@ -146,7 +147,7 @@ fn a_mask_counts_pixels_and_a_class_without_any_is_named() {
     assert!(!teaches);
     for expected in [
         "empty: train: class `a` alone occurs, `b` does not: there is nothing to tell apart; 12.5 % of the pixels of its masks \
-         are ignored (the value 255) (train)",
+         are ignored (the value 255)\n",
         "suspicious: class `b`: does not occur in any mask (train)",
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");
@@ -186,7 +187,7 @@ fn crowds_are_no_objects() {
     let (text, teaches) = both(&only(vec![sample(0, crowd)]), Lesson::Boxes);
     assert!(!teaches);
     for expected in [
-        "boxes: a 0 in 0 images, b 0 and 1 crowds in 0 images",
+        "boxes: a 0 in 0 images, b 0 and 1 crowd in 0 images",
         "empty: train: there is no object in any picture: there is nothing to learn",
         "suspicious: class `b`: does not occur but as a crowd (1 of them)",
     ] {
@@ -341,6 +342,67 @@ fn boxes_and_outlines_are_known_without_their_pictures() {
             assert_eq!(train.dimensions(0).unwrap(), Some([20, 10, 3]));
         }
     }
+}
+
+#[test]
+fn what_is_alike_is_listed_three_times_and_then_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for number in 0..6 {
+        picture(&root.join(format!("train/cat/{number}.png")));
+        std::fs::write(root.join(format!("train/cat/{number}.txt")), "").unwrap();
+    }
+    let train = folder_of(root).train;
+    let text = scan_labels(&only_of(train), Lesson::Classes, Duration::from_secs(600)).to_string();
+    let said = "not the ending of an image file, left out";
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(said)).collect();
+    let right = [0, 1, 2].map(|n| format!("  suspicious: train/cat/{n}.txt: {said} (train)"));
+    assert_eq!(lines[..3], right);
+    let rest = format!("  suspicious: train: and 3 more: {said}");
+    assert_eq!(lines[3..], [rest]);
+}
+
+/// A folder of classes as a dataset.
+fn folder_of(root: &std::path::Path) -> Splits {
+    let config = crate::datasets::folder::FolderConfig {
+        path: root.into(),
+        ..Default::default()
+    };
+    config.open(std::path::Path::new("")).unwrap()
+}
+
+#[test]
+fn files_of_two_splits_and_of_several_pictures_are_noticed_without_decoding() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    picture(&root.join("train/cat/1.png"));
+    picture(&root.join("train/dog/3.png"));
+    picture(&root.join("test/cat/2.png"));
+    // Of the same size, and another picture.
+    let mut bytes = std::fs::read(root.join("train/dog/3.png")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(root.join("train/dog/3.png"), bytes).unwrap();
+    let mut animation = Vec::new();
+    let frames = [(); 2].map(|()| image::Frame::new(image::RgbaImage::new(3, 2)));
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut animation);
+    encoder.encode_frames(frames).unwrap();
+    drop(encoder);
+    std::fs::write(root.join("train/dog/4.gif"), animation).unwrap();
+    let splits = folder_of(root);
+    let several =
+        "train/dog/4.gif: the file holds more than one picture; the first is used (train)\n";
+    let labels = scan_labels(&splits, Lesson::Classes, Duration::from_secs(600));
+    assert_eq!(
+        (labels.shared_between_splits, labels.repeated_within_a_split),
+        (1, 0)
+    );
+    let text = labels.to_string();
+    let same = "test/cat/2.png: the same picture as train/cat/1.png of train (test)\n";
+    assert!(text.contains(same) && text.contains(several), "{text}");
+    let text = scan(&splits, Lesson::Classes, &|_, _| {}).to_string();
+    assert!(text.contains(same) && text.contains(several), "{text}");
+    let none = scan_labels(&splits, Lesson::Classes, Duration::ZERO);
+    assert_eq!(none.shared_between_splits, 0);
 }
 
 #[test]

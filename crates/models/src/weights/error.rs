@@ -72,6 +72,20 @@ pub enum WeightsError {
         /// The first of them.
         value: f64,
     },
+    /// Running variances below 0, of which no square root can be taken.
+    #[error(
+        "tensor `{name}`: {count} of its {of} numbers are below 0, such as {value}; a variance is 0 or more"
+    )]
+    Negative {
+        /// The tensor's key.
+        name: String,
+        /// How many of its numbers.
+        count: usize,
+        /// How many numbers it has.
+        of: usize,
+        /// The first of them.
+        value: f64,
+    },
     /// Tensors that the weights have and the model has not, where both must be the same.
     #[error(
         "the weights hold {} tensors that the model has not, such as `{}`; they belong to another model",

@@ -359,7 +359,7 @@ fn plan<M: TorchNames>(
                 found: format!("{:?}", data.dtype()),
             });
         }
-        check_finite(&name, data)?;
+        check_values(&name, data)?;
         plan.insert(path, data.clone());
         report.taken.push(name);
     }
@@ -377,30 +377,42 @@ fn plan<M: TorchNames>(
     Ok((plan, report))
 }
 
-/// Refuses a tensor with a number that is not finite.
-fn check_finite(name: &str, data: &TensorData) -> Result<(), WeightsError> {
-    // Most tensors are fine and of this type: no copy for them.
-    if let Ok(values) = data.as_slice::<f32>()
-        && values.iter().all(|value| value.is_finite())
-    {
-        return Ok(());
-    }
+/// Refuses a tensor with a number that cannot be true: one that is not finite, or a variance below 0.
+fn check_values(name: &str, data: &TensorData) -> Result<(), WeightsError> {
+    let of = data.shape().iter().product();
     // What 32 bits cannot hold is infinite once it is loaded.
-    let wrong = (data.iter::<f64>()).filter(|value| !(*value as f32).is_finite());
-    let (mut count, mut first) = (0, None);
-    for value in wrong {
-        count += 1;
-        first.get_or_insert(value);
+    if let Some((count, value)) = those(data, |value| !value.is_finite()) {
+        let name = name.to_string();
+        return Err(WeightsError::NotFinite {
+            name,
+            count,
+            of,
+            value,
+        });
     }
-    match first {
+    let is_variance = name.rsplit('.').next() == Some("running_var");
+    match those(data, |value| is_variance && value < 0.0) {
         None => Ok(()),
-        Some(value) => Err(WeightsError::NotFinite {
+        Some((count, value)) => Err(WeightsError::Negative {
             name: name.to_string(),
             count,
-            of: data.shape().iter().product(),
+            of,
             value,
         }),
     }
+}
+
+/// How many numbers of a tensor, as 32 bits hold them, are wrong, and the first of them; nothing where none is.
+fn those(data: &TensorData, is_wrong: impl Fn(f32) -> bool) -> Option<(usize, f64)> {
+    // Most tensors are fine and of this type: no copy for them.
+    if let Ok(values) = data.as_slice::<f32>()
+        && !values.iter().any(|value| is_wrong(*value))
+    {
+        return None;
+    }
+    let mut wrong = (data.iter::<f64>()).filter(|value| is_wrong(*value as f32));
+    let first = wrong.next()?;
+    Some((1 + wrong.count(), first))
 }
 
 fn carry_out<M: TorchNames>(module: M, plan: Plan) -> M {
@@ -662,6 +674,26 @@ mod tests {
         let half = state["fc.bias"].clone().convert_dtype(DType::F16);
         state.insert("fc.bias".into(), half);
         assert!(load_state_dict(model("resnet20", 10, &device), &state).is_err());
+    }
+
+    #[test]
+    fn a_variance_below_zero_is_refused_by_name() {
+        let device = Device::flex();
+        let mut state = state_dict(&model("resnet20", 10, &device));
+        let mut values = vec![0.0f32; 16];
+        let mut load = |values: &[f32], key: &str| {
+            let old = state.insert(key.into(), TensorData::new(values.to_vec(), [16]));
+            let loaded = load_state_dict(model("resnet20", 10, &device), &state);
+            state.insert(key.into(), old.unwrap());
+            loaded.map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(load(&values, "bn1.running_var"), Ok(()));
+        values[2] = -0.5;
+        assert_eq!(load(&values, "bn1.running_mean"), Ok(()));
+        assert_eq!(
+            load(&values, "bn1.running_var").unwrap_err(),
+            "tensor `bn1.running_var`: 1 of its 16 numbers are below 0, such as -0.5; a variance is 0 or more"
+        );
     }
 
     #[test]

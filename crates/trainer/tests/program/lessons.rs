@@ -123,7 +123,7 @@ fn pictures_and_masks_of_one_folder_are_told_apart() {
             &text,
             &[
                 "train: 11 images",
-                "validation: 1 images",
+                "validation: 1 image\n",
                 "thing 12320 (18.2 %) in 11 images",
                 "correct",
             ],
@@ -509,7 +509,7 @@ fn the_released_recipe_takes_cifar_10_with_its_test_file_and_without() {
         &[
             "train: 1000 images",
             "test: 50 images",
-            "split.test: the dataset gives 50 test samples of its own, which are taken; nothing is held out",
+            "split.test: the dataset gives 50 test samples of its own; nothing is held out",
         ],
     );
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::objects::{Faulty, clipped, fault};
+use super::super::objects::{Faulty, clipped, fault, inspect_stated};
 use super::super::path_problems;
 use super::classes::Classes;
 use super::truth::{Picture, Truth, Wanted};
@@ -17,7 +17,7 @@ use crate::decode::DecodeLimits;
 use crate::decode::turn::Turn;
 use crate::error::DataError;
 use crate::sample::Sample;
-use crate::source::{Remark, Source, Splits, out_of_range};
+use crate::source::{Remark, Source, Splits};
 use crate::target::{BoxLabel, Target};
 
 /// An annotation file and its images.
@@ -158,6 +158,10 @@ impl Source for Coco {
         self.truth.origin(index, &self.images)
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.truth.path(self.truth.picture(index).ok()?).ok()
+    }
+
     fn classes(&self) -> &[String] {
         &self.truth.classes.names
     }
@@ -185,10 +189,7 @@ impl Source for Coco {
     }
 
     fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
-        let pictures = &self.truth.pictures;
-        let picture = pictures
-            .get(index)
-            .ok_or_else(|| out_of_range(index, pictures.len(), &*self.truth.shown))?;
+        let picture = self.truth.picture(index)?;
         let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
         let boxes = self.boxes(picture, [image.width, image.height], frame, &mut remarks)?;
         let target = Target::of_boxes(boxes);
@@ -200,25 +201,12 @@ impl Source for Coco {
     }
 
     fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
-        // Without a stated size, only the picture tells.
-        let whole = || {
-            let (sample, remarks) = self.inspect(index)?;
-            Ok((sample.target, remarks))
-        };
-        let Some((picture, size)) = self
-            .truth
-            .pictures
-            .get(index)
-            .and_then(|picture| Some((picture, picture.stated?)))
-        else {
-            return whole();
-        };
-        if let Some(Remark { origin, message }) = self.truth.label_fault(picture) {
-            return Err(DataError::unreadable(origin, message));
-        }
-        let mut remarks = Vec::new();
-        let boxes = self.boxes(picture, size, Turn::NONE, &mut remarks)?;
-        Ok((Target::of_boxes(boxes), remarks))
+        let picture = self.truth.picture(index)?;
+        let fault = self.truth.label_fault(picture);
+        inspect_stated(self, index, picture.stated, fault, |size, remarks| {
+            let boxes = self.boxes(picture, size, Turn::NONE, remarks)?;
+            Ok(Target::of_boxes(boxes))
+        })
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
@@ -284,7 +272,7 @@ mod tests {
         assert!(
             source.remarks()[0]
                 .message
-                .starts_with("1 images without annotations")
+                .starts_with("1 image without annotations")
         );
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::super::same_but_for_case;
 use super::file::CategoryEntry;
 use super::value::{Id, Value};
 
@@ -79,6 +80,12 @@ impl Classes {
         if let Some(twice) = twice(&shown) {
             let reason = format!("two categories would be called `{twice}`");
             return Err(("/categories".into(), reason));
+        }
+        for (name, other) in same_but_for_case(&shown) {
+            let place = shown.iter().position(|shown| shown == name);
+            let place = place.map_or(0, |number| categories[number].place);
+            let message = format!("the class `{name}` differs from `{other}` in case alone");
+            notes.push((format!("/categories/{place}"), message));
         }
         let mut numbers: HashMap<Id, Option<usize>> = HashMap::new();
         let (mut names, mut origin) = (Vec::new(), Vec::new());

@@ -467,12 +467,8 @@ impl Entry for AnnotationEntry {
         let outline = match segmentation {
             Field::Absent => Ok(None),
             Field::Wrong(reason) => Err(odd("segmentation", reason)),
-            Field::Given { outline, short } => {
-                if short > 0 {
-                    let reason =
-                        format!("{short} pieces of fewer than three points are passed over");
-                    passed_over.push(odd("segmentation", reason));
-                }
+            Field::Given { outline, aside } => {
+                passed_over.extend(aside.map(|reason| odd("segmentation", reason)));
                 let bound = outline.bound();
                 Ok(bound.map(|bound| Around {
                     bound,

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::objects::{Faulty, clipped, leaves};
+use super::super::objects::{Faulty, clipped, inspect_stated, leaves};
 use super::classes::Classes;
 use super::reader::outline_leaves;
 use super::truth::{Object, Picture, Truth, Wanted};
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
 use crate::sample::Sample;
-use crate::source::{Remark, Source, Splits, out_of_range};
+use crate::source::{Remark, Source, Splits};
 use crate::target::{Mask, Target};
 
 /// COCO instances as class masks.
@@ -263,6 +263,10 @@ impl Source for CocoMasks {
         self.truth.origin(index, &self.folder)
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.truth.path(self.truth.picture(index).ok()?).ok()
+    }
+
     fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -291,10 +295,7 @@ impl Source for CocoMasks {
     }
 
     fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
-        let pictures = &self.truth.pictures;
-        let picture = pictures
-            .get(index)
-            .ok_or_else(|| out_of_range(index, pictures.len(), &*self.truth.shown))?;
+        let picture = self.truth.picture(index)?;
         let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
         let size = frame.stored([image.width, image.height]);
         let mask = frame.mask(self.mask(picture, size, &mut remarks)?);
@@ -307,29 +308,14 @@ impl Source for CocoMasks {
     }
 
     fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
-        // Without a stated size, only the picture tells.
-        let whole = || {
-            let (sample, remarks) = self.inspect(index)?;
-            Ok((sample.target, remarks))
-        };
-        let Some((picture, size)) = self
-            .truth
-            .pictures
-            .get(index)
-            .and_then(|picture| Some((picture, picture.stated?)))
-        else {
-            return whole();
-        };
+        let picture = self.truth.picture(index)?;
         // What the file states may be far from what the picture is.
-        if size[0].saturating_mul(size[1]) as u64 > self.limits.max_pixels {
-            return whole();
-        }
-        if let Some(Remark { origin, message }) = self.truth.label_fault(picture) {
-            return Err(DataError::unreadable(origin, message));
-        }
-        let mut remarks = Vec::new();
-        let mask = self.mask(picture, size, &mut remarks)?;
-        Ok((Target::of_mask(mask), remarks))
+        let in_limits = |[w, h]: &[usize; 2]| w.saturating_mul(*h) as u64 <= self.limits.max_pixels;
+        let stated = picture.stated.filter(in_limits);
+        let fault = self.truth.label_fault(picture);
+        inspect_stated(self, index, stated, fault, |size, remarks| {
+            Ok(Target::of_mask(self.mask(picture, size, remarks)?))
+        })
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {

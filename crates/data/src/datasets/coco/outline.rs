@@ -20,8 +20,11 @@ pub(super) enum Field {
     Absent,
     /// Something that is no outline: what.
     Wrong(Box<str>),
-    /// An outline, and how many pieces of fewer than three points were passed over.
-    Given { outline: Outline, short: usize },
+    /// An outline, and what is to be said of how it was read.
+    Given {
+        outline: Outline,
+        aside: Option<String>,
+    },
 }
 
 impl Outline {
@@ -234,12 +237,18 @@ impl<'de> Take<'de> for Segmentation<'_> {
         }
         let all = pieces.len();
         pieces.retain(|piece| piece.len() >= 6);
-        let short = all - pieces.len();
+        let aside = match all - pieces.len() {
+            0 => None,
+            1 => Some("a piece of fewer than three points is passed over".into()),
+            short => Some(format!(
+                "{short} pieces of fewer than three points are passed over"
+            )),
+        };
         Ok(match pieces.is_empty() {
             true => wrong("has no polygon of three points or more"),
             false => Field::Given {
                 outline: Outline::Polygons(pieces),
-                short,
+                aside,
             },
         })
     }
@@ -254,7 +263,7 @@ impl<'de> Take<'de> for Segmentation<'_> {
             Ok(())
         })?;
         Ok(match runs(counts, size, met.twice) {
-            Ok(outline) => Field::Given { outline, short: 0 },
+            Ok((outline, aside)) => Field::Given { outline, aside },
             Err(reason) => wrong(reason),
         })
     }
@@ -264,11 +273,13 @@ fn wrong(reason: impl Into<String>) -> Field {
     Field::Wrong(reason.into().into())
 }
 
+/// The outline that run lengths give, and what is to be said of it. Runs that end before their size does leave the rest
+/// outside, as pycocotools has it.
 fn runs(
     counts: Option<Result<Vec<u32>, String>>,
     size: Option<Part>,
     twice: Vec<&str>,
-) -> Result<Outline, String> {
+) -> Result<(Outline, Option<String>), String> {
     if let Some(key) = twice.first() {
         return Err(format!("has two `{key}`"));
     }
@@ -283,7 +294,8 @@ fn runs(
         return Err(format!("has the `size` {} x {}", size[0], size[1]));
     };
     let pixels: u64 = counts.iter().map(|count| u64::from(*count)).sum();
-    if pixels > height as u64 * width as u64 {
+    let all = height as u64 * width as u64;
+    if pixels > all {
         return Err(format!(
             "has run lengths for {pixels} pixels, more than its `size` of {width}x{height}"
         ));
@@ -294,7 +306,14 @@ fn runs(
     };
     match outline.bound() {
         None => Err("has run lengths that cover no pixel".into()),
-        Some(_) => Ok(outline),
+        Some(_) => {
+            let aside = (pixels < all).then(|| {
+                format!(
+                    "has run lengths for {pixels} of the {all} pixels of its `size`; the others are taken to be outside"
+                )
+            });
+            Ok((outline, aside))
+        }
     }
 }
 
@@ -376,15 +395,19 @@ mod tests {
     #[test]
     fn what_has_one_meaning_is_read_and_the_rest_says_what_it_is() {
         let square = || Outline::Polygons(vec![vec![0.0, 0.0, 2.0, 0.0, 2.0, 2.0]]);
-        for (text, short) in [
-            ("[[0, 0, 2, 0, 2, 2]]", 0),
-            ("[0, 0, 2, 0, 2, 2]", 0),
-            ("[[\"0\", 0.0, 2e0, 0, 2, 2]]", 0),
-            ("[[0, 0, 2, 0, 2, 2], [5, 5, 9, 9], [1, 1], []]", 3),
+        let short = "3 pieces of fewer than three points are passed over";
+        for (text, aside) in [
+            ("[[0, 0, 2, 0, 2, 2]]", None),
+            ("[0, 0, 2, 0, 2, 2]", None),
+            ("[[\"0\", 0.0, 2e0, 0, 2, 2]]", None),
+            (
+                "[[0, 0, 2, 0, 2, 2], [5, 5, 9, 9], [1, 1], []]",
+                Some(short),
+            ),
         ] {
             let given = Field::Given {
                 outline: square(),
-                short,
+                aside: aside.map(String::from),
             };
             assert_eq!(field(text), given, "{text}");
         }

@@ -335,6 +335,16 @@ fn one_fault_of_all_annotations_is_the_message() {
 }
 
 #[test]
+fn classes_that_differ_in_case_alone_are_remarked_on() {
+    let set = Set::new(&text("categories", "name", Is("\"CAT\"")));
+    let remark = "remark t.json: /categories/0: the class `CAT` differs from `cat` in case alone";
+    for found in [set.boxes(Faulty::Refuse), set.masks(Faulty::Refuse)] {
+        let found = set.outcome(found);
+        assert!(found.contains(remark), "{found}");
+    }
+}
+
+#[test]
 fn parts_share_their_classes_by_name() {
     let good = text("", "info", Missing);
     let set = Set::new(&good);

@@ -14,7 +14,8 @@ use crate::decode::turn::Turn;
 use crate::decode::{self, DecodeLimits};
 use crate::error::DataError;
 use crate::sample::Image;
-use crate::source::Remark;
+use crate::source::{Remark, out_of_range};
+use crate::words::counted;
 
 /// How many faults of a file or picture a message lists.
 const LISTED: usize = 3;
@@ -133,8 +134,10 @@ impl Truth {
         let empty = pictures.iter().filter(empty).count();
         let mut remarks = file.remarks;
         if empty > 0 {
-            let message =
-                format!("{empty} images without annotations: taken for images without objects");
+            let message = format!(
+                "{} without annotations: taken to hold no object",
+                counted(empty, "image")
+            );
             remarks.push(Remark::new(&*shown, message));
         }
         let place = |pointer: String| format!("{shown}: {pointer}");
@@ -151,6 +154,15 @@ impl Truth {
             remarks,
             shown,
         })
+    }
+
+    /// The picture of an index.
+    ///
+    /// # Errors
+    /// An index past the end.
+    pub fn picture(&self, index: usize) -> Result<&Picture, DataError> {
+        let picture = self.pictures.get(index);
+        picture.ok_or_else(|| out_of_range(index, self.pictures.len(), &*self.shown))
     }
 
     /// The place of an annotation, for messages.
@@ -227,7 +239,11 @@ impl Truth {
         Ok([width, height, 3])
     }
 
-    fn path(&self, picture: &Picture) -> Result<PathBuf, DataError> {
+    /// The image of a picture.
+    ///
+    /// # Errors
+    /// A file that is missing.
+    pub fn path(&self, picture: &Picture) -> Result<PathBuf, DataError> {
         let path = self.images.join(&picture.file);
         if path.is_file() {
             return Ok(path);
@@ -399,7 +415,7 @@ fn crowds_alone(pictures: &[Picture], classes: &Classes, notes: &mut Vec<Note>) 
     for (name, [single, crowds]) in classes.names.iter().zip(counts) {
         if single == 0 && crowds > 0 {
             let message = format!(
-                "`{name}`: all of its {crowds} objects are crowds (`iscrowd`), which a detector does not learn from"
+                "`{name}`: it has crowds alone (`iscrowd`, {crowds} of them), which a detector does not learn from"
             );
             notes.push(("/annotations".into(), message));
         }
@@ -419,7 +435,8 @@ fn numbers(pictures: &[Picture], classes: &Classes, notes: &mut Vec<Note>) {
     ] {
         if count > 0 {
             let message = format!(
-                "{count} ids are no numbers of 0 and above; files of results number them by their place from 1"
+                "{} not a number of 0 or above; files of results number {list} by their place from 1",
+                counted(count, "id")
             );
             notes.push((format!("/{list}"), message));
         }

@@ -199,6 +199,10 @@ impl Source for Pairs {
         pair.map_or_else(String::new, |pair| shown(&self.root, &pair.image))
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.pairs.get(index)?.image.clone())
+    }
+
     fn classes(&self) -> &[String] {
         &self.shared.classes
     }

@@ -11,8 +11,10 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::objects::{Faulty, Tally, clipped, frame, impossible, leaves, shown};
-use super::super::path_problems;
+use super::super::objects::{
+    Faulty, Tally, clipped, frame, impossible, inspect_stated, leaves, shown,
+};
+use super::super::{path_problems, same_but_for_case};
 use super::layout::{Layout, List, Listed};
 use super::xml::{Annotation, Fault, Reading};
 use super::{ANNOTATIONS, IMAGES};
@@ -97,7 +99,7 @@ impl VocConfig {
         };
         let needed = "the training images; `train` names another list";
         let train = layout.list(SETS, &self.train, "", Some(needed))?;
-        let train = read(train.unwrap_or_default());
+        let mut train = read(train.unwrap_or_default());
         let classes = match self.classes.is_empty() {
             false => self.classes.clone(),
             true => {
@@ -109,6 +111,17 @@ impl VocConfig {
         };
         if classes.is_empty() {
             return Err(no_classes(&root, &train.0));
+        }
+        for (class, other) in same_but_for_case(&classes) {
+            let of_class = |entry: &Entry| {
+                let mut objects = entry.annotation.objects.iter();
+                let object = objects.find(|object| object.name.as_ref() == Some(class))?;
+                Some(entry.place(object.line))
+            };
+            let place = train.0.iter().find_map(of_class);
+            let message = format!("the class `{class}` differs from `{other}` in case alone");
+            let place = place.unwrap_or_else(|| shown(&root.join(ANNOTATIONS)));
+            train.1.push(Remark::new(place, message));
         }
         let part =
             |(entries, remarks): (Vec<Entry>, Vec<Remark>)| -> Result<Arc<dyn Source>, DataError> {
@@ -124,7 +137,7 @@ impl VocConfig {
                     pictures: Vec::new(),
                     remarks,
                 };
-                voc.with(&root, entries).map(|voc| Arc::new(voc) as _)
+                voc.with(entries).map(|voc| Arc::new(voc) as _)
             };
         let optional = |name: &str, usual: &str| -> Result<Option<Arc<dyn Source>>, DataError> {
             let list = layout.list(SETS, name, usual, None)?;
@@ -152,17 +165,16 @@ fn no_classes(root: &Path, entries: &[Entry]) -> DataError {
         );
         return DataError::unreadable(entry.place(*line), reason);
     }
-    let shown = root.join(ANNOTATIONS).display().to_string();
-    match entries.iter().find(|entry| !entry.annotated) {
+    match entries.first() {
         Some(entry) if entries.iter().all(|entry| !entry.annotated) => DataError::unreadable(
-            shown,
+            &*entry.listed.place,
             format!(
-                "none of the {count} training images has an annotation; `{}.xml` is not there, to begin with",
-                entry.listed.name
+                "no annotation `{}`; none of the training images ({count}) has one, so no class is known",
+                entry.file_name()
             ),
         ),
         _ => DataError::unreadable(
-            shown,
+            root.join(ANNOTATIONS).display().to_string(),
             "none of the training images has an object, so there are no classes; name them by `classes`",
         ),
     }
@@ -205,6 +217,11 @@ impl Entry {
         let objects = self.annotation.objects.iter();
         let objects = objects.flat_map(|object| &object.faults);
         self.annotation.faults.iter().chain(objects)
+    }
+
+    /// The annotation file in the dataset's folder, for messages.
+    fn file_name(&self) -> String {
+        format!("{ANNOTATIONS}/{}.xml", self.listed.name)
     }
 
     /// The annotation file with a line.
@@ -275,17 +292,17 @@ impl Voc {
     ///
     /// # Errors
     /// Annotations of which no object can be used, where faulty ones are left out.
-    fn with(mut self, root: &Path, entries: Vec<Entry>) -> Result<Self, DataError> {
+    fn with(mut self, entries: Vec<Entry>) -> Result<Self, DataError> {
         let mut tally = Tally::default();
         let (mut objects, mut left_out) = (0, Vec::new());
         for entry in entries {
             if !entry.annotated {
-                let origin = shown(&root.join(IMAGES).join(&entry.listed.name));
                 let message = format!(
-                    "no annotation `{ANNOTATIONS}/{}.xml`: taken for an image without objects",
-                    entry.listed.name
+                    "no annotation `{}`: taken for an image without objects",
+                    entry.file_name()
                 );
-                self.remarks.push(Remark::new(origin, message));
+                self.remarks
+                    .push(Remark::new(&*entry.listed.place, message));
             }
             for Fault { line, reason } in &entry.annotation.asides {
                 tally.add(reason, || entry.place(*line));
@@ -430,6 +447,13 @@ impl Voc {
         format!("`{}` [{shown}]: {reason}", self.classes[object.class])
     }
 
+    fn picture(&self, index: usize) -> Result<&Picture, DataError> {
+        self.pictures.get(index).ok_or_else(|| {
+            let path = self.config.path.display().to_string();
+            out_of_range(index, self.pictures.len(), path)
+        })
+    }
+
     /// The boxes of a picture of `size`, turned by `frame` from that of its labels; what is done about faulty ones is
     /// added to the remarks.
     fn boxes(
@@ -467,8 +491,11 @@ impl Voc {
         Ok(boxes)
     }
 
-    /// What makes a picture a bad sample, if its labels alone do.
+    /// What makes a picture a bad sample, if its line or its labels alone do.
     fn label_fault(&self, picture: &Picture) -> Option<Remark> {
+        if let Err(remark) = &picture.file {
+            return Some(remark.clone());
+        }
         let (first, more) = picture.faults.split_first()?;
         let mut message = first.message.clone();
         for other in more.iter().take(2) {
@@ -500,6 +527,11 @@ impl Source for Voc {
         })
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        let picture = self.pictures.get(index)?;
+        Some(self.layout.picture(picture.file.as_ref().ok()?))
+    }
+
     fn classes(&self) -> &[String] {
         &self.classes
     }
@@ -517,21 +549,15 @@ impl Source for Voc {
     }
 
     fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
-        let picture = self.pictures.get(index).ok_or_else(|| {
-            out_of_range(
-                index,
-                self.pictures.len(),
-                self.config.path.display().to_string(),
-            )
-        })?;
+        let picture = self.picture(index)?;
         let bad = |Remark { origin, message }| Err(DataError::unreadable(origin, message));
+        if let Some(remark) = self.label_fault(picture) {
+            return bad(remark);
+        }
         let file = match &picture.file {
             Ok(file) => self.layout.picture(file),
             Err(remark) => return bad(remark.clone()),
         };
-        if let Some(remark) = self.label_fault(picture) {
-            return bad(remark);
-        }
         let (image, turn) = decode::decode_turned(&file, &self.config.limits)?;
         let size = [image.width, image.height];
         let here = shown(&file);
@@ -566,25 +592,12 @@ impl Source for Voc {
     }
 
     fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
-        // Without a stated size, only the picture tells.
-        let whole = || {
-            let (sample, remarks) = self.inspect(index)?;
-            Ok((sample.target, remarks))
-        };
-        let Some((picture, size)) = self
-            .pictures
-            .get(index)
-            .and_then(|picture| Some((picture, picture.stated?)))
-        else {
-            return whole();
-        };
-        let known = picture.file.as_ref().err().cloned();
-        if let Some(Remark { origin, message }) = known.or_else(|| self.label_fault(picture)) {
-            return Err(DataError::unreadable(origin, message));
-        }
-        let mut remarks = Vec::new();
-        let boxes = self.boxes(picture, size, Turn::NONE, &mut remarks)?;
-        Ok((Target::of_boxes(boxes), remarks))
+        let picture = self.picture(index)?;
+        let fault = self.label_fault(picture);
+        inspect_stated(self, index, picture.stated, fault, |size, remarks| {
+            let boxes = self.boxes(picture, size, Turn::NONE, remarks)?;
+            Ok(Target::of_boxes(boxes))
+        })
     }
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
@@ -600,13 +613,9 @@ impl Source for Voc {
     }
 
     fn known_bad(&self) -> Vec<(usize, Remark)> {
-        let fault = |picture: &Picture| match &picture.file {
-            Err(remark) => Some(remark.clone()),
-            Ok(_) => self.label_fault(picture),
-        };
         let pictures = self.pictures.iter().enumerate();
         pictures
-            .filter_map(|(index, picture)| Some((index, fault(picture)?)))
+            .filter_map(|(index, picture)| Some((index, self.label_fault(picture)?)))
             .collect()
     }
 }
@@ -671,7 +680,15 @@ mod tests {
         );
         assert_eq!(boxes[1].xyxy, [2.0, 3.0, 5.0, 6.0]);
         assert_eq!(source.read(1).unwrap().target, Target::of_boxes(vec![]));
-        assert!(source.remarks()[0].message.contains("no annotation"));
+        let shown = |remark: &Remark| format!("{}: {}", remark.origin, remark.message);
+        let list = folder.path().join(SETS).join("train.txt");
+        assert_eq!(
+            shown(&source.remarks()[0]),
+            format!(
+                "{}:2: no annotation `Annotations/empty.xml`: taken for an image without objects",
+                list.display()
+            )
+        );
         assert_eq!(boxes[2].xyxy, [6.0, 6.0, 7.0, 8.0]);
         let zero = open(&folder, |config| {
             config.one_based = false;
@@ -679,6 +696,30 @@ mod tests {
         });
         let boxes = zero.read(0).unwrap().target.boxes.unwrap();
         assert_eq!(boxes[1].xyxy, [3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn what_the_annotations_lack_names_the_list_and_what_they_double_the_line() {
+        let folder = dataset(&[("a", None), ("b", None)]);
+        let config = VocConfig {
+            path: folder.path().into(),
+            ..Default::default()
+        };
+        let error = config.open(Path::new("")).err().unwrap().to_string();
+        let said = "train.txt:1: no annotation `Annotations/a.xml`; none of the training images (2) has one, so no class \
+            is known";
+        assert!(error.ends_with(said), "{error}");
+        let one = object("ball", ["1", "1", "4", "4"], "");
+        let other = object("Ball", ["1", "1", "4", "4"], "");
+        let folder = dataset(&[("a", Some(&one)), ("b", Some(&format!("{one}\n{other}")))]);
+        let source = open(&folder, |_| {});
+        assert_eq!(source.classes(), ["Ball", "ball"]);
+        let remark = &source.remarks()[0];
+        assert!(remark.origin.ends_with("Annotations/a.xml:2"), "{remark:?}");
+        assert_eq!(
+            remark.message,
+            "the class `ball` differs from `Ball` in case alone"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::IMAGES;
 use crate::decode::EXTENSIONS;
 use crate::error::DataError;
 use crate::source::Remark;
+use crate::words::counted;
 
 /// The flags that may follow a name.
 const FLAGS: [&str; 4] = ["1", "+1", "0", "-1"];
@@ -107,11 +108,11 @@ impl Layout {
             let (name, picture) = match self.pictures.find(&name) {
                 Some((name, file)) => (name, Ok(file)),
                 None => {
-                    let endings = EXTENSIONS.join(", ");
-                    let reason = format!(
-                        "the line `{line}` names no picture in `{IMAGES}`: there is no `{name}` with one of the \
-                         endings {endings}"
-                    );
+                    let why = self.meant(line).unwrap_or_else(|| {
+                        let endings = EXTENSIONS.join(", ");
+                        format!("there is no `{name}` with one of the endings {endings}")
+                    });
+                    let reason = format!("the line `{line}` names no picture in `{IMAGES}`: {why}");
                     (name, Err(reason))
                 }
             };
@@ -135,7 +136,8 @@ impl Layout {
         }
         if negative > 0 {
             let message = format!(
-                "{negative} lines have the flag 0 or -1, which is not read: all pictures of the list are taken"
+                "{} with the flag 0 or -1, which is not read: all pictures of the list are taken",
+                counted(negative, "line")
             );
             list.remarks.push(Remark::new(shown, message));
         }
@@ -151,14 +153,32 @@ impl Layout {
         let bare = before.map_or(line, |(name, _)| name.trim());
         for (text, flag) in [(line, None), (bare, flag)] {
             for text in [text.to_owned(), unquoted(text)] {
-                if let Some(name) = inside(&text)
-                    && self.pictures.find(&name).is_some()
-                {
-                    return (Some(name), flag);
+                let Some(name) = inside(&text) else { continue };
+                // As seen from the folder of the dataset.
+                let below = name.strip_prefix(IMAGES).and_then(|n| n.strip_prefix('/'));
+                let names = [Some(&*name), below];
+                let mut names = names.into_iter().flatten();
+                if let Some(name) = names.find(|name| self.pictures.find(name).is_some()) {
+                    return (Some(name.to_owned()), flag);
                 }
             }
         }
         (inside(&unquoted(bare)), flag)
+    }
+
+    /// What a line that names no picture could have meant, and how it is written then.
+    fn meant(&self, line: &str) -> Option<String> {
+        let first = line.split_whitespace().next();
+        [Some(line), first].into_iter().flatten().find_map(|text| {
+            let text = unquoted(text);
+            let last = text.rsplit(['/', '\\']).next()?;
+            let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
+            let (name, file) = self
+                .pictures
+                .find(last)
+                .or_else(|| self.pictures.find(stem))?;
+            Some(format!("there is `{file}`, which is written as `{name}`"))
+        })
     }
 
     /// The file of a picture.
@@ -322,6 +342,8 @@ mod tests {
             ("d 1", "d 1", "d 1.png"),
             ("d 1 1", "d 1", "d 1.png"),
             ("sub/e", "sub/e", "sub/e.jpeg"),
+            ("JPEGImages/a.png", "a", "a.png"),
+            ("./JPEGImages/sub/e 1", "sub/e", "sub/e.jpeg"),
         ] {
             let list = layout.lines(line.as_bytes(), "l.txt").unwrap();
             let found = &list.lines[0];
@@ -344,7 +366,7 @@ mod tests {
             "{said:?}"
         );
         assert!(
-            said[1].contains("l.txt: 1 lines have the flag 0 or -1"),
+            said[1].contains("l.txt: 1 line with the flag 0 or -1"),
             "{said:?}"
         );
     }
@@ -353,7 +375,12 @@ mod tests {
     fn a_line_that_names_nothing_is_shown() {
         let (_folder, layout) = layout(FILES);
         for line in [
-            "gone 1", "a.jpg", "notes", ".hidden", "photo", "a b", "\"a", "a 2",
+            "gone 1",
+            "notes",
+            ".hidden",
+            "photo",
+            "\"a",
+            "JPEGImages/gone",
         ] {
             let list = layout.lines(line.as_bytes(), "l.txt").unwrap();
             let reason = list.lines[0].picture.clone().unwrap_err();
@@ -362,6 +389,20 @@ mod tests {
                 reason.contains(&shown) && reason.contains("tiff"),
                 "{reason}"
             );
+        }
+        for (line, file, name) in [
+            ("a.jpg", "a.png", "a"),
+            ("data/JPEGImages/a.png 1", "a.png", "a"),
+            ("JPEGImages/a.png Annotations/a.xml", "a.png", "a"),
+            ("a b", "a.png", "a"),
+            ("a 2", "a.png", "a"),
+        ] {
+            let list = layout.lines(line.as_bytes(), "l.txt").unwrap();
+            let reason = list.lines[0].picture.clone().unwrap_err();
+            let right = format!(
+                "the line `{line}` names no picture in `JPEGImages`: there is `{file}`, which is written as `{name}`"
+            );
+            assert_eq!(reason, right);
         }
         for (lines, message) in [
             (

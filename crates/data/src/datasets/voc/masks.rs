@@ -165,6 +165,10 @@ impl Source for VocMasks {
         self.pairs.origin(index)
     }
 
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        (!self.without.contains_key(&index)).then(|| self.pairs.file(index))?
+    }
+
     fn classes(&self) -> &[String] {
         self.pairs.classes()
     }
