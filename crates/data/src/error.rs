@@ -123,6 +123,17 @@ impl DataError {
         }
     }
 
+    /// Whether something could not be written, which no other input mends.
+    pub fn is_failed_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Io {
+                action: "write" | "write to" | "make" | "move",
+                ..
+            }
+        )
+    }
+
     /// Whether this is the fault of one sample, which `max-bad` may skip, and not of the whole dataset, of a
     /// setting or of the caller.
     pub fn is_bad_sample(&self) -> bool {

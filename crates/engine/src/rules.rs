@@ -247,7 +247,7 @@ impl Default for MuonConfig {
 pub struct ParameterGroup {
     /// A regular expression that is found in the parameter's name, for example `^layer1\.`.
     pub pattern: String,
-    /// Multiplies the learning rate for these parameters.
+    /// Multiplies the learning rate for these parameters; with 0 they stand still and count as not training.
     #[serde(default = "unchanged")]
     pub rate_factor: f64,
     /// Their weight decay; the optimizer's if not given.

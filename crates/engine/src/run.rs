@@ -5,6 +5,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use firesight_data::batch::Batch;
 use firesight_data::loader::Loader;
+use firesight_data::words::counted;
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::error::EngineError;
@@ -551,8 +552,9 @@ impl<'a, 'b> Session<'a, 'b> {
             true => String::new(),
             false => format!(": it needs {needs}"),
         };
+        let samples = counted(samples, "sample");
         let text = format!(
-            "`{metric}` is undefined on the validation split of {samples} samples{why}. Training goes on; without \
+            "`{metric}` is undefined on the validation split of {samples}{why}. Training goes on; without \
              `{metric}` no checkpoint becomes the best one, and nothing that watches it acts"
         );
         let step = Some(self.progress.step);

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use firesight_data::DataError;
+use firesight_models::weights::WeightsError;
+
 /// The result of whatever can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,9 +32,13 @@ impl Error {
 
     /// The same, as something that was given wrongly.
     pub fn input(error: impl Into<Self>) -> Self {
-        let Self { cause, .. } = error.into();
-        let kind = ErrorKind::Input;
-        Self { kind, cause }
+        let error = error.into();
+        // What cannot be written is a failure, whatever it was to be written for.
+        let kind = match error.is_failed_write() {
+            true => ErrorKind::Failed,
+            false => ErrorKind::Input,
+        };
+        Self { kind, ..error }
     }
 
     /// An error of a message; of what was given, unless [`Self::failed`] says otherwise.
@@ -55,6 +62,11 @@ impl Error {
         Self { kind, cause }
     }
 
+    /// Whether it is about something that could not be written, which no other input mends.
+    pub fn is_failed_write(&self) -> bool {
+        self.cause.chain().any(is_failed_write)
+    }
+
     /// The error of that type which lies below this one, if there is one.
     pub fn find<E: std::error::Error + Send + Sync + 'static>(&self) -> Option<&E> {
         self.cause.chain().find_map(|cause| cause.downcast_ref())
@@ -63,8 +75,33 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause.fmt(f)
+        match f.alternate() {
+            true => f.write_str(&in_full(self.cause.chain())),
+            false => self.cause.fmt(f),
+        }
     }
+}
+
+/// An error and its causes in one line. A cause that the text before it ends with, as the system's reasons do, is not
+/// said again.
+pub fn in_full<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> String {
+    let mut text = String::new();
+    for cause in chain {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            text += &format!("{colon}{cause}");
+        }
+    }
+    text
+}
+
+/// Whether an error is about something that could not be written.
+fn is_failed_write(error: &(dyn std::error::Error + 'static)) -> bool {
+    let data = error.downcast_ref::<DataError>();
+    let weights = error.downcast_ref::<WeightsError>();
+    data.is_some_and(DataError::is_failed_write)
+        || matches!(weights, Some(WeightsError::Write { .. }))
 }
 
 impl std::error::Error for Error {
@@ -86,7 +123,10 @@ macro_rules! kinds {
 }
 
 kinds! {
-    firesight_data::DataError => |_| ErrorKind::Input,
+    DataError => |error| match error.is_failed_write() {
+        true => ErrorKind::Failed,
+        false => ErrorKind::Input,
+    },
     firesight_recipe::Diagnostics => |_| ErrorKind::Input,
     crate::device::DeviceError => |_| ErrorKind::Input,
     firesight_predict::PredictError => |error| match error {
@@ -94,11 +134,15 @@ kinds! {
         _ => ErrorKind::Input,
     },
     firesight_predict::PictureError => |_| ErrorKind::Input,
+    crate::run_folder::RunIsThere => |_| ErrorKind::Input,
     firesight_models::ModelError => |_| ErrorKind::Input,
     firesight_ops::nms::NmsError => |_| ErrorKind::Failed,
     regex::Error => |_| ErrorKind::Input,
     png::EncodingError => |_| ErrorKind::Failed,
-    firesight_models::weights::WeightsError => |_| ErrorKind::Input,
+    WeightsError => |error| match error {
+        WeightsError::Write { .. } => ErrorKind::Failed,
+        _ => ErrorKind::Input,
+    },
     // Data that is wrong is the user's to mend, also where it shows in the middle of a run.
     firesight_engine::EngineError => |error| match error {
         firesight_engine::EngineError::Data(_) => ErrorKind::Input,
@@ -143,3 +187,26 @@ macro_rules! bail {
     ($($message:tt)*) => { return Err($crate::error::Error::new(format!($($message)*)).into()) };
 }
 pub(crate) use bail;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_said_once_and_what_cannot_be_written_is_a_failure() {
+        let fault = |action| DataError::io(Path::new("a.png"), action, io::Error::other("full"));
+        let read = Error::from(fault("read")).context("eval");
+        assert_eq!(format!("{read:#}"), "eval: a.png: cannot read: full");
+        assert_eq!(read.kind(), ErrorKind::Input);
+        let write = || Error::from(fault("write")).context("eval");
+        assert_eq!(write().kind(), ErrorKind::Failed);
+        assert_eq!(Error::input(write()).kind(), ErrorKind::Failed);
+        assert_eq!(
+            Error::input(io::Error::other("odd")).kind(),
+            ErrorKind::Input
+        );
+    }
+}

@@ -26,8 +26,11 @@ use firesight_data::HoldOut;
 use firesight_data::augment::{Pipeline, Preparation};
 use firesight_data::random::{Domain, stream};
 use firesight_data::scan::{Finding, ScanReport, Severity, SplitReport, scan_labels};
+use firesight_data::words::counted;
+use firesight_engine::ScheduleConfig;
 
 use crate::experiment::Experiment;
+use crate::recipe::evaluations;
 
 /// How long `train` reads the labels of a split.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -65,8 +68,8 @@ pub fn settings(experiment: &Experiment) -> crate::Result<Vec<String>> {
     let size = data.batch_size;
     if data.drop_last && images < size {
         bail!(
-            "data.batch-size = {size}: the {images} training images do not fill one batch, and `drop-last` leaves it \
-             out"
+            "data.batch-size = {size}: {} for training: no batch is full, and `drop-last` leaves out what is not",
+            counted(images, "image")
         );
     }
     let task = experiment.recipe.task.table();
@@ -88,7 +91,8 @@ pub fn settings(experiment: &Experiment) -> crate::Result<Vec<String>> {
         experiment.evaluation_loader(split.clone())?;
     }
     let mut found = Vec::new();
-    if size > 1 && experiment.smallest_batch() == 1 {
+    found.extend(patience(experiment));
+    if size > 1 && images > 1 && experiment.smallest_batch() == 1 {
         found.push(format!(
             "data.batch-size = {size}: the last batch of an epoch holds one of the {images} training images; \
              `drop-last = true` leaves it out"
@@ -99,11 +103,41 @@ pub fn settings(experiment: &Experiment) -> crate::Result<Vec<String>> {
         && *share > 0.0
     {
         found.push(format!(
-            "data.split.validation: {share} of {images} images is none, so nothing is validated; give a larger `fraction`, \
-             or a `count`"
+            "data.split.validation: {share} of {} is none, so nothing is validated; give a larger `fraction`, or a `count`",
+            counted(images, "image")
         ));
     }
     Ok(found)
+}
+
+/// What can never happen, since it waits for more evaluations than the run has.
+fn patience(experiment: &Experiment) -> Vec<String> {
+    let recipe = &experiment.recipe;
+    if experiment.splits.validation.is_none() {
+        return Vec::new();
+    }
+    let evaluations = evaluations(recipe, experiment.splits.train.len());
+    let plateau = match &recipe.schedule {
+        ScheduleConfig::Plateau(plateau) => Some(plateau.patience),
+        _ => None,
+    };
+    let stopping = recipe.early_stopping.map(|stop| stop.patience);
+    let rules = [
+        (
+            "early-stopping.patience",
+            stopping,
+            "the run never stops early",
+        ),
+        ("schedule.plateau.patience", plateau, "the rate never falls"),
+    ];
+    // The first evaluation is a gain, and what comes after as many without one as are borne acts.
+    let acts = |patience: u64| patience.saturating_add(2) <= evaluations;
+    let found = rules.into_iter().filter_map(|(key, patience, so)| {
+        let patience = patience.filter(|patience| !acts(*patience))?;
+        let run = counted(evaluations, "evaluation");
+        Some(format!("{key} = {patience}: the run has {run}, so {so}"))
+    });
+    found.collect()
 }
 
 /// Whether the pictures of a batch have one size once they are prepared and augmented; `report` knows their sizes.
@@ -161,6 +195,12 @@ fn two_sizes(pipeline: &Pipeline, split: &SplitReport, seed: u64) -> Option<[Str
 /// The first few findings.
 fn short(report: &ScanReport) -> Vec<String> {
     let mut found = Vec::new();
+    if report.shared_between_splits > 0 {
+        let shared = counted(report.shared_between_splits, "picture");
+        found.push(format!(
+            "in more than one split: {shared}; `trainer check` names all"
+        ));
+    }
     for split in &report.splits {
         let SplitReport {
             name,

@@ -32,11 +32,13 @@ use firesight_data::normalize::Normalize;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Sample;
 use firesight_data::source::{Source, Splits, fingerprint};
+use firesight_data::words::counted;
 use firesight_report::metric::Metrics;
 
 use crate::card::ModelCard;
 use crate::device::{self, NamedDevice};
 use crate::error::{Context, bail};
+use crate::memory;
 use crate::notify::Notify;
 use crate::parameters::ParameterSummary;
 use crate::recipe::Recipe;
@@ -334,11 +336,28 @@ fn cards(
     };
     let preparation = Preparation::new(&data.prepare);
     let prepared = preparation.plan(size).size();
-    let mut rng = stream(recipe.seed, 0, 0, Domain::Sample);
-    let trained = preparation
-        .then(&data.augment)
-        .apply(sample, &mut rng)?
-        .image;
+    let rng = || stream(recipe.seed, 0, 0, Domain::Sample);
+    let pipeline = preparation.then(&data.augment);
+    let drawn = pipeline.draw(size, &mut rng()).size();
+    let evaluated = recipe.evaluate.batch_size.unwrap_or(data.batch_size);
+    for (key, [width, height], images) in [
+        ("data.batch-size", drawn, data.batch_size),
+        ("evaluate.batch-size", prepared, evaluated),
+    ] {
+        // Numbers of 32 bits.
+        let sides = [width, height, channels, images, 4];
+        let bytes = sides
+            .iter()
+            .fold(1u64, |all, side| all.saturating_mul(*side as u64));
+        if let Some(excess) = memory::excess(bytes, memory::limit()) {
+            let each = counted(images, "image");
+            bail!(
+                "{key}: a batch of {each} of {width}x{height}x{channels} needs {excess}; give fewer images, or smaller ones \
+                 in `data.prepare`"
+            );
+        }
+    }
+    let trained = pipeline.apply(sample, &mut rng())?.image;
     let trained = [trained.width, trained.height];
     let augmented = (trained != prepared).then(|| card(trained));
     Ok((card(prepared), augmented))

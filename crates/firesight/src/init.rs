@@ -20,6 +20,7 @@
 
 use std::path::PathBuf;
 
+use firesight_data::words::counted;
 use firesight_models::tags;
 use firesight_models::weights::{LoadOptions, LoadReport, TorchNames, WeightsError, load};
 
@@ -76,7 +77,7 @@ fn published(model: &str, name: &str, key: &str, notify: &dyn Notify) -> crate::
 
 /// What became of the tensors and where they were found, in a sentence.
 pub fn describe(report: &LoadReport) -> String {
-    let mut text = format!("weights: {} tensors taken", report.taken.len());
+    let mut text = format!("weights: {} taken", counted(report.taken.len(), "tensor"));
     let parts = [
         ("left random", &report.replaced),
         ("not in the file", &report.missing),

@@ -39,6 +39,7 @@ pub mod examine;
 pub mod experiment;
 pub mod export;
 pub mod init;
+mod memory;
 pub mod notify;
 pub mod parameters;
 pub mod predictor;

@@ -103,8 +103,11 @@ pub struct ParameterSummary {
     pub trainable: Amount,
     /// What each pattern of `freeze` takes.
     pub frozen: Vec<Taken>,
-    /// What each of `parameter-groups` takes of those that train.
+    /// What each of `parameter-groups` takes of those that are not frozen.
     pub groups: Vec<Taken>,
+    /// Which of these groups stand still, since their rate is 0.
+    #[serde(default)]
+    pub still: Vec<bool>,
     /// Names to choose from, for messages.
     #[serde(skip)]
     names: Vec<String>,
@@ -131,6 +134,10 @@ impl ParameterSummary {
             groups: (groups.iter().enumerate())
                 .map(|(i, group)| taken(format!("parameter-groups[{i}].pattern"), &group.pattern))
                 .collect(),
+            still: groups
+                .iter()
+                .map(|group| group.rate_factor == 0.0)
+                .collect(),
             ..Self::default()
         };
         let [frozen_by, grouped_by] = [
@@ -139,11 +146,12 @@ impl ParameterSummary {
         ];
         for parameter in networks.iter().flat_map(|network| &network.parameters) {
             summary.total += parameter;
-            let frozen = take(&mut summary.frozen, &frozen_by, parameter, true);
-            if !frozen {
+            let frozen = take(&mut summary.frozen, &frozen_by, parameter, true).is_some();
+            let group = take(&mut summary.groups, &grouped_by, parameter, !frozen);
+            let stands = group.is_some_and(|group| summary.still[group]);
+            if !frozen && !stands {
                 summary.trainable += parameter;
             }
-            take(&mut summary.groups, &grouped_by, parameter, !frozen);
             summary.names.push(parameter.name.clone());
         }
         summary
@@ -169,12 +177,24 @@ impl ParameterSummary {
             }
         }
         if self.trainable.tensors == 0 && self.total.tensors > 0 {
+            let frozen: usize = self.frozen.iter().map(|taken| taken.amount.tensors).sum();
+            let (key, how) = match frozen == self.total.tensors {
+                true => (format!("{table}.freeze"), "frozen"),
+                false => {
+                    let still = self
+                        .groups
+                        .iter()
+                        .position(|taken| taken.amount.tensors > 0);
+                    let key = format!("parameter-groups[{}].rate-factor", still.unwrap_or(0));
+                    (key, "frozen or of the rate 0")
+                }
+            };
             let message = format!(
-                "all {} parameters are frozen; nothing is left to train",
+                "all {} parameters are {how}; nothing is left to train",
                 grouped(self.total.elements)
             );
             let help = format!("leave one part out; the names begin with {}", self.heads());
-            checks.error(&format!("{table}.freeze"), message, Some(&help));
+            checks.error(&key, message, Some(&help));
         }
     }
 
@@ -186,15 +206,23 @@ impl ParameterSummary {
             grouped(trainable),
             grouped(total)
         )];
-        for (what, list) in [("freezes", &self.frozen), ("takes", &self.groups)] {
-            for taken in list {
-                let (key, pattern) = (&taken.key, &taken.pattern);
-                let before = match taken.matched - taken.amount.tensors {
-                    0 => String::new(),
-                    count => format!(" ({count} more are taken by others)"),
-                };
-                lines.push(format!("{key} `{pattern}` {what} {}{before}", taken.amount));
-            }
+        let freeze = self.frozen.iter().map(|taken| (taken, "freezes", ""));
+        let groups = self.groups.iter().zip(&self.still);
+        let groups = groups.map(|(taken, still)| match still {
+            true => (taken, "takes", ", which stand still: its rate is 0"),
+            false => (taken, "takes", ""),
+        });
+        for (taken, what, so) in freeze.chain(groups) {
+            let (key, pattern) = (&taken.key, &taken.pattern);
+            let before = match taken.matched - taken.amount.tensors {
+                0 => String::new(),
+                1 => " (1 more is taken by others)".to_owned(),
+                count => format!(" ({count} more are taken by others)"),
+            };
+            lines.push(format!(
+                "{key} `{pattern}` {what} {}{before}{so}",
+                taken.amount
+            ));
         }
         lines
     }
@@ -256,25 +284,25 @@ fn compiled<'a>(patterns: impl Iterator<Item = &'a str>) -> Vec<Option<Regex>> {
     patterns.map(|pattern| Regex::new(pattern).ok()).collect()
 }
 
-/// Counts a parameter for every pattern that matches it, and gives it to the first where it is free.
+/// Counts a parameter for every pattern that matches it, and gives it to the first where it is free: the number of that.
 fn take(
     list: &mut [Taken],
     patterns: &[Option<Regex>],
     parameter: &ParameterInfo,
     mut free: bool,
-) -> bool {
-    let mut found = false;
-    for (taken, pattern) in list.iter_mut().zip(patterns) {
+) -> Option<usize> {
+    let mut first = None;
+    for (number, (taken, pattern)) in list.iter_mut().zip(patterns).enumerate() {
         let matches = |pattern: &Regex| pattern.is_match(&parameter.name);
         if pattern.as_ref().is_some_and(matches) {
             taken.matched += 1;
-            found = true;
+            first.get_or_insert(number);
             if std::mem::take(&mut free) {
                 taken.amount += parameter;
             }
         }
     }
-    found
+    first
 }
 
 /// Whether a parameter of this name is frozen by one of the patterns.
@@ -364,7 +392,7 @@ mod tests {
             "task.classification.freeze[0] `^conv1` freezes 1 tensor of 144 parameters"
         );
         assert!(
-            lines[2].ends_with("(1 more are taken by others)"),
+            lines[2].ends_with("(1 more is taken by others)"),
             "{}",
             lines[2]
         );
@@ -399,6 +427,36 @@ mod tests {
         assert!(found.contains("`^layer1` never counts"), "{found}");
         let found = problems(&summary(&["."], &[]));
         assert!(found.contains("nothing is left to train"), "{found}");
+    }
+
+    #[test]
+    fn a_group_of_the_rate_0_does_not_train() {
+        let group = |pattern: &str, rate_factor| ParameterGroup {
+            pattern: pattern.into(),
+            rate_factor,
+            weight_decay: None,
+        };
+        let of = |groups: &[ParameterGroup]| {
+            ParameterSummary::new(&resnet20(), "task.classification", &[], groups)
+        };
+        let summary = of(&[group("^layer", 0.0), group("^conv1", 0.5)]);
+        let still = summary.groups[0].amount;
+        assert_eq!(
+            summary.trainable.elements,
+            summary.total.elements - still.elements
+        );
+        assert_eq!(problems(&summary), "");
+        let lines = summary.lines();
+        let said = ", which stand still: its rate is 0";
+        assert!(
+            lines[1].ends_with(said) && !lines[2].contains(said),
+            "{lines:?}"
+        );
+        let found = problems(&of(&[group("^layer", 0.0), group(".", 0.0)]));
+        assert!(
+            found.contains("parameters are frozen or of the rate 0; nothing is left to train"),
+            "{found}"
+        );
     }
 
     #[test]

@@ -36,6 +36,13 @@ pub struct RunFolder {
     found: Option<Found>,
 }
 
+/// A folder that holds a run already, where a new one was to be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: there is a run here already; add --resume to go on with it, or give another folder with --out", .0.display()
+)]
+pub struct RunIsThere(PathBuf);
+
 /// What a start found where its folder was to be.
 #[derive(Clone, Debug)]
 enum Found {
@@ -54,11 +61,7 @@ impl RunFolder {
         let path = match out {
             Some(out) => {
                 if out.join(RECIPE_FILE).exists() {
-                    bail!(
-                        "{}: there is a run here already; add --resume to go on with it, or give \
-                         another folder with --out",
-                        out.display()
-                    );
+                    return Err(RunIsThere(out.to_path_buf()).into());
                 }
                 if let Some(name) = foreign(out) {
                     bail!(

@@ -21,6 +21,7 @@ use std::path::Path;
 
 use crate::error::bail;
 use firesight_data::augment::MAX_SIDE;
+use firesight_data::words::counted;
 use firesight_recipe::Loaded;
 use firesight_report::environment::{Environment, Split};
 
@@ -132,12 +133,13 @@ fn compared(then: &[Split], now: &[Split]) -> Vec<String> {
                 old.samples
             )),
             Some(new) if new.samples != old.samples => changes.push(format!(
-                "the {name} split has {} images; the run had {}",
-                new.samples, old.samples
+                "the {name} split has {}; the run had {}",
+                counted(new.samples, "image"),
+                old.samples
             )),
             Some(new) if !old.fingerprint.is_empty() && new.fingerprint != old.fingerprint => {
                 changes.push(format!(
-                    "the {} images of the {name} split, their labels or their order are not those that the run had",
+                    "the images of the {name} split ({}), their labels or their order are not those that the run had",
                     new.samples
                 ));
             }
@@ -148,8 +150,9 @@ fn compared(then: &[Split], now: &[Split]) -> Vec<String> {
         // A run that remembers no split at all is of an older program.
         if !then.is_empty() && !then.iter().any(|old| old.name == new.name) {
             changes.push(format!(
-                "there is a {} split of {} images now; the run had none",
-                new.name, new.samples
+                "there is a {} split of {} now; the run had none",
+                new.name,
+                counted(new.samples, "image")
             ));
         }
     }
@@ -180,7 +183,7 @@ mod tests {
         let said = compared(&then, &now);
         assert_eq!(said.len(), 3, "{said:?}");
         assert!(said[0].contains("train split has 9 images; the run had 8"));
-        assert!(said[1].contains("4 images of the validation split"));
+        assert!(said[1].contains("the images of the validation split (4)"));
         assert!(said[2].contains("no test split"));
         assert!(compared(&now, &then)[2].contains("the run had none"));
         // Runs of older programs knew sizes alone, or nothing.

@@ -37,6 +37,12 @@ pub(crate) fn count(value: u64) -> String {
     group(&value.to_string())
 }
 
+/// A count of things by their name: `1 image`, `12,000 images`.
+pub(crate) fn counted(value: u64, thing: &str) -> String {
+    let ending = if value == 1 { "" } else { "s" };
+    format!("{} {thing}{ending}", count(value))
+}
+
 /// A large count in a few characters: `11.2 M`.
 pub(crate) fn short_count(value: u64) -> String {
     let scaled = |unit: f64| number(value as f64 / unit, 3);

@@ -103,7 +103,9 @@ impl Sink for Console {
                     self.line(&line);
                 }
             }
-            Event::Note { text, .. } => self.line(text),
+            // What belongs to no step describes the run.
+            Event::Note { text, step: None } => self.line(text),
+            Event::Note { text, .. } => self.line(&format!("note: {text}")),
             Event::Warning { text, .. } => self.line(&format!("warning: {text}")),
             Event::Skipped { count, split, .. } if *count <= SHOWN => {
                 let text = skipped_line(event).unwrap_or_default();

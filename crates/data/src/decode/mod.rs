@@ -219,6 +219,11 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, Fault> {
     }
 }
 
+/// Whether bytes begin as a file of one of the formats does that can be read.
+pub fn is_image(bytes: &[u8]) -> bool {
+    format(bytes).is_ok()
+}
+
 fn check_size(width: u64, height: u64, limits: &DecodeLimits) -> Result<(), Fault> {
     if width == 0 || height == 0 {
         return Err(Fault::Damaged(format!(

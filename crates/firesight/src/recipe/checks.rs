@@ -2,6 +2,7 @@
 
 use firesight_data::augment::Augmentation;
 use firesight_data::source::Splits;
+use firesight_data::words::counted;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
 use firesight_report::metric::Metrics;
 
@@ -9,6 +10,7 @@ use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
 use crate::card::ModelCard;
 use crate::error::Error;
 use crate::experiment::Experiment;
+use crate::memory;
 use crate::parameters::ParameterSummary;
 
 /// Checks a recipe by itself; every finding points at the key that is wrong.
@@ -269,8 +271,9 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
         let epochs_known = recipe.epochs > 0 && !checks.tree().is_damaged("epochs");
         if epochs_known && warmup.steps.is_none() && warmup.epochs >= recipe.epochs as f64 {
             let message = format!(
-                "a warm-up of {} epochs in a run of {}",
-                warmup.epochs, recipe.epochs
+                "a warm-up of {} in a run of {}",
+                counted(warmup.epochs, "epoch"),
+                recipe.epochs
             );
             checks.error(
                 "warmup.epochs",
@@ -451,6 +454,16 @@ pub fn check_parameters(
     let mut checks = loaded.diagnostics();
     let table = format!("task.{}", loaded.value.task.table().name());
     summary.check(&table, &mut checks);
+    // As numbers of 32 bits, beside whatever the optimizer keeps.
+    let bytes = (summary.total.elements as u64).saturating_add(summary.trainable.elements as u64);
+    if let Some(excess) = memory::excess(bytes.saturating_mul(4), memory::limit()) {
+        let message = format!("its parameters and their gradients need {excess}");
+        checks.error(
+            &format!("{table}.model"),
+            message,
+            Some("give it fewer or narrower layers"),
+        );
+    }
     if summary.trainable.tensors > 0
         && let Some(lone) = experiment.lone_norm().map_err(Error::input)?
     {
@@ -458,7 +471,10 @@ pub fn check_parameters(
         let images = experiment.splits.train.len();
         let which = match size {
             1 => "a batch".to_owned(),
-            _ => format!("the last batch of an epoch ({images} images in batches of {size})"),
+            _ => format!(
+                "the last batch of an epoch ({} in batches of {size})",
+                counted(images, "image")
+            ),
         };
         let message = format!(
             "{which} has one image, of which the normalisation `{}` gets one value per channel ({:?}): that cannot be \
@@ -466,6 +482,7 @@ pub fn check_parameters(
             lone.layer, lone.shape
         );
         let help = match size {
+            _ if images == 1 => "give more training images, or enlarge them in `data.prepare`",
             1 => "give `data.batch-size` 2 or more, or enlarge the images in `data.prepare`",
             _ => "set `data.drop-last = true`, or another `data.batch-size`",
         };
@@ -549,15 +566,7 @@ fn rules(recipe: &Recipe, splits: &Splits, checks: &mut Checks<'_>) {
         }
         return;
     }
-    let data = &recipe.data;
-    let (images, batch) = (splits.train.len(), data.batch_size.max(1));
-    let batches = match data.drop_last {
-        true => images / batch,
-        false => images.div_ceil(batch),
-    };
-    let steps = batches.div_ceil(recipe.accumulate.max(1)) as u64;
-    let total = steps.saturating_mul(recipe.epochs);
-    let total = total.min(recipe.max_steps.unwrap_or(u64::MAX));
+    let [_, total] = steps(recipe, splits.train.len());
     if let Some(every) = every_steps.filter(|every| *every > total)
         && recipe.evaluate.every_epochs == 0
         && !watchers(recipe).is_empty()
@@ -570,6 +579,47 @@ fn rules(recipe: &Recipe, splits: &Splits, checks: &mut Checks<'_>) {
         );
         checks.error("evaluate.every-steps", message, Some(&help));
     }
+}
+
+/// The optimizer steps of an epoch over so many images, and those of the whole run.
+fn steps(recipe: &Recipe, images: usize) -> [u64; 2] {
+    let batch = recipe.data.batch_size.max(1);
+    let batches = match recipe.data.drop_last {
+        true => images / batch,
+        false => images.div_ceil(batch),
+    };
+    let steps = batches.div_ceil(recipe.accumulate.max(1)) as u64;
+    let total = steps.saturating_mul(recipe.epochs);
+    [steps, total.min(recipe.max_steps.unwrap_or(u64::MAX))]
+}
+
+/// How often a run over so many training images is evaluated.
+pub(crate) fn evaluations(recipe: &Recipe, images: usize) -> u64 {
+    let [epoch, total] = steps(recipe, images);
+    let epochs = epoch.saturating_mul(recipe.evaluate.every_epochs);
+    let every = [epochs, recipe.evaluate.every_steps.unwrap_or(0)];
+    let every = every.map(|steps| (steps > 0).then_some(steps));
+    let count = |steps: Option<u64>| steps.map_or(0, |steps| total / steps);
+    let both = match every {
+        [Some(one), Some(other)] => Some(common_multiple(one, other)),
+        _ => None,
+    };
+    // The last step is evaluated too.
+    let is_due = every
+        .into_iter()
+        .flatten()
+        .any(|steps| total.is_multiple_of(steps));
+    let last = !is_due && (every[0].is_some() || recipe.max_steps == Some(total));
+    count(every[0]) + count(every[1]) - count(both) + u64::from(last)
+}
+
+/// The least number that both divide.
+fn common_multiple(one: u64, other: u64) -> u64 {
+    let (mut divisor, mut rest) = (one, other);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (one / divisor).saturating_mul(other)
 }
 
 /// The first few of a list of names.
@@ -588,6 +638,40 @@ pub(crate) fn some(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn evaluations_are_counted_as_the_loop_makes_them() {
+        let recipe = |set: &str| -> super::Recipe {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("recipe.toml");
+            let text = r#"
+                epochs = 5
+                data = { source = { digits = {} }, batch-size = 10 }
+                task = { classification = { model = { cnn = {} } } }
+                optimizer = { sgd = { learning-rate = 0.1 } }
+            "#;
+            std::fs::write(&path, text).unwrap();
+            let set: Vec<String> = set.split_whitespace().map(str::to_owned).collect();
+            super::super::read(&path, &set).unwrap().value
+        };
+        // 40 images are 4 steps of each of 5 epochs.
+        for (set, count) in [
+            ("", 5),
+            ("evaluate.every-epochs=2", 3),
+            ("evaluate.every-epochs=9", 1),
+            ("max-steps=10", 3),
+            ("evaluate.every-epochs=0 evaluate.every-steps=6", 3),
+            (
+                "evaluate.every-epochs=0 evaluate.every-steps=6 max-steps=13",
+                3,
+            ),
+            // At 4, 6, 8, 12, 16, 18 and 20.
+            ("evaluate.every-steps=6", 7),
+            ("accumulate=3", 5),
+        ] {
+            assert_eq!(super::evaluations(&recipe(set), 40), count, "{set}");
+        }
+    }
+
     /// A warm-up is not measured against epochs that are missing.
     #[test]
     fn a_missing_key_is_one_error() {

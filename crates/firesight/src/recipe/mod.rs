@@ -43,7 +43,9 @@ use crate::task::OwnTask;
 pub use crate::task::{
     ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
 };
-pub(crate) use checks::{above, optimizer, regular_expression, share, some, whole, within};
+pub(crate) use checks::{
+    above, evaluations, optimizer, regular_expression, share, some, whole, within,
+};
 pub use checks::{check, check_data, check_parameters, check_training};
 pub use files::{NamedFile, check_files};
 pub use firesight_engine::{

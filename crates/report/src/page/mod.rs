@@ -157,7 +157,7 @@ fn subtitle(run: &RunFolder) -> String {
             env.dataset
         );
         if let Some(train) = env.splits.iter().find(|split| split.name == "train") {
-            text += &format!(" ({} images)", format::count(train.samples as u64));
+            text += &format!(" ({})", format::counted(train.samples as u64, "image"));
         }
     }
     text
@@ -198,9 +198,9 @@ fn facts(run: &RunFolder) -> Vec<Fact> {
         facts.push(fact(
             "Trained for",
             format!(
-                "{} epochs, {} steps",
-                format::count(last.epoch),
-                format::count(last.step)
+                "{}, {}",
+                format::counted(last.epoch, "epoch"),
+                format::counted(last.step, "step")
             ),
         ));
     }

@@ -81,7 +81,7 @@ pub(super) fn headlines(run: &RunFolder, results: &Results) -> Vec<Headline> {
         let metric = metrics.of(&name);
         let images = evaluation
             .samples
-            .map(|n| format!("{} images · ", format::count(n as u64)));
+            .map(|n| format!("{} · ", format::counted(n as u64, "image")));
         let weights = source("", evaluation.weights.as_ref());
         headlines.push(Headline {
             label: format!("{}, {} split", metric.title, evaluation.split),

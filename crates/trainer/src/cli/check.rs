@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use firesight_data::scan::scan;
+use firesight_data::words::counted;
 use indicatif::ProgressBar;
 
 use super::out::free;
-use super::{End, RecipeArgs, Usage, read_recipe, usage};
+use super::{End, RecipeArgs, Usage, is_usage, read_recipe, usage};
 use crate::terminal::Terminal;
+use firesight::error::in_full;
 use firesight::experiment::Experiment;
 use firesight::{examine, recipe, results};
 
@@ -34,20 +36,22 @@ pub struct CheckArgs {
 /// # Errors
 /// Everything that is wrong, after all recipes were looked at.
 pub fn run(args: CheckArgs) -> anyhow::Result<End> {
-    let mut wrong = 0;
+    let (mut wrong, mut failed) = (0, 0);
     for path in &args.recipes {
         if let Err(error) = check(path, &args) {
-            wrong += 1;
-            eprintln!("{error:#}");
+            match is_usage(&error) {
+                true => wrong += 1,
+                false => failed += 1,
+            }
+            eprintln!("{}", in_full(error.chain()));
         }
     }
+    let all = args.recipes.len();
+    let are = if wrong == 1 { "is" } else { "are" };
     match wrong {
+        0 if failed > 0 => Ok(End::Partly),
         0 => Ok(End::Done),
-        _ => Err(Usage(format!(
-            "{wrong} of {} recipes are wrong",
-            args.recipes.len()
-        ))
-        .into()),
+        _ => Err(Usage(format!("{wrong} of {} {are} wrong", counted(all, "recipe"))).into()),
     }
 }
 

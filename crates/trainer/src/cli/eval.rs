@@ -1,9 +1,11 @@
 //! `trainer eval`: measures a trained model on a split of its data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use firesight_data::words::counted;
+use firesight_report::metric::Metrics;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,9 +16,9 @@ use super::{DeviceArgs, End, RecipeArgs, Usage, out, print_json, usage};
 use crate::terminal::Terminal;
 use firesight::card;
 use firesight::device;
-use firesight::engine::{self, Engine};
+use firesight::engine::{self, Engine, Evaluation};
 use firesight::experiment::Experiment;
-use firesight::recipe;
+use firesight::recipe::{self, Recipe};
 use firesight::results;
 use firesight::run_folder::{ModelPath, RECIPE_FILE};
 use firesight::stored;
@@ -75,7 +77,7 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
         .as_deref()
         .ok_or_else(|| Usage("give a run folder".into()))?;
     if let Some(file) = &args.predictions {
-        out::claim("--predictions", file, args.force, &[run])?;
+        out::claim_text("--predictions", file, args.force, &[run])?;
     }
     let path = ModelPath::find(run).map_err(usage)?;
     let loaded = recipe::read(&path.checkpoint.join(RECIPE_FILE), &args.overrides.set)?;
@@ -96,13 +98,24 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
             eprintln!("warning: {}: {change}", run.display());
         }
     }
+    if let Some(file) = &args.predictions {
+        let read = files_of(&experiment.recipe, &root);
+        let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+        out::claim_text("--predictions", file, args.force, &read)?;
+    }
     let source = experiment.split(&args.split).map_err(usage)?;
     let mut task = experiment
         .task(&device, Build::Measured, path.run.as_deref(), &())
         .map_err(usage)?;
     let checkpoint = engine::load(&path.checkpoint).map_err(usage)?;
     let step = checkpoint.progress.step;
-    Engine::restore(task.as_mut(), &path.checkpoint, checkpoint)?;
+    let restored = Engine::restore(task.as_mut(), &path.checkpoint, checkpoint);
+    restored.map_err(|error| match args.overrides.set.is_empty() {
+        true => error.into(),
+        false => {
+            usage(anyhow::Error::new(error).context("--set: the recipe is not the checkpoint's"))
+        }
+    })?;
     let weights = results::weights_of(task.as_ref());
 
     let bar = ProgressBar::new(source.len() as u64);
@@ -119,47 +132,97 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
             args.split, skipped.reason
         );
     }
+    for note in undefined(&experiment.metrics(), &evaluation, &args.split) {
+        eprintln!("note: {note}");
+    }
+    let output = Output {
+        task: experiment.card.task.clone(),
+        split: args.split.clone(),
+        samples: evaluation.samples,
+        metrics: evaluation.metrics.clone(),
+        checkpoint: path.checkpoint.display().to_string(),
+        weights,
+    };
+    // Printed before anything is stored, so that they are not lost where that fails.
+    match args.json {
+        true => print_json(&output)?,
+        false => print(&output, path.which, &experiment.metrics()),
+    }
+    let predictions = args.predictions.as_ref().map_or(Ok(()), |file| {
+        write_predictions(file, &experiment, source.as_ref(), &details)
+    });
     if let Some(run) = &path.run
         && args.overrides.set.is_empty()
     {
         // The run's report then shows these numbers too.
         let split = (args.split.as_str(), Arc::clone(&source));
-        results::write(
-            run,
-            &experiment,
-            task.as_ref(),
-            split,
-            (path.which, step),
-            (&evaluation, &details),
-        )?;
-        firesight_report::write(run)?;
+        let measured = (&evaluation, &details);
+        let checkpoint = (path.which, step);
+        results::write(run, &experiment, task.as_ref(), split, checkpoint, measured)
+            .and_then(|()| Ok(firesight_report::write(run)?))
+            .with_context(|| {
+                let run = run.display();
+                format!("{run}: the numbers are printed and could not be stored in the run")
+            })?;
     }
-    if let Some(file) = &args.predictions {
-        write_predictions(file, &experiment, source.as_ref(), &details)?;
-    }
-    let output = Output {
-        task: experiment.card.task.clone(),
-        split: args.split,
-        samples: evaluation.samples,
-        metrics: evaluation.metrics,
-        checkpoint: path.checkpoint.display().to_string(),
-        weights,
-    };
-    if args.json {
-        print_json(&output)?;
-        return Ok(End::Done);
-    }
-    let average = match weights {
+    predictions.map(|()| End::Done)
+}
+
+/// Prints the numbers as text.
+fn print(output: &Output, which: &str, names: &Metrics) {
+    let average = match output.weights {
         engine::Weights::Ema => ", averaged weights",
         engine::Weights::Current => "",
     };
-    println!("{} ({}{average})", output.checkpoint, path.which);
-    println!("{} split, {} images", output.split, output.samples);
-    let names = experiment.metrics();
+    let samples = counted(output.samples, "image");
+    println!("{} ({which}{average})", output.checkpoint);
+    println!("{} split, {samples}", output.split);
     for (name, value) in &output.metrics {
         println!("  {name:<16} {}", names.of(name).line(*value));
     }
-    Ok(End::Done)
+}
+
+/// What is to be said of numbers that the task has and that this split does not give, those of classes left out: what
+/// they need.
+fn undefined(names: &Metrics, evaluation: &Evaluation, split: &str) -> Vec<String> {
+    let mut missing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for metric in names.0.iter().filter(|metric| !metric.detail) {
+        if !evaluation.metrics.contains_key(&metric.key) && !metric.needs.is_empty() {
+            let of_need = missing.entry(&metric.needs).or_default();
+            of_need.push(format!("`{}`", metric.key));
+        }
+    }
+    let said = |(needs, keys): (&str, Vec<String>)| {
+        let (is, need) = match keys.len() {
+            1 => ("is", "it needs"),
+            _ => ("are", "they need"),
+        };
+        let keys = keys.join(", ");
+        format!("{keys} {is} undefined on the {split} split: {need} {needs}")
+    };
+    missing.into_iter().map(said).collect()
+}
+
+/// The files that the recipe's dataset names.
+fn files_of(recipe: &Recipe, root: &Path) -> Vec<PathBuf> {
+    let source = serde_json::to_value(&recipe.data.source).unwrap_or_default();
+    let (mut names, mut open) = (Vec::new(), vec![&source]);
+    while let Some(value) = open.pop() {
+        match value {
+            serde_json::Value::String(name) => names.push(name),
+            serde_json::Value::Array(values) => open.extend(values),
+            serde_json::Value::Object(table) => open.extend(table.values()),
+            _ => {}
+        }
+    }
+    // A name is relative to the data root, or to the folder that another one names.
+    let folders = names.iter().map(|folder| root.join(folder));
+    let within = folders.flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    names
+        .iter()
+        .map(|name| root.join(name))
+        .chain(within.collect::<Vec<_>>())
+        .collect()
 }
 
 fn write_predictions(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use firesight_data::words::counted;
 use firesight_metrics::detection::{CocoCategory, read_coco};
 use firesight_report::metric::Metrics;
 use serde::Serialize;
@@ -62,10 +63,10 @@ pub(super) fn run(results: &Path, truth: &Path, json: bool) -> anyhow::Result<En
         return Ok(End::Done);
     }
     println!(
-        "{} against {}, {} images",
+        "{} against {}, {}",
         results.display(),
         output.split,
-        output.samples
+        counted(output.samples, "image")
     );
     let names = Metrics(described_detections());
     for (name, value) in &output.metrics {

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use clap::Args;
 use firesight_data::mosaic::write_png;
 use firesight_data::sample::Image;
+use firesight_data::words::counted;
 use firesight_models::generation::dcgan::Generator;
 use firesight_models::weights::{StateDict, write_safetensors};
 
@@ -149,7 +150,7 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
         Target::Folder => single(&pictures::images(tensor), &path)?,
     }
     eprintln!("{}", predictor.origin());
-    println!("{count} images: {}", path.display());
+    println!("{}: {}", counted(count, "image"), path.display());
     Ok(End::Done)
 }
 

@@ -37,6 +37,7 @@ use firesight_recipe::{Diagnostics, Loaded};
 
 use firesight::ErrorKind;
 use firesight::engine::Signal;
+use firesight::error::in_full;
 use firesight::recipe::Recipe;
 use firesight::train::data_root;
 
@@ -126,9 +127,15 @@ pub enum End {
 #[error("{0}")]
 pub struct Usage(pub String);
 
-/// Turns any error into one of usage: exit code 2, the message with its causes kept.
+/// Turns any error into one of usage: exit code 2, the message with its causes kept. What could not be written stays a
+/// failure.
 pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    Usage(format!("{:#}", error.into())).into()
+    let error = error.into();
+    let known = error.downcast_ref::<firesight::Error>();
+    match known.is_some_and(firesight::Error::is_failed_write) {
+        true => error,
+        false => Usage(in_full(error.chain())).into(),
+    }
 }
 
 /// Other programs' words for the commands here.
@@ -229,7 +236,7 @@ fn exit_code(result: anyhow::Result<End>) -> ExitCode {
         Ok(End::Stopped(signal)) => ExitCode::from(signal.exit_code()),
         Err(error) => {
             // Recipe diagnostics bring their own heading.
-            let text = format!("{error:#}");
+            let text = in_full(error.chain());
             match text.starts_with("error") {
                 true => eprintln!("{text}"),
                 false => eprintln!("error: {text}"),
@@ -240,14 +247,20 @@ fn exit_code(result: anyhow::Result<End>) -> ExitCode {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let error = cause.downcast_ref::<firesight::Error>();
-        error.is_some_and(|error| error.kind() == ErrorKind::Input)
-            || cause.is::<Usage>()
+    // The first that knows decides.
+    let known = error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<firesight::Error>() {
+            return Some(error.kind() == ErrorKind::Input);
+        }
+        if let Some(error) = cause.downcast_ref::<firesight_data::DataError>() {
+            return Some(!error.is_failed_write());
+        }
+        let is_input = cause.is::<Usage>()
             || cause.is::<Diagnostics>()
-            || cause.is::<firesight::device::DeviceError>()
-            || cause.is::<firesight_data::DataError>()
-    })
+            || cause.is::<firesight::device::DeviceError>();
+        is_input.then_some(true)
+    });
+    known.unwrap_or(false)
 }
 
 /// Reads a recipe for a command that trains or checks; what is remarked on goes to standard error.

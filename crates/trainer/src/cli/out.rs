@@ -1,7 +1,10 @@
 //! What a command may write: never over a file that it did not make itself, unless it is told to.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use firesight_data::decode::is_image;
 
 use super::Usage;
 use firesight::run_folder::RECIPE_FILE;
@@ -18,31 +21,58 @@ pub(super) fn claim(
     force: bool,
     inputs: &[&Path],
 ) -> anyhow::Result<()> {
-    let refuse = |what: String| Err(Usage(format!("{option} {}: {what}", path.display())).into());
+    let refuse = |what: &str| refuse(option, path, what);
     if path.file_name().is_none() {
-        return refuse("this names no file".into());
+        return refuse("this names no file");
     }
     let folder = folder_of(path);
     if !folder.is_dir() {
-        return refuse(format!("there is no folder {}", folder.display()));
+        return refuse(&format!("there is no folder {}", folder.display()));
     }
     if path.is_dir() {
-        return refuse("there is a folder of that name; give the name of a file".into());
+        return refuse("there is a folder of that name; give the name of a file");
     }
     let sidecar = |input: &Path| PathBuf::from(format!("{}.json", input.display()));
     if (inputs.iter()).any(|input| same(input, path) || same(&sidecar(input), path)) {
-        return refuse("this command reads the file; give another name".into());
+        return refuse("this command reads the file; give another name");
     }
     if is_there(path) && is_of_a_run(&folder) {
-        return refuse("the file belongs to a run; give another name".into());
+        return refuse("the file belongs to a run; give another name");
     }
     if is_there(path) && !force {
         return refuse(
-            "there is a file of that name; give another name, or add --force to write over it"
-                .into(),
+            "there is a file of that name; give another name, or add --force to write over it",
         );
     }
     Ok(())
+}
+
+/// As [`claim`], for a file that is no picture: one that is there stays in any case.
+///
+/// # Errors
+/// Those of [`claim`], and a picture of that name.
+pub(super) fn claim_text(
+    option: &str,
+    path: &Path,
+    force: bool,
+    inputs: &[&Path],
+) -> anyhow::Result<()> {
+    claim(option, path, force, inputs)?;
+    match is_picture(path) {
+        true => refuse(option, path, "the file is a picture; give another name"),
+        false => Ok(()),
+    }
+}
+
+/// Whether a file begins as those of pictures do.
+fn is_picture(path: &Path) -> bool {
+    let mut start = [0; 32];
+    let read = fs::File::open(path).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|count| is_image(&start[..count]))
+}
+
+fn refuse(option: &str, path: &Path, what: &str) -> anyhow::Result<()> {
+    Err(Usage(format!("{option} {}: {what}", path.display())).into())
 }
 
 /// The first of `name.ending`, `name-2.ending`, ... that is free, for a file that the person did not name.
@@ -108,6 +138,22 @@ mod tests {
         let nowhere = folder.path().join("nowhere/c.png");
         assert!(refused(&nowhere, true, &[]).contains("there is no folder"));
         assert!(refused(Path::new(".."), true, &[]).contains("names no file"));
+    }
+
+    /// What is written as text never takes the place of a picture.
+    #[test]
+    fn a_picture_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (picture, text) = (folder.path().join("a.csv"), folder.path().join("b.csv"));
+        fs::write(&picture, b"\x89PNG\r\n\x1a\n").unwrap();
+        fs::write(&text, "origin,truth").unwrap();
+        assert!(claim_text("--predictions", &text, true, &[]).is_ok());
+        let error = claim_text("--predictions", &picture, true, &[]).unwrap_err();
+        assert!(
+            error.to_string().contains("the file is a picture"),
+            "{error}"
+        );
+        assert!(claim_text("--predictions", &folder.path().join("c"), false, &[]).is_ok());
     }
 
     /// The files of a run stay whatever is said.

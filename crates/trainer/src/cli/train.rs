@@ -7,9 +7,10 @@ use clap::Args;
 use firesight::device;
 use firesight::engine::{Finish, StopSignal};
 use firesight::recipe::Recipe;
-use firesight::run_folder::{RECIPE_FILE, name_of};
+use firesight::run_folder::{RECIPE_FILE, RunIsThere, name_of};
 use firesight::sinks::duration;
 use firesight::train::{End as Ended, Options, Origin, Trained, train};
+use firesight_data::words::counted;
 use firesight_recipe::Loaded;
 use firesight_report::environment::Environment;
 use firesight_report::metric::Metrics;
@@ -60,7 +61,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<End> {
         },
         ..Options::new(device::select(args.device.device.as_deref())?)
     };
-    let trained = train(&loaded, options).map_err(|error| already_there(error.into(), &args))?;
+    let trained = train(&loaded, options).map_err(|error| already_there(error, &args))?;
     match trained.end {
         Ended::Complete(finish) => {
             let why = match finish {
@@ -122,13 +123,13 @@ fn resuming(run: &Path, args: &TrainArgs) -> Hint {
 }
 
 /// A run folder that cannot be made; how to go on where a run is there.
-fn already_there(error: anyhow::Error, args: &TrainArgs) -> anyhow::Error {
-    match &args.out {
-        Some(out) if !args.resume && out.join(RECIPE_FILE).exists() => {
+fn already_there(error: firesight::Error, args: &TrainArgs) -> anyhow::Error {
+    match (&args.out, error.find::<RunIsThere>()) {
+        (Some(out), Some(_)) => {
             let hint = resuming(out, args);
             Usage(format!("{error:#}\nto go on with it:\n  {hint}")).into()
         }
-        _ => error,
+        _ => error.into(),
     }
 }
 
@@ -141,9 +142,9 @@ fn summary(trained: &Trained, loaded: &Loaded<Recipe>, args: &TrainArgs) -> anyh
         _ => "",
     };
     eprintln!(
-        "done after {} epochs, {} steps, {}{why}",
-        progress.epoch,
-        progress.step,
+        "done after {}, {}, {}{why}",
+        counted(progress.epoch, "epoch"),
+        counted(progress.step, "step"),
         duration(progress.seconds)
     );
     let environment = Environment::read(&trained.run)?.unwrap_or_default();

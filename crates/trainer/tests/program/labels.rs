@@ -319,7 +319,7 @@ fn pieces_of_two_points_and_flat_polygons_cost_no_picture() {
         for recipe in both("") {
             let (code, text) = check(folder, &recipe);
             assert_eq!(code, Some(0), "{text}");
-            let remark = "/annotations/3/segmentation: 1 pieces of fewer than three points";
+            let remark = "/annotations/3/segmentation: a piece of fewer than three points";
             assert_eq!(text.contains(remark), said, "{text}");
         }
     }

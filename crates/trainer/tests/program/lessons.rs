@@ -424,7 +424,7 @@ fn fewer_samples_than_a_batch_are_an_error_where_drop_last_leaves_them_out() {
         assert_eq!(code, Some(2), "{text}");
         all_in(
             &text,
-            &["data.batch-size = 4: the 2 training images do not fill one batch"],
+            &["data.batch-size = 4: 2 images for training: no batch is full"],
         );
     }
     assert!(!folder.join("run").exists());

@@ -13,6 +13,8 @@ mod inputs;
 mod labels;
 mod lessons;
 mod normalisation;
+#[cfg(unix)]
+mod refusals;
 mod resume;
 mod rules;
 mod segmentation;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use firesight_data::draw::{BoxColour, DrawnBox, draw_boxes};
 use firesight_data::mosaic::write_png;
 use firesight_data::sample::Image;
+use firesight_data::words::counted;
 use firesight_models::detection::Postprocess;
 use serde::Serialize;
 
@@ -79,7 +80,7 @@ impl<'a> Boxes<'a> {
             return;
         }
         if !self.args.csv {
-            println!("{file}: {} objects", found.len());
+            println!("{file}: {}", counted(found.len(), "object"));
         }
         for Found {
             xyxy: [x1, y1, x2, y2],

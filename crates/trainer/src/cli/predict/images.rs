@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use firesight_data::decode::EXTENSIONS;
+use firesight_data::words::counted;
 
 use super::STANDARD_INPUT;
 use crate::cli::Usage;
@@ -19,6 +20,8 @@ pub(super) struct Images {
     pub(super) hidden: usize,
     /// Folders that were passed over, since results are written there.
     pub(super) own: Vec<PathBuf>,
+    /// Pipes and devices under the name of an image that were passed over.
+    pub(super) special: Vec<PathBuf>,
 }
 
 /// The files that were named, and the images in the folders that were named.
@@ -70,13 +73,25 @@ pub(super) fn find(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Imag
     if found.files.is_empty() {
         let named = paths.iter().map(|path| path.display().to_string());
         let named = named.collect::<Vec<_>>().join(", ");
-        let hidden = match found.hidden {
-            0 => String::new(),
-            count => format!(" ({count} hidden files are left out)"),
+        let mut out = Vec::new();
+        if found.hidden > 0 {
+            out.push(counted(found.hidden, "hidden file"));
+        }
+        if !found.special.is_empty() {
+            let first = found.special[0].display();
+            let count = found.special.len();
+            out.push(format!(
+                "pipes and devices, {count} of them, such as {first}"
+            ));
+        }
+        let own = found.own.iter();
+        out.extend(own.map(|own| format!("{}, where results go", own.display())));
+        let out = match out.is_empty() {
+            true => String::new(),
+            false => format!(" (left out: {})", out.join("; ")),
         };
         let known = EXTENSIONS.join(", ");
-        let message =
-            format!("{named}: there are no images here{hidden}; known endings are {known}");
+        let message = format!("{named}: there are no images here{out}; known endings are {known}");
         return Err(Usage(message).into());
     }
     Ok(found)
@@ -117,6 +132,7 @@ impl Search<'_> {
                     }
                 }
                 // A pipe or a device would wait for ever.
+                Ok(about) if !about.is_file() && is_image(&path) => self.found.special.push(path),
                 Ok(about) if !about.is_file() => {}
                 // A link that leads nowhere is reported when its turn comes.
                 _ if is_image(&path) => match hidden {
@@ -190,6 +206,10 @@ mod tests {
         let error = find(&[root.join("none")], None).unwrap_err();
         assert!(error.is::<Usage>() && error.to_string().contains("no images"));
         assert!(find(&["-".into(), "-".into()], None).is_err());
+        // Nothing but the folder of the results.
+        let error = find(&[root.into()], Some(&root.join("in"))).unwrap_err();
+        let said = format!("(left out: {}/in, where results go)", root.display());
+        assert!(error.to_string().contains(&said), "{error}");
     }
 
     #[cfg(unix)]

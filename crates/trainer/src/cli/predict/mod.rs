@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use firesight_data::decode::DecodeLimits;
+use firesight_data::decode::{DecodeLimits, holds_several};
 use firesight_data::sample::Image;
+use firesight_data::words::counted;
 
 use self::names::Names;
 use super::{DeviceArgs, End, Usage, hint, out, usage};
 use firesight::device;
+use firesight::error::in_full;
 use firesight::predictor::{Model, Predictor};
 
 /// Arguments of `trainer predict`.
@@ -180,7 +182,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     if let Some(path) = &args.features {
         let mut inputs: Vec<&Path> = images.files.iter().map(PathBuf::as_path).collect();
         inputs.push(&args.run);
-        out::claim("--features", path, args.force, &inputs)?;
+        out::claim_text("--features", path, args.force, &inputs)?;
     }
     let mut output: Box<dyn Output + '_> = match predictor.model() {
         Model::Segmenter { .. } => Box::new(segmentation::Masks::new(&predictor, &args)?),
@@ -196,11 +198,15 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
             own.display()
         );
     }
+    for other in &images.special {
+        eprintln!(
+            "warning: {}: a pipe or a device, no file; left out",
+            other.display()
+        );
+    }
     let mut names = match &folder {
         Some(folder) => {
-            fs::create_dir_all(folder).map_err(|error| {
-                usage(anyhow::Error::new(error).context(format!("--out {}", folder.display())))
-            })?;
+            fs::create_dir_all(folder).with_context(|| format!("--out {}", folder.display()))?;
             Some(Names::new(folder.clone()))
         }
         None => None,
@@ -215,16 +221,22 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         for file in chunk {
             let image = match file.as_os_str() == STANDARD_INPUT {
                 true => from_standard_input(&predictor),
-                false => Ok(predictor.read(file)?),
+                false => predictor.read(file).map_err(anyhow::Error::from),
             };
             match image {
                 Ok(image) => {
+                    if holds_several(file) {
+                        let file = file.display();
+                        eprintln!(
+                            "warning: {file}: it holds more than one picture; the first is used"
+                        );
+                    }
                     files.push(file.clone());
                     pictures.push(image);
                 }
                 Err(error) => {
                     failed += 1;
-                    eprintln!("error: {error:#}");
+                    eprintln!("error: {}", in_full(error.chain()));
                 }
             }
         }
@@ -239,8 +251,8 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     match failed {
         0 => Ok(End::Done),
         _ => {
-            let all = images.files.len();
-            eprintln!("{failed} of {all} images could not be predicted");
+            let all = counted(images.files.len(), "image");
+            eprintln!("{failed} of {all} could not be predicted");
             Ok(End::Partly)
         }
     }
