@@ -35,6 +35,7 @@ pub mod card;
 pub mod device;
 pub mod download;
 pub mod error;
+pub mod evaluate;
 pub mod examine;
 pub mod experiment;
 pub mod export;

@@ -2,6 +2,7 @@
 
 pub use crate::device::{self, NamedDevice};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::evaluate::{self, evaluate};
 pub use crate::predictor::{Model, Predictor};
 pub use crate::recipe::*;
 pub use crate::task::{

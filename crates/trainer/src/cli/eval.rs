@@ -10,19 +10,15 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
 
-use super::{DeviceArgs, End, RecipeArgs, Usage, out, print_json, usage};
+use super::{DeviceArgs, End, RecipeArgs, Usage, out, print_json};
 use crate::terminal::Terminal;
-use firesight::card;
 use firesight::device;
-use firesight::engine::{self, Engine, Evaluation};
+use firesight::engine;
+use firesight::evaluate::{Evaluator, Options};
 use firesight::experiment::Experiment;
-use firesight::recipe::{self, Recipe};
-use firesight::results;
-use firesight::run_folder::{ModelPath, RECIPE_FILE};
-use firesight::stored;
-use firesight::task::{Build, Details};
+use firesight::recipe::Recipe;
+use firesight::task::Details;
 
 /// Arguments of `trainer eval`.
 #[derive(Args, Debug)]
@@ -79,69 +75,47 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
     if let Some(file) = &args.predictions {
         out::claim_text("--predictions", file, args.force, &[run])?;
     }
-    let path = ModelPath::find(run).map_err(usage)?;
-    let loaded = recipe::read(&path.checkpoint.join(RECIPE_FILE), &args.overrides.set)?;
+    let terminal = Terminal::default();
     let device = device::select(args.device.device.as_deref())?;
-    loaded.value.kernels.apply();
-    let root = args.overrides.root(path.run.as_deref())?;
-    let experiment =
-        Experiment::open(loaded.value.clone(), &root, &Terminal::default()).map_err(usage)?;
-    recipe::check_data(&loaded, &experiment.card)?;
-    let card = card::read(&path.checkpoint).map_err(usage)?;
-    if experiment.recipe.task.table().knows_classes() {
-        stored::same_classes(&card, &experiment.card)
-            .with_context(|| format!("{}", path.checkpoint.display()))
-            .map_err(usage)?;
-    }
-    if let Some(run) = &path.run {
-        for change in stored::changes(run, &experiment)? {
-            eprintln!("warning: {}: {change}", run.display());
-        }
+    let options = Options {
+        split: args.split.clone(),
+        overrides: args.overrides.set.clone(),
+        data_root: args.overrides.data_root.clone(),
+        notify: &terminal,
+        ..Options::new(device)
+    };
+    let evaluator = Evaluator::open(run, options)?;
+    let experiment = &evaluator.experiment;
+    for warning in &evaluator.warnings {
+        eprintln!("warning: {warning}");
     }
     if let Some(file) = &args.predictions {
-        let read = files_of(&experiment.recipe, &root);
+        let read = files_of(&experiment.recipe, &evaluator.root);
         let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
         out::claim_text("--predictions", file, args.force, &read)?;
     }
-    let source = experiment.split(&args.split).map_err(usage)?;
-    let mut task = experiment
-        .task(&device, Build::Measured, path.run.as_deref(), &())
-        .map_err(usage)?;
-    let checkpoint = engine::load(&path.checkpoint).map_err(usage)?;
-    let step = checkpoint.progress.step;
-    let restored = Engine::restore(task.as_mut(), &path.checkpoint, checkpoint);
-    restored.map_err(|error| match args.overrides.set.is_empty() {
-        true => error.into(),
-        false => {
-            usage(anyhow::Error::new(error).context("--set: the recipe is not the checkpoint's"))
-        }
-    })?;
-    let weights = results::weights_of(task.as_ref());
-
-    let bar = ProgressBar::new(source.len() as u64);
-    let mut watch = |samples: usize| {
+    let bar = ProgressBar::new(evaluator.source.len() as u64);
+    let measured = evaluator.measure(&mut |samples| {
         bar.set_position(samples as u64);
         true
-    };
-    let (evaluation, details) =
-        results::evaluate(&experiment, task.as_ref(), Arc::clone(&source), &mut watch)?;
+    });
+    let (evaluation, details) = measured?;
     bar.finish_and_clear();
     for skipped in &details.skipped {
-        eprintln!(
-            "warning: left out of the {} split: {}",
-            args.split, skipped.reason
-        );
+        let (split, reason) = (&args.split, &skipped.reason);
+        eprintln!("warning: left out of the {split} split: {reason}");
     }
-    for note in undefined(&experiment.metrics(), &evaluation, &args.split) {
+    for note in evaluator.undefined(&evaluation) {
         eprintln!("note: {note}");
     }
+    let path = &evaluator.path;
     let output = Output {
         task: experiment.card.task.clone(),
         split: args.split.clone(),
         samples: evaluation.samples,
         metrics: evaluation.metrics.clone(),
         checkpoint: path.checkpoint.display().to_string(),
-        weights,
+        weights: evaluator.weights,
     };
     // Printed before anything is stored, so that they are not lost where that fails.
     match args.json {
@@ -149,22 +123,13 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
         false => print(&output, path.which, &experiment.metrics()),
     }
     let predictions = args.predictions.as_ref().map_or(Ok(()), |file| {
-        write_predictions(file, &experiment, source.as_ref(), &details)
+        write_predictions(file, experiment, evaluator.source.as_ref(), &details)
     });
-    if let Some(run) = &path.run
-        && args.overrides.set.is_empty()
-    {
-        // The run's report then shows these numbers too.
-        let split = (args.split.as_str(), Arc::clone(&source));
-        let measured = (&evaluation, &details);
-        let checkpoint = (path.which, step);
-        results::write(run, &experiment, task.as_ref(), split, checkpoint, measured)
-            .and_then(|()| Ok(firesight_report::write(run)?))
-            .with_context(|| {
-                let run = run.display();
-                format!("{run}: the numbers are printed and could not be stored in the run")
-            })?;
-    }
+    // The run's report then shows these numbers too.
+    evaluator.store(&evaluation, &details).with_context(|| {
+        let run = run.display();
+        format!("{run}: the numbers are printed and could not be stored in the run")
+    })?;
     predictions.map(|()| End::Done)
 }
 
@@ -180,27 +145,6 @@ fn print(output: &Output, which: &str, names: &Metrics) {
     for (name, value) in &output.metrics {
         println!("  {name:<16} {}", names.of(name).line(*value));
     }
-}
-
-/// What is to be said of numbers that the task has and that this split does not give, those of classes left out: what
-/// they need.
-fn undefined(names: &Metrics, evaluation: &Evaluation, split: &str) -> Vec<String> {
-    let mut missing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for metric in names.0.iter().filter(|metric| !metric.detail) {
-        if !evaluation.metrics.contains_key(&metric.key) && !metric.needs.is_empty() {
-            let of_need = missing.entry(&metric.needs).or_default();
-            of_need.push(format!("`{}`", metric.key));
-        }
-    }
-    let said = |(needs, keys): (&str, Vec<String>)| {
-        let (is, need) = match keys.len() {
-            1 => ("is", "it needs"),
-            _ => ("are", "they need"),
-        };
-        let keys = keys.join(", ");
-        format!("{keys} {is} undefined on the {split} split: {need} {needs}")
-    };
-    missing.into_iter().map(said).collect()
 }
 
 /// The files that the recipe's dataset names.
