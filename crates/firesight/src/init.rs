@@ -10,8 +10,8 @@
 //! let lenet = ClassifierConfig::named("lenet")?;
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("ten-classes.safetensors");
-//! save_safetensors(&lenet.init(InputSpec::grey(28), 10, &device)?, &path, &Default::default())?;
-//! let model = lenet.init(InputSpec::grey(28), 3, &device)?;
+//! save_safetensors(&lenet.init(InputSpec::gray(28), 10, &device)?, &path, &Default::default())?;
+//! let model = lenet.init(InputSpec::gray(28), 3, &device)?;
 //! let weights = InitConfig::Weights(path.display().to_string());
 //! let (_model, report) = init::apply(model, "lenet", &weights, "task.classification.init", &())?;
 //! assert!(init::describe(&report).contains("left random: fc3.")); // the head

@@ -341,7 +341,7 @@ mod tests {
     fn resnet20() -> Vec<NetworkParameters> {
         let config = ClassifierConfig::named("resnet20").unwrap();
         let model = config
-            .init(InputSpec::grey(8), 10, &Device::flex())
+            .init(InputSpec::gray(8), 10, &Device::flex())
             .unwrap();
         vec![NetworkParameters::of("model", &model)]
     }

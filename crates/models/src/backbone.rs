@@ -3,7 +3,8 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use firesight_models::Backbone;
-//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//! use firesight_models::InputSpec;
+//! use firesight_models::classification::{ClassifierConfig};
 //!
 //! let device = Device::default();
 //! let model = ClassifierConfig::named("resnet18")?.init(InputSpec::rgb(64), 10, &device)?;

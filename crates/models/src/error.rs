@@ -55,6 +55,14 @@ pub enum ModelError {
         /// What is wrong and what would be right.
         message: String,
     },
+    /// Weights of another network.
+    #[error("{model}: {message}")]
+    Weights {
+        /// The model's name.
+        model: String,
+        /// What they have, and what would be right.
+        message: String,
+    },
     /// No model of that name is in the zoo.
     #[error("no model is called `{name}`{}; the command `models` lists them all",
         .nearest.as_ref().map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default())]
@@ -64,4 +72,18 @@ pub enum ModelError {
         /// The nearest name there is.
         nearest: Option<String>,
     },
+}
+
+impl ModelError {
+    /// No model of that name, with the nearest of the names there are.
+    pub(crate) fn unknown(name: &str, names: impl Iterator<Item = &'static str>) -> Self {
+        let distances = names.map(|known| (strsim::levenshtein(known, name), known));
+        let near = distances
+            .min()
+            .filter(|(distance, known)| *distance <= known.len() / 3);
+        Self::Unknown {
+            name: name.to_string(),
+            nearest: near.map(|(_, known)| known.to_string()),
+        }
+    }
 }

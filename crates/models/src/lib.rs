@@ -4,7 +4,8 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//! use firesight_models::InputSpec;
+//! use firesight_models::classification::ClassifierConfig;
 //!
 //! let device = Device::default();
 //! let model = ClassifierConfig::named("resnet18")?.init(InputSpec::rgb(64), 10, &device)?;
@@ -21,14 +22,19 @@ mod blocks;
 pub mod classification;
 pub mod detection;
 mod error;
+pub mod family;
 pub mod formula;
 pub mod generation;
+mod input;
 pub mod layers;
 pub mod segmentation;
 pub mod sequential;
 pub mod tags;
 pub mod verify;
 pub mod weights;
+pub mod zoo;
 
 pub use backbone::{Backbone, FeatureMap};
 pub use error::ModelError;
+pub use family::Family;
+pub use input::InputSpec;

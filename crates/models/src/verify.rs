@@ -18,8 +18,6 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 
-use crate::classification::Classifier;
-use crate::segmentation::Segmenter;
 use crate::weights::StateDict;
 
 /// Relative tolerance.
@@ -48,21 +46,6 @@ pub trait NamedOutputs {
     ) -> Result<Vec<Comparison>, VerifyError> {
         let _ = (input, reference);
         Ok(Vec::new())
-    }
-}
-
-impl NamedOutputs for Classifier {
-    fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)> {
-        vec![("output".to_string(), self.forward(input).into_data())]
-    }
-}
-
-impl NamedOutputs for Segmenter {
-    fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)> {
-        let output = self.forward_train(input);
-        let mut named = vec![("out".to_string(), output.logits.into_data())];
-        named.extend(output.aux.map(|aux| ("aux".to_string(), aux.into_data())));
-        named
     }
 }
 

@@ -1,6 +1,6 @@
 //! Generating with a trained model.
 
-use firesight_models::generation::dcgan::Generator;
+use firesight_models::generation::Generator;
 
 use crate::error::PredictError;
 use crate::model::Model;

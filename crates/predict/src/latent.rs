@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firesight_data::random::{Domain, normal, stream};
-use firesight_models::generation::dcgan::Generator;
+use firesight_models::generation::Generator;
 
 /// Images generated in one forward pass.
 const BATCH: usize = 128;

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use firesight_models::classification::Classifier;
 use firesight_models::detection::Detector;
-use firesight_models::generation::dcgan::Generator;
+use firesight_models::generation::Generator;
 use firesight_models::segmentation::Segmenter;
 use firesight_models::weights::{StateDict, TorchNames, digest, state_dict};
 

@@ -102,7 +102,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::flex();
     device.seed(1);
     let training = device.clone().autodiff();
-    let network = ClassifierConfig::named("lenet")?.init(InputSpec::grey(SIDE), 2, &training)?;
+    let network = ClassifierConfig::named("lenet")?.init(InputSpec::gray(SIDE), 2, &training)?;
     let folder = tempfile::tempdir()?;
     let learner = Learner::new(
         Stripes { network },

@@ -44,7 +44,7 @@ const CASES: &[Case] = &[
     case("infer resnet50 1", || inference("resnet50", 1)),
     case("infer resnet50 8", || inference("resnet50", 8)),
     case("train lenet 256", || {
-        classifier("lenet", "", InputSpec::grey(28), 256)
+        classifier("lenet", "", InputSpec::gray(28), 256)
     }),
     case("train resnet18-cifar 64", || {
         let options = r#""stem": "cifar""#;

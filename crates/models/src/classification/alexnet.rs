@@ -19,12 +19,12 @@ use firesight_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::blocks::{head_dropout, head_linear, max_pool, pooled};
 use crate::layers::{ConvSpec, Init, check_rate, conv};
 use crate::sequential::{Act, Head, HeadLayer, Layer, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// Cells of the grid that the fully connected layers see.
 const GRID: [usize; 2] = [6, 6];

@@ -23,16 +23,16 @@ use firesight_kernels::{self as kernels, Activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::layers::{Init, batch_norm, check_rate, check_widths, conv, dropout, linear};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// The default widths on 28x28 grey images with 10 classes.
 pub const CNN: Variant<()> = Variant {
     shape: (),
     parameters: 421_738,
-    input: InputSpec::grey(28),
+    input: InputSpec::gray(28),
     classes: 10,
     minimum: 2,
 };
@@ -285,7 +285,7 @@ mod tests {
             assert_eq!(y.dims(), [2, 3]);
             assert_eq!(model.feature_channels(), [(2, 4), (4, 6), (8, 8)]);
         }
-        let small = InputSpec::grey(3);
+        let small = InputSpec::gray(3);
         let error = Cnn::build(&(), &CnnConfig::default(), small, 3, &device).unwrap_err();
         assert!(matches!(
             error,

@@ -21,12 +21,12 @@ use firesight_kernels::{Activation, activation, conv2d, linear};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::blocks::{Style, pooled};
 use crate::layers::{self, Init, StochasticDepth, check_rate, conv};
 use crate::sequential::{Blank, Block, Layer, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// Torchvision's truncated normal, whose cut at 100 standard deviations never acts.
 const STYLE: Style = Style::new(Init::Normal(0.02));

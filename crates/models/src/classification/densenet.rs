@@ -21,12 +21,12 @@ use firesight_kernels::{self as kernels, Activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::blocks::{Style, avg_pool, max_pool, pooled};
 use crate::layers::{Init, batch_norm, check_rate, conv, dropout, linear};
 use crate::sequential::{Act, Block, Layer, Named, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// A layer's bottleneck has this many times the channels that the layer adds.
 const BOTTLENECK: usize = 4;

@@ -19,14 +19,14 @@ use firesight_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::blocks::{
     SqueezeExcitation, Style, head_dropout, head_linear, make_divisible, pooled, residual,
 };
 use crate::layers::{Init, StochasticDepth, check_rate, conv};
 use crate::sequential::{Block, Head, Layer, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 const DRAW: Init = Init::KaimingFanOut;
 

@@ -21,11 +21,11 @@ use firesight_kernels::{Activation, activation, linear, max_pool2d};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, ClassifierOutput, InputSpec, Variant};
+use super::{Architecture, ClassifierOutput, Variant};
 use crate::blocks::{ConvBlock, imagenet_to_unit, max_pool, pooled};
 use crate::layers::{self, ConvSpec, Init, check_rate, conv};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// Torchvision's truncated normal, whose cut at 200 standard deviations never acts.
 const DRAW: Init = Init::NormalWeight(0.01);
@@ -313,7 +313,7 @@ mod tests {
             transform_input: true,
             ..Default::default()
         };
-        let error = build(config, InputSpec::grey(32)).unwrap_err();
+        let error = build(config, InputSpec::gray(32)).unwrap_err();
         assert!(error.to_string().contains("transform-input"), "{error}");
     }
 }

@@ -20,11 +20,11 @@ use firesight_kernels::{avg_pool2d, linear, max_pool2d};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, ClassifierOutput, InputSpec, Variant};
+use super::{Architecture, ClassifierOutput, Variant};
 use crate::blocks::{ConvBlock, avg_pool, imagenet_to_unit, max_pool, pooled};
 use crate::layers::{self, ConvSpec, Init, check_rate, conv, conv_rect};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// Torchvision's truncated normal, whose cut at 20 standard deviations never acts.
 const DRAW: Init = Init::NormalWeight(0.1);

@@ -26,16 +26,16 @@ use firesight_kernels::{self as kernels, Activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::layers::{Init, check_rate, check_widths, conv, dropout, linear};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// LeNet-5: 61,706 parameters for 28x28 grey images and 10 classes.
 pub const LENET: Variant<()> = Variant {
     shape: (),
     parameters: 61_706,
-    input: InputSpec::grey(28),
+    input: InputSpec::gray(28),
     classes: 10,
     minimum: 4,
 };

@@ -20,12 +20,12 @@ use firesight_kernels::{Activation, linear};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::blocks::{SqueezeExcitation, Style, make_divisible, pooled};
 use crate::layers::{self, Init, check_rate, conv};
 use crate::sequential::{Block, Layer, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 const STYLE: Style = Style::new(Init::KaimingFanOut);
 

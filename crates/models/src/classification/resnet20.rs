@@ -26,10 +26,10 @@ use firesight_kernels::{self as kernels, Activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::layers::{Init, MAX_WIDTH, batch_norm, check_rate, conv, dropout, linear};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 /// Blocks per stage, the paper's `n`.
 pub type Depth = usize;

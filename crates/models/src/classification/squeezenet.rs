@@ -21,12 +21,12 @@ use firesight_kernels::{Activation, activation, conv2d};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::blocks::{Style, max_pool, pooled};
 use crate::layers::{Init, check_rate, conv, dropout};
 use crate::sequential::{Act, Blank, Block, Layer, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 const STYLE: Style = Style::new(Init::KaimingUniformFanIn);
 

@@ -19,12 +19,12 @@ use firesight_kernels::Activation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, InputSpec, Variant};
+use super::{Architecture, Variant};
 use crate::blocks::{Style, head_dropout, head_linear, max_pool, pooled};
 use crate::layers::{Init, check_rate, conv};
 use crate::sequential::{Act, Head, HeadLayer, Layer, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, FeatureMap, ModelError};
+use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
 const STYLE: Style = Style::new(Init::KaimingFanOut);
 

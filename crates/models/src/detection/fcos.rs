@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use burn::tensor::Device;
-//! use firesight_models::classification::InputSpec;
+//! use firesight_models::InputSpec;
 //! use firesight_models::detection::DetectorConfig;
 //! use firesight_models::weights::parameter_count;
 //!
@@ -26,9 +26,13 @@ use super::head::{DenseHead, HeadOutput, HeadSpec};
 use super::loss::{DetectorLoss, Objects, fcos_loss, scores};
 use super::postprocess::{Detection, Postprocess, boxes_tensor, read};
 use super::pyramid::{PyramidBackbone, PyramidPlan, sequential};
-use super::{check_common, image_boxes};
-use crate::ModelError;
-use crate::classification::{Classifier, ClassifierConfig, InputSpec};
+use super::{
+    CLASS_LOGITS, DetectorArchitecture, PublishedOptions, check_common, image_boxes, minimum,
+};
+use crate::classification::{Classifier, ClassifierConfig};
+use crate::family::{Member, Published};
+use crate::weights::TorchNames;
+use crate::{InputSpec, ModelError};
 
 /// An FCOS over a classification network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +65,24 @@ impl Default for FcosConfig {
         }
     }
 }
+
+/// torchvision's FCOS over a ResNet-50; torchvision states 53,120 parameters fewer, since its published weights freeze
+/// the scales of the body's normalisation.
+pub const FCOS_RESNET50_FPN: Published<PublishedOptions, FcosConfig> = Published {
+    parameters: 32_322_720,
+    config: |options| {
+        let base = FcosConfig::torchvision();
+        FcosConfig {
+            postprocess: options.postprocess.clone().unwrap_or(base.postprocess),
+            ..base
+        }
+    },
+};
+/// FCOS over the default network.
+pub const FCOS: Published<FcosConfig, FcosConfig> = Published {
+    parameters: 32_322_720,
+    config: FcosConfig::clone,
+};
 
 impl FcosConfig {
     /// torchvision's `fcos_resnet50_fpn`.
@@ -98,8 +120,18 @@ pub struct Fcos {
     postprocess: Postprocess,
 }
 
-impl Fcos {
-    pub(super) fn build(
+impl Member for Fcos {
+    type Config = FcosConfig;
+
+    fn problems(config: &FcosConfig) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(config: &FcosConfig) -> usize {
+        minimum(&config.backbone)
+    }
+
+    fn build(
         model: &'static str,
         config: &FcosConfig,
         input: InputSpec,
@@ -129,37 +161,27 @@ impl Fcos {
             postprocess: config.postprocess.clone(),
         })
     }
+}
 
-    pub(super) fn map_body<E>(
-        mut self,
-        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
-    ) -> Result<Self, E> {
-        self.backbone = self.backbone.map_body(change)?;
-        Ok(self)
+impl DetectorArchitecture for Fcos {
+    fn backbone_name(config: &FcosConfig) -> &'static str {
+        config.backbone.name()
     }
 
-    /// Raw outputs; the regressions are distances to the four sides in strides, at least 0.
-    ///
-    /// # Shapes
-    /// - `x`: `[N, C, H, W]`, normalised
-    pub fn forward(&self, x: Tensor<4>) -> HeadOutput {
+    /// The regressions are distances to the four sides in strides, at least 0.
+    fn forward(&self, x: Tensor<4>) -> HeadOutput {
         let mut output = self.head.forward(&self.backbone.forward(x));
         output.bbox_regression = kernels::activation(Activation::Relu, output.bbox_regression);
         output
     }
 
-    /// The loss of raw outputs for images of `size`, `[height, width]`.
-    pub fn loss(&self, output: &HeadOutput, objects: &[Objects], size: [usize; 2]) -> DetectorLoss {
+    fn loss(&self, output: &HeadOutput, objects: &[Objects], size: [usize; 2]) -> DetectorLoss {
         let anchors = self.anchors(size, &output.levels);
         let rows: Vec<usize> = anchors.iter().map(Vec::len).collect();
         fcos_loss(output, &anchors.concat(), &rows, objects)
     }
 
-    /// The detections in each image, from raw outputs for images of `size`, `[height, width]`.
-    ///
-    /// # Errors
-    /// Outputs that are not numbers.
-    pub fn detections(
+    fn detections(
         &self,
         output: &HeadOutput,
         size: [usize; 2],
@@ -182,11 +204,20 @@ impl Fcos {
         )
     }
 
-    /// The recipe's choice of boxes.
-    pub fn postprocess(&self) -> &Postprocess {
-        &self.postprocess
+    fn map_body<E>(
+        mut self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        self.backbone = self.backbone.map_body(change)?;
+        Ok(self)
     }
 
+    fn postprocess(&self) -> &Postprocess {
+        &self.postprocess
+    }
+}
+
+impl Fcos {
     /// Squares of a level's stride around its positions.
     fn anchors(&self, image: [usize; 2], levels: &[[usize; 2]]) -> Vec<Vec<[f32; 4]>> {
         let strides = self.backbone.strides();
@@ -200,9 +231,11 @@ impl Fcos {
             .map(|(i, size)| generator.level(i, image, *size))
             .collect()
     }
+}
 
+impl TorchNames for Fcos {
     /// torchvision's towers are flat sequences of convolution, normalisation and rectifier.
-    pub(super) fn torch_name(&self, path: &str) -> String {
+    fn torch_name(&self, path: &str) -> String {
         if let Some(rest) = path.strip_prefix("backbone.") {
             return format!("backbone.{}", self.backbone.torch_name(rest));
         }
@@ -215,7 +248,11 @@ impl Fcos {
         path.to_string()
     }
 
-    pub(super) fn published_key(key: &str) -> String {
+    fn head(&self) -> &'static [&'static str] {
+        CLASS_LOGITS
+    }
+
+    fn published_key(&self, key: &str) -> String {
         sequential(key)
     }
 }

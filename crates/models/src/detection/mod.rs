@@ -1,12 +1,13 @@
 //! Detectors: networks that find objects and give each a box, a class and a score, behind one enum that a recipe
-//! names. State-dict keys are torchvision's.
+//! names. State-dict keys are torchvision's. Adding one is a file that implements [`DetectorArchitecture`] and a line in
+//! the list below.
 //!
 //! A detector is a backbone, a head and what stands beside them: anchors, loss, and the choice of detections.
 //! [`BatchTransform`] makes a batch of images of any sizes and takes boxes back.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use firesight_models::classification::InputSpec;
+//! use firesight_models::InputSpec;
 //! use firesight_models::detection::DetectorConfig;
 //!
 //! let config = r#"{"fcos": {"backbone": {"resnet20": {}}, "channels": 32, "levels": 3, "head-depth": 1}}"#;
@@ -37,16 +38,43 @@ pub use pyramid::PyramidBackbone;
 pub use retinanet::{RetinaNet, RetinaNetConfig};
 pub use transform::{BatchTransform, ImageBatch};
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use firesight_ops::nms::NmsError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
-use crate::classification::{Classifier, InputSpec};
+use crate::classification::{Classifier, ClassifierConfig};
+use crate::family::{Member, family};
+use crate::tags::Tag;
 use crate::verify::{Comparison, NamedOutputs, VerifyError};
-use crate::weights::{StateDict, TorchNames};
+use crate::weights::StateDict;
+
+family! {
+    /// A detector as a recipe names it: `model = "retinanet_resnet50_fpn"`, or with options
+    /// `model = { retinanet = { backbone = "resnet18", channels = 128 } }`.
+    DetectorConfig,
+    /// A detector of any architecture.
+    Detector,
+    /// Hands the names of all detectors, under the file of each architecture, to a macro.
+    each_detector, "detection" with 91 classes, and as_published;
+
+    /// RetinaNet.
+    retinanet::RetinaNet {
+        /// torchvision's RetinaNet over a ResNet-50, version 1.
+        RetinanetResnet50Fpn(PublishedOptions) retinanet_resnet50_fpn RETINANET_RESNET50_FPN,
+        /// torchvision's RetinaNet over a ResNet-50, version 2.
+        RetinanetResnet50FpnV2(PublishedOptions) retinanet_resnet50_fpn_v2 RETINANET_RESNET50_FPN_V2,
+        /// RetinaNet over a network of the zoo.
+        Retinanet(RetinaNetConfig) retinanet RETINANET,
+    }
+    /// FCOS.
+    fcos::Fcos {
+        /// torchvision's FCOS over a ResNet-50.
+        FcosResnet50Fpn(PublishedOptions) fcos_resnet50_fpn FCOS_RESNET50_FPN,
+        /// FCOS over a network of the zoo.
+        Fcos(FcosConfig) fcos FCOS,
+    }
+}
 
 /// Options of a detector whose architecture is published.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,176 +85,48 @@ pub struct PublishedOptions {
     pub postprocess: Option<Postprocess>,
 }
 
-/// A detector as a recipe names it: `model = "retinanet_resnet50_fpn"`, or with options
-/// `model = { retinanet = { backbone = "resnet18", channels = 128 } }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub enum DetectorConfig {
-    /// torchvision's RetinaNet over a ResNet-50, version 1.
-    #[serde(rename = "retinanet_resnet50_fpn")]
-    RetinanetResnet50Fpn(PublishedOptions),
-    /// torchvision's RetinaNet over a ResNet-50, version 2.
-    #[serde(rename = "retinanet_resnet50_fpn_v2")]
-    RetinanetResnet50FpnV2(PublishedOptions),
-    /// torchvision's FCOS over a ResNet-50.
-    #[serde(rename = "fcos_resnet50_fpn")]
-    FcosResnet50Fpn(PublishedOptions),
-    /// RetinaNet over a network of the zoo.
-    #[serde(rename = "retinanet")]
-    Retinanet(RetinaNetConfig),
-    /// FCOS over a network of the zoo.
-    #[serde(rename = "fcos")]
-    Fcos(FcosConfig),
-}
+/// A network that finds objects.
+pub trait DetectorArchitecture: Member {
+    /// The registry's name of the classification network below.
+    fn backbone_name(config: &Self::Config) -> &'static str;
 
-/// A detector of any architecture.
-#[derive(Module, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "one detector at a time; Module is not implemented for Box"
-)]
-pub enum Detector {
-    /// RetinaNet.
-    RetinaNet(RetinaNet),
-    /// FCOS.
-    Fcos(Fcos),
-}
+    /// Raw outputs; batch statistics act when `x` is on an autodiff device.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C, H, W]`, normalised
+    fn forward(&self, x: Tensor<4>) -> HeadOutput;
 
-/// One line of the registry.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// What a recipe writes.
-    pub name: &'static str,
-    /// The architecture.
-    pub family: &'static str,
-    /// The number of parameters with 91 classes (running statistics not counted). torchvision states 53,120
-    /// fewer for version 1 and FCOS, whose published weights freeze the scales of the body's normalisation.
-    pub parameters: usize,
-    /// The model with its default options.
-    pub config: DetectorConfig,
-}
+    /// The loss of raw outputs for images of `size`, `[height, width]`; one [`Objects`] per image, which may be empty.
+    fn loss(&self, output: &HeadOutput, objects: &[Objects], size: [usize; 2]) -> DetectorLoss;
 
-/// Every detector there is.
-pub fn registry() -> Vec<Entry> {
-    use DetectorConfig as C;
-    let entry = |config: C, parameters| Entry {
-        name: config.name(),
-        family: match config.resolve() {
-            Resolved::RetinaNet(_) => "RetinaNet",
-            Resolved::Fcos(_) => "FCOS",
-        },
-        parameters,
-        config,
-    };
-    vec![
-        entry(C::RetinanetResnet50Fpn(Default::default()), 34_068_119),
-        entry(C::RetinanetResnet50FpnV2(Default::default()), 38_198_935),
-        entry(C::FcosResnet50Fpn(Default::default()), 32_322_720),
-        entry(C::Retinanet(Default::default()), 34_068_119),
-        entry(C::Fcos(Default::default()), 32_322_720),
-    ]
-}
+    /// The detections in each image, the best first, from raw outputs for images of `size`, `[height, width]`.
+    ///
+    /// # Errors
+    /// Outputs that are not numbers.
+    fn detections(
+        &self,
+        output: &HeadOutput,
+        size: [usize; 2],
+        postprocess: &Postprocess,
+    ) -> Result<Vec<Vec<Detection>>, NmsError>;
 
-/// An architecture with all of its options.
-enum Resolved {
-    RetinaNet(RetinaNetConfig),
-    Fcos(FcosConfig),
+    /// Changes the classification network below, for example to one with trained weights.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    fn map_body<E>(
+        self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E>;
+
+    /// The choice of boxes that the model was made with.
+    fn postprocess(&self) -> &Postprocess;
 }
 
 impl DetectorConfig {
-    /// The detector of that name with its default options.
-    ///
-    /// # Errors
-    /// [`ModelError::Unknown`].
-    pub fn named(name: &str) -> Result<Self, ModelError> {
-        let found = registry().into_iter().find(|entry| entry.name == name);
-        found
-            .map(|entry| entry.config)
-            .ok_or_else(|| ModelError::Unknown {
-                name: name.to_string(),
-                nearest: None,
-            })
-    }
-
-    /// The model's name in the registry.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::RetinanetResnet50Fpn(_) => "retinanet_resnet50_fpn",
-            Self::RetinanetResnet50FpnV2(_) => "retinanet_resnet50_fpn_v2",
-            Self::FcosResnet50Fpn(_) => "fcos_resnet50_fpn",
-            Self::Retinanet(_) => "retinanet",
-            Self::Fcos(_) => "fcos",
-        }
-    }
-
-    fn resolve(&self) -> Resolved {
-        let retinanet = |mut config: RetinaNetConfig, options: &PublishedOptions| {
-            config.postprocess = options.postprocess.clone().unwrap_or(config.postprocess);
-            Resolved::RetinaNet(config)
-        };
-        match self {
-            Self::RetinanetResnet50Fpn(options) => {
-                retinanet(RetinaNetConfig::torchvision(), options)
-            }
-            Self::RetinanetResnet50FpnV2(options) => {
-                retinanet(RetinaNetConfig::torchvision_v2(), options)
-            }
-            Self::FcosResnet50Fpn(options) => {
-                let mut config = FcosConfig::torchvision();
-                config.postprocess = options.postprocess.clone().unwrap_or(config.postprocess);
-                Resolved::Fcos(config)
-            }
-            Self::Retinanet(config) => Resolved::RetinaNet(config.clone()),
-            Self::Fcos(config) => Resolved::Fcos(config.clone()),
-        }
-    }
-
     /// The registry's name of the classification network below.
     pub fn backbone_name(&self) -> &'static str {
-        match self.resolve() {
-            Resolved::RetinaNet(config) => config.backbone.name(),
-            Resolved::Fcos(config) => config.backbone.name(),
-        }
-    }
-
-    /// What is wrong with the options: `(key inside the model's table, message)` pairs.
-    pub fn problems(&self) -> Vec<(String, String)> {
-        match self.resolve() {
-            Resolved::RetinaNet(config) => config.problems(),
-            Resolved::Fcos(config) => config.problems(),
-        }
-    }
-
-    /// Makes the network with freshly drawn parameters.
-    ///
-    /// # Errors
-    /// [`ModelError`] for options out of range, no class, no channel, or a backbone that has no body.
-    pub fn init(
-        &self,
-        input: InputSpec,
-        classes: usize,
-        device: &Device,
-    ) -> Result<Detector, ModelError> {
-        let model = self.name();
-        if let Some((key, message)) = self.problems().into_iter().next() {
-            return Err(ModelError::Option {
-                model: model.to_string(),
-                key,
-                message,
-            });
-        }
-        if classes == 0 {
-            return Err(ModelError::NoClasses {
-                model: model.to_string(),
-            });
-        }
-        Ok(match self.resolve() {
-            Resolved::RetinaNet(config) => {
-                Detector::RetinaNet(RetinaNet::build(model, &config, input, classes, device)?)
-            }
-            Resolved::Fcos(config) => {
-                Detector::Fcos(Fcos::build(model, &config, input, classes, device)?)
-            }
-        })
+        each_config!(self.resolve(), Network, config => Network::backbone_name(&config))
     }
 }
 
@@ -236,18 +136,12 @@ impl Detector {
     /// # Shapes
     /// - `x`: `[N, C, H, W]`, normalised
     pub fn forward(&self, x: Tensor<4>) -> HeadOutput {
-        match self {
-            Self::RetinaNet(model) => model.forward(x),
-            Self::Fcos(model) => model.forward(x),
-        }
+        each!(self, model => model.forward(x))
     }
 
     /// The loss of raw outputs for images of `size`, `[height, width]`; one [`Objects`] per image, which may be empty.
     pub fn loss(&self, output: &HeadOutput, objects: &[Objects], size: [usize; 2]) -> DetectorLoss {
-        match self {
-            Self::RetinaNet(model) => model.loss(output, objects, size),
-            Self::Fcos(model) => model.loss(output, objects, size),
-        }
+        each!(self, model => model.loss(output, objects, size))
     }
 
     /// The detections in each image, the best first, from raw outputs for images of `size`, `[height, width]`.
@@ -260,10 +154,7 @@ impl Detector {
         size: [usize; 2],
         postprocess: &Postprocess,
     ) -> Result<Vec<Vec<Detection>>, NmsError> {
-        match self {
-            Self::RetinaNet(model) => model.detections(output, size, postprocess),
-            Self::Fcos(model) => model.detections(output, size, postprocess),
-        }
+        each!(self, model => model.detections(output, size, postprocess))
     }
 
     /// Changes the classification network below, for example to one with trained weights.
@@ -274,10 +165,7 @@ impl Detector {
         self,
         change: impl FnOnce(Classifier) -> Result<Classifier, E>,
     ) -> Result<Self, E> {
-        Ok(match self {
-            Self::RetinaNet(model) => Self::RetinaNet(model.map_body(change)?),
-            Self::Fcos(model) => Self::Fcos(model.map_body(change)?),
-        })
+        each!(self, model => model.map_body(change).map(Self::from))
     }
 
     /// The model with another epsilon in the normalisations of its body, for weights that were trained with it
@@ -297,30 +185,15 @@ impl Detector {
 
     /// The choice of boxes that the model was made with.
     pub fn postprocess(&self) -> &Postprocess {
-        match self {
-            Self::RetinaNet(model) => model.postprocess(),
-            Self::Fcos(model) => model.postprocess(),
-        }
+        each!(self, model => model.postprocess())
     }
 }
 
-impl TorchNames for Detector {
-    fn torch_name(&self, path: &str) -> String {
-        match self {
-            Self::RetinaNet(model) => model.torch_name(path),
-            Self::Fcos(model) => model.torch_name(path),
-        }
-    }
-
-    fn head(&self) -> &'static [&'static str] {
-        &["head.classification_head.cls_logits."]
-    }
-
-    fn published_key(&self, key: &str) -> String {
-        match self {
-            Self::RetinaNet(_) => RetinaNet::published_key(key),
-            Self::Fcos(_) => Fcos::published_key(key),
-        }
+/// The published file is run as torchvision runs it.
+fn as_published(model: Detector, tag: &Tag) -> Detector {
+    match tag.body_epsilon() {
+        Some(epsilon) => model.with_body_epsilon(epsilon),
+        None => model,
     }
 }
 
@@ -359,6 +232,14 @@ impl NamedOutputs for Detector {
         };
         found.iter().enumerate().filter_map(compare).collect()
     }
+}
+
+/// Where the number of classes shows in a head.
+const CLASS_LOGITS: &[&str] = &["head.classification_head.cls_logits."];
+
+/// The smallest side in pixels of an image: the last map of a body has stride 32.
+fn minimum(backbone: &ClassifierConfig) -> usize {
+    backbone.minimum().max(32)
 }
 
 /// The detections of every image of a batch.
@@ -426,6 +307,7 @@ fn check_common(
 mod tests {
     use super::*;
     use crate::classification::ClassifierConfig;
+    use burn::tensor::Device;
 
     #[test]
     fn the_bodys_normalisations_take_another_epsilon() {
@@ -433,7 +315,9 @@ mod tests {
             backbone: ClassifierConfig::named("resnet50").unwrap(),
             ..RetinaNetConfig::default()
         });
-        let model = config.init(InputSpec::rgb(64), 3, &Device::flex()).unwrap();
+        let model = config
+            .init(crate::InputSpec::rgb(64), 3, &Device::flex())
+            .unwrap();
         let epsilons = |model: &Detector, value: &str| {
             let text = format!("{model:?}");
             text.matches(&format!("epsilon: {value}")).count()

@@ -8,10 +8,10 @@ use burn::tensor::{Device, Tensor};
 use firesight_kernels::{self as kernels, Activation};
 use firesight_ops::{Interpolation, resize};
 
-use crate::classification::{Classifier, ClassifierConfig, InputSpec};
+use crate::classification::{Classifier, ClassifierConfig};
 use crate::layers::{Init, conv};
 use crate::weights::TorchNames;
-use crate::{Backbone, ModelError};
+use crate::{Backbone, InputSpec, ModelError};
 
 /// What a pyramid is made of.
 #[derive(Clone, Debug)]

@@ -3,7 +3,8 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//! use firesight_models::InputSpec;
+//! use firesight_models::classification::ClassifierConfig;
 //! use firesight_models::detection::{DetectorConfig, RetinaNetConfig};
 //!
 //! let backbone = ClassifierConfig::named("resnet20")?;
@@ -28,9 +29,13 @@ use super::head::{DenseHead, GROUPS, HeadOutput, HeadSpec};
 use super::loss::{BoxLoss, DetectorLoss, Objects, retinanet_loss, scores};
 use super::postprocess::{Detection, Postprocess, boxes_tensor, read};
 use super::pyramid::{PyramidBackbone, PyramidPlan, sequential};
-use super::{check_common, image_boxes};
-use crate::ModelError;
-use crate::classification::{Classifier, ClassifierConfig, InputSpec};
+use super::{
+    CLASS_LOGITS, DetectorArchitecture, PublishedOptions, check_common, image_boxes, minimum,
+};
+use crate::classification::{Classifier, ClassifierConfig};
+use crate::family::{Member, Published};
+use crate::weights::TorchNames;
+use crate::{InputSpec, ModelError};
 
 /// A RetinaNet over a classification network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +84,30 @@ impl Default for RetinaNetConfig {
             published_init: false,
             postprocess: Postprocess::RETINANET,
         }
+    }
+}
+
+/// torchvision's RetinaNet over a ResNet-50, version 1; torchvision states 53,120 parameters fewer, since its published
+/// weights freeze the scales of the body's normalisation.
+pub const RETINANET_RESNET50_FPN: Published<PublishedOptions, RetinaNetConfig> = Published {
+    parameters: 34_068_119,
+    config: |options| published(options, RetinaNetConfig::torchvision()),
+};
+/// torchvision's RetinaNet over a ResNet-50, version 2.
+pub const RETINANET_RESNET50_FPN_V2: Published<PublishedOptions, RetinaNetConfig> = Published {
+    parameters: 38_198_935,
+    config: |options| published(options, RetinaNetConfig::torchvision_v2()),
+};
+/// RetinaNet over the default network.
+pub const RETINANET: Published<RetinaNetConfig, RetinaNetConfig> = Published {
+    parameters: 34_068_119,
+    config: RetinaNetConfig::clone,
+};
+
+fn published(options: &PublishedOptions, base: RetinaNetConfig) -> RetinaNetConfig {
+    RetinaNetConfig {
+        postprocess: options.postprocess.clone().unwrap_or(base.postprocess),
+        ..base
     }
 }
 
@@ -168,8 +197,18 @@ struct Settings {
     postprocess: Postprocess,
 }
 
-impl RetinaNet {
-    pub(super) fn build(
+impl Member for RetinaNet {
+    type Config = RetinaNetConfig;
+
+    fn problems(config: &RetinaNetConfig) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(config: &RetinaNetConfig) -> usize {
+        minimum(&config.backbone)
+    }
+
+    fn build(
         model: &'static str,
         config: &RetinaNetConfig,
         input: InputSpec,
@@ -204,25 +243,18 @@ impl RetinaNet {
             },
         })
     }
+}
 
-    pub(super) fn map_body<E>(
-        mut self,
-        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
-    ) -> Result<Self, E> {
-        self.backbone = self.backbone.map_body(change)?;
-        Ok(self)
+impl DetectorArchitecture for RetinaNet {
+    fn backbone_name(config: &RetinaNetConfig) -> &'static str {
+        config.backbone.name()
     }
 
-    /// Raw outputs.
-    ///
-    /// # Shapes
-    /// - `x`: `[N, C, H, W]`, normalised
-    pub fn forward(&self, x: Tensor<4>) -> HeadOutput {
+    fn forward(&self, x: Tensor<4>) -> HeadOutput {
         self.head.forward(&self.backbone.forward(x))
     }
 
-    /// The loss of raw outputs for images of `size`, `[height, width]`.
-    pub fn loss(&self, output: &HeadOutput, objects: &[Objects], size: [usize; 2]) -> DetectorLoss {
+    fn loss(&self, output: &HeadOutput, objects: &[Objects], size: [usize; 2]) -> DetectorLoss {
         retinanet_loss(
             output,
             &self.anchors(size, &output.levels).concat(),
@@ -231,11 +263,7 @@ impl RetinaNet {
         )
     }
 
-    /// The detections in each image, from raw outputs for images of `size`, `[height, width]`.
-    ///
-    /// # Errors
-    /// Outputs that are not numbers.
-    pub fn detections(
+    fn detections(
         &self,
         output: &HeadOutput,
         size: [usize; 2],
@@ -258,11 +286,20 @@ impl RetinaNet {
         )
     }
 
-    /// The recipe's choice of boxes.
-    pub fn postprocess(&self) -> &Postprocess {
-        &self.settings.postprocess
+    fn map_body<E>(
+        mut self,
+        change: impl FnOnce(Classifier) -> Result<Classifier, E>,
+    ) -> Result<Self, E> {
+        self.backbone = self.backbone.map_body(change)?;
+        Ok(self)
     }
 
+    fn postprocess(&self) -> &Postprocess {
+        &self.settings.postprocess
+    }
+}
+
+impl RetinaNet {
     fn anchors(&self, image: [usize; 2], levels: &[[usize; 2]]) -> Vec<Vec<[f32; 4]>> {
         let generator = &self.settings.anchors;
         levels
@@ -271,17 +308,23 @@ impl RetinaNet {
             .map(|(i, size)| generator.level(i, image, *size))
             .collect()
     }
+}
 
-    pub(super) fn torch_name(&self, path: &str) -> String {
+impl TorchNames for RetinaNet {
+    fn torch_name(&self, path: &str) -> String {
         match path.strip_prefix("backbone.") {
             Some(rest) => format!("backbone.{}", self.backbone.torch_name(rest)),
             None => path.to_string(),
         }
     }
 
+    fn head(&self) -> &'static [&'static str] {
+        CLASS_LOGITS
+    }
+
     /// The key of today for that of a published file: the heads' towers were once flat sequences of convolutions
     /// and rectifiers, and the pyramid's blocks convolutions.
-    pub(super) fn published_key(key: &str) -> String {
+    fn published_key(&self, key: &str) -> String {
         let parts: Vec<&str> = key.split('.').collect();
         if let ["head", head, "conv", number, kind] = parts[..]
             && let Ok(number) = number.parse::<usize>()

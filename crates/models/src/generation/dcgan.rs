@@ -10,14 +10,15 @@
 //!
 //! ```
 //! use burn::tensor::Device;
-//! use firesight_models::classification::InputSpec;
+//! use firesight_models::InputSpec;
+//! use firesight_models::generation::Gan;
 //! use firesight_models::generation::dcgan::DcganConfig;
 //! use firesight_models::weights::parameter_count;
 //!
 //! let (config, device) = (DcganConfig::default(), Device::default());
 //! let generator = config.generator(InputSpec::rgb(64), 0, &device)?;
 //! assert_eq!(parameter_count(&generator), 3_576_704);
-//! let error = config.generator(InputSpec::grey(28), 0, &device).unwrap_err();
+//! let error = config.generator(InputSpec::gray(28), 0, &device).unwrap_err();
 //! assert!(error.to_string().contains("28x28"));
 //! # Ok::<(), firesight_models::ModelError>(())
 //! ```
@@ -31,13 +32,14 @@ use firesight_kernels::{self as kernels, Activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SpectralConv;
-use crate::ModelError;
-use crate::classification::InputSpec;
+use super::{
+    DiscriminatorArchitecture, Gan, GanNetwork, GeneratorArchitecture, PublishedGan, SpectralConv,
+};
 use crate::layers::{Init, MAX_WIDTH, batch_norm, conv};
 use crate::sequential::Named;
 use crate::verify::NamedOutputs;
 use crate::weights::{StateDict, TorchNames};
+use crate::{InputSpec, ModelError};
 
 /// Sides of the images that can be made.
 pub const SIDES: [usize; 5] = [8, 16, 32, 64, 128];
@@ -45,6 +47,13 @@ pub const SIDES: [usize; 5] = [8, 16, 32, 64, 128];
 const SLOPE: f32 = 0.2;
 /// Standard deviation of all weights at the start.
 const STD: f64 = 0.02;
+
+/// The example's networks for RGB images of 64 pixels.
+pub const DCGAN: PublishedGan = PublishedGan {
+    parameters: 3_576_704 + 2_765_568,
+    image: InputSpec::rgb(64),
+    minimum: SIDES[0],
+};
 
 /// Options of the DCGAN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,9 +83,11 @@ impl Default for DcganConfig {
     }
 }
 
-impl DcganConfig {
-    /// What is wrong with the options: `(key, message)` pairs.
-    pub fn problems(&self) -> Vec<(String, String)> {
+impl Gan for DcganConfig {
+    type Generator = Generator;
+    type Discriminator = Discriminator;
+
+    fn problems(&self) -> Vec<(String, String)> {
         // Widths double up to four times.
         let sizes = [
             ("latent", self.latent, MAX_WIDTH),
@@ -95,11 +106,15 @@ impl DcganConfig {
             .collect()
     }
 
-    /// Makes the generator.
-    ///
-    /// # Errors
-    /// [`ModelError`] for options out of range and images of another size than [`SIDES`].
-    pub fn generator(
+    fn latent(&self) -> usize {
+        self.latent
+    }
+
+    fn conditional(&self) -> bool {
+        self.conditional
+    }
+
+    fn generator(
         &self,
         image: InputSpec,
         classes: usize,
@@ -126,11 +141,7 @@ impl DcganConfig {
         })
     }
 
-    /// Makes the discriminator.
-    ///
-    /// # Errors
-    /// [`ModelError`] for options out of range and images of another size than [`SIDES`].
-    pub fn discriminator(
+    fn discriminator(
         &self,
         image: InputSpec,
         classes: usize,
@@ -173,6 +184,58 @@ impl DcganConfig {
         })
     }
 
+    /// Whether it is a generator shows in the normalisation behind its first convolution, which no discriminator has.
+    fn fitting(state: &StateDict, device: &Device) -> Result<GanNetwork, String> {
+        let spectral = state.keys().any(|key| key.ends_with(".weight_orig"));
+        let suffix = if spectral { "weight_orig" } else { "weight" };
+        let mut shapes: Vec<(usize, Vec<usize>)> = state
+            .iter()
+            .filter_map(|(key, data)| {
+                let place = key.strip_prefix("main.")?.strip_suffix(suffix)?;
+                let place = place.strip_suffix('.')?.parse().ok()?;
+                let shape = data.shape().to_vec();
+                (shape.len() == 4).then_some((place, shape))
+            })
+            .collect();
+        shapes.sort();
+        let ([(_, first), ..], [.., (_, last)]) = (&shapes[..], &shapes[..]) else {
+            return Err("no `main.0.weight` of a DCGAN is in the file".to_string());
+        };
+        let doublings = shapes.len() - 1;
+        let side = 4usize.checked_shl(doublings as u32).unwrap_or(0);
+        let generates = state.contains_key("main.1.weight");
+        let mut config = Self {
+            spectral_norm: spectral,
+            ..Self::default()
+        };
+        let channels = match generates {
+            true => {
+                (config.latent, config.generator_width) = (first[0], last[0]);
+                last[1]
+            }
+            false => {
+                config.discriminator_width = first[0];
+                first[1]
+            }
+        };
+        let image = InputSpec {
+            channels,
+            height: side,
+            width: side,
+        };
+        let made = match generates {
+            true => config
+                .generator(image, 0, device)
+                .map(|network| GanNetwork::Generator(network.into())),
+            false => config
+                .discriminator(image, 0, device)
+                .map(|network| GanNetwork::Discriminator(network.into())),
+        };
+        made.map_err(|error| format!("{} convolutions: {error}", shapes.len()))
+    }
+}
+
+impl DcganConfig {
     /// How often the side of 4 is doubled, after all that can be wrong has been looked at.
     fn check(&self, image: InputSpec) -> Result<usize, ModelError> {
         let model = || "dcgan".to_string();
@@ -207,24 +270,16 @@ pub struct Generator {
     classes: usize,
 }
 
-impl Generator {
-    /// Numbers in a latent vector.
-    pub fn latent(&self) -> usize {
+impl GeneratorArchitecture for Generator {
+    fn latent(&self) -> usize {
         self.latent
     }
 
-    /// Classes that the generator is told; 0 where it is told none.
-    pub fn classes(&self) -> usize {
+    fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Images from latent vectors; `classes` is needed where the generator is conditional, and ignored elsewhere.
-    ///
-    /// # Shapes
-    /// - `z`: `[N, latent]`, standard normal
-    /// - `classes`: `[N]`
-    /// - output: `[N, channels, side, side]`, from -1 to 1
-    pub fn forward(&self, z: Tensor<2>, classes: Option<Tensor<1, Int>>) -> Tensor<4> {
+    fn forward(&self, z: Tensor<2>, classes: Option<Tensor<1, Int>>) -> Tensor<4> {
         let [count, latent] = z.dims();
         let z = match classes {
             Some(classes) if self.classes > 0 => {
@@ -235,7 +290,9 @@ impl Generator {
         let told = z.dims()[1] - latent;
         self.layers(z.reshape([count, latent + told, 1, 1]))
     }
+}
 
+impl Generator {
     /// `x` holds the latent vectors and, where there are any, the classes: `[N, latent + classes, 1, 1]`.
     fn layers(&self, mut x: Tensor<4>) -> Tensor<4> {
         for (place, (_, part)) in self.main.entries().iter().enumerate() {
@@ -259,15 +316,8 @@ pub struct Discriminator {
     classes: usize,
 }
 
-impl Discriminator {
-    /// The score of each image, high for those of the dataset; the probability is its sigmoid. `classes` is needed
-    /// where the discriminator is conditional, and ignored elsewhere.
-    ///
-    /// # Shapes
-    /// - `images`: `[N, channels, side, side]`, from -1 to 1
-    /// - `classes`: `[N]`
-    /// - output: `[N]`
-    pub fn forward(&self, images: Tensor<4>, classes: Option<Tensor<1, Int>>) -> Tensor<1> {
+impl DiscriminatorArchitecture for Discriminator {
+    fn forward(&self, images: Tensor<4>, classes: Option<Tensor<1, Int>>) -> Tensor<1> {
         let [count, _, height, width] = images.dims();
         let x = match classes {
             Some(classes) if self.classes > 0 => {
@@ -279,7 +329,9 @@ impl Discriminator {
         };
         self.layers(x).reshape([count])
     }
+}
 
+impl Discriminator {
     fn layers(&self, mut x: Tensor<4>) -> Tensor<4> {
         let leaky = Activation::LeakyRelu(SLOPE);
         let entries = self.main.entries();
@@ -385,70 +437,6 @@ impl NamedOutputs for Discriminator {
             ("output".to_string(), sigmoid(logits.clone()).into_data()),
             ("logits".to_string(), logits.into_data()),
         ]
-    }
-}
-
-/// Either network of a DCGAN, made to fit a weights file.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "one network at a time")]
-pub enum DcganNetwork {
-    /// A generator.
-    Generator(Generator),
-    /// A discriminator.
-    Discriminator(Discriminator),
-}
-
-impl DcganNetwork {
-    /// A freshly drawn network with the layers and widths of a state dict; whether it is a generator shows in the
-    /// normalisation behind its first convolution, which no discriminator has.
-    ///
-    /// # Errors
-    /// What is missing, or has a shape that no DCGAN has.
-    pub fn fitting(state: &StateDict, device: &Device) -> Result<Self, String> {
-        let spectral = state.keys().any(|key| key.ends_with(".weight_orig"));
-        let suffix = if spectral { "weight_orig" } else { "weight" };
-        let mut shapes: Vec<(usize, Vec<usize>)> = state
-            .iter()
-            .filter_map(|(key, data)| {
-                let place = key.strip_prefix("main.")?.strip_suffix(suffix)?;
-                let place = place.strip_suffix('.')?.parse().ok()?;
-                let shape = data.shape().to_vec();
-                (shape.len() == 4).then_some((place, shape))
-            })
-            .collect();
-        shapes.sort();
-        let ([(_, first), ..], [.., (_, last)]) = (&shapes[..], &shapes[..]) else {
-            return Err("no `main.0.weight` of a DCGAN is in the file".to_string());
-        };
-        let doublings = shapes.len() - 1;
-        let side = 4usize.checked_shl(doublings as u32).unwrap_or(0);
-        let generates = state.contains_key("main.1.weight");
-        let mut config = DcganConfig {
-            spectral_norm: spectral,
-            ..DcganConfig::default()
-        };
-        let channels = match generates {
-            true => {
-                (config.latent, config.generator_width) = (first[0], last[0]);
-                last[1]
-            }
-            false => {
-                config.discriminator_width = first[0];
-                first[1]
-            }
-        };
-        let image = InputSpec {
-            channels,
-            height: side,
-            width: side,
-        };
-        let made = match generates {
-            true => config.generator(image, 0, device).map(Self::Generator),
-            false => config
-                .discriminator(image, 0, device)
-                .map(Self::Discriminator),
-        };
-        made.map_err(|error| format!("{} convolutions: {error}", shapes.len()))
     }
 }
 
@@ -567,13 +555,13 @@ mod tests {
             conditional: true,
             ..DcganConfig::default()
         };
-        let generator = config.generator(InputSpec::grey(8), 2, &device).unwrap();
+        let generator = config.generator(InputSpec::gray(8), 2, &device).unwrap();
         let z = Tensor::<2>::ones([1, 3], &device);
         let class = |c| Some(Tensor::<1, Int>::from_ints([c], &device));
         let apart = generator.forward(z.clone(), class(0)) - generator.forward(z.clone(), class(1));
         assert!(apart.abs().max().into_scalar::<f32>() > 0.0);
         let discriminator = config
-            .discriminator(InputSpec::grey(8), 2, &device)
+            .discriminator(InputSpec::gray(8), 2, &device)
             .unwrap();
         let image = generator.forward(z, class(0));
         let apart =

@@ -4,9 +4,9 @@ use burn::tensor::{Device, Tensor};
 
 use crate::classification::mobilenet_v3::MobileNetV3Config;
 use crate::classification::resnet::ResNetConfig;
-use crate::classification::{Classifier, ClassifierConfig, InputSpec};
+use crate::classification::{Classifier, ClassifierConfig};
 use crate::weights::TorchNames;
-use crate::{Backbone, ModelError};
+use crate::{Backbone, InputSpec, ModelError};
 
 /// Makes a network of the zoo and takes its head off.
 pub(super) fn build(
@@ -45,8 +45,17 @@ pub(super) fn problems(config: &ClassifierConfig) -> Vec<(String, String)> {
     config.problems().into_iter().map(under).collect()
 }
 
-/// A ResNet of 50 layers or more whose last two stages dilate instead of striding: its last map has stride 8.
-pub(super) fn dilated_resnet() -> ResNetConfig {
+/// ResNet-50, the last two stages of which dilate instead of striding: its last map has stride 8.
+pub(super) fn dilated_resnet50() -> ClassifierConfig {
+    ClassifierConfig::Resnet50(dilated_resnet())
+}
+
+/// ResNet-101, dilated as [`dilated_resnet50`].
+pub(super) fn dilated_resnet101() -> ClassifierConfig {
+    ClassifierConfig::Resnet101(dilated_resnet())
+}
+
+fn dilated_resnet() -> ResNetConfig {
     ResNetConfig {
         replace_stride_with_dilation: [false, true, true],
         ..Default::default()
@@ -54,11 +63,11 @@ pub(super) fn dilated_resnet() -> ResNetConfig {
 }
 
 /// A MobileNet V3 whose last stage dilates: its last map has stride 16.
-pub(super) fn dilated_mobilenet() -> MobileNetV3Config {
-    MobileNetV3Config {
+pub(super) fn dilated_mobilenet() -> ClassifierConfig {
+    ClassifierConfig::MobilenetV3Large(MobileNetV3Config {
         dilated: true,
         ..Default::default()
-    }
+    })
 }
 
 /// The channels of the maps that [`main_and_aux`] gives.

@@ -23,13 +23,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fcn::FcnHead;
-use super::{SegmenterArchitecture, SegmenterOutput, body, to_size};
-use crate::ModelError;
+use super::{PublishedConfig, SegmenterArchitecture, SegmenterOutput, body, to_size};
 use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
+use crate::family::{Member, Published};
 use crate::layers::{ConvSpec, Init, check_rate, check_width, conv, dropout};
 use crate::sequential::{Act, Layer, Sequential};
-use crate::weights::TorchNames;
+use crate::weights::{StateDict, TorchNames};
+use crate::{InputSpec, ModelError};
 
 const STYLE: Style = Style::new(Init::Default);
 
@@ -58,6 +59,37 @@ impl Default for DeepLabV3Config {
             rates: [12, 24, 36],
             dropout: 0.5,
         }
+    }
+}
+
+/// DeepLabV3's head over the default network.
+pub const DEEPLABV3: Published<DeepLabV3Config, DeepLabV3Config> = Published {
+    parameters: 0,
+    config: DeepLabV3Config::clone,
+};
+/// torchvision's DeepLabV3 on ResNet-50.
+pub const DEEPLABV3_RESNET50: Published<PublishedConfig, DeepLabV3Config> = Published {
+    parameters: 42_004_074,
+    config: |options| published(options, body::dilated_resnet50()),
+};
+/// torchvision's DeepLabV3 on ResNet-101.
+pub const DEEPLABV3_RESNET101: Published<PublishedConfig, DeepLabV3Config> = Published {
+    parameters: 60_996_202,
+    config: |options| published(options, body::dilated_resnet101()),
+};
+/// torchvision's DeepLabV3 on MobileNet V3.
+pub const DEEPLABV3_MOBILENET_V3_LARGE: Published<PublishedConfig, DeepLabV3Config> = Published {
+    parameters: 11_029_328,
+    config: |options| published(options, body::dilated_mobilenet()),
+};
+
+fn published(options: &PublishedConfig, backbone: ClassifierConfig) -> DeepLabV3Config {
+    let base = DeepLabV3Config::default();
+    DeepLabV3Config {
+        backbone,
+        aux: options.aux,
+        dropout: options.dropout.unwrap_or(base.dropout),
+        ..base
     }
 }
 
@@ -105,6 +137,33 @@ impl DeepLabV3 {
                 .filter(|_| config.aux)
                 .map(|channels| FcnHead::new(channels, classes, 0.1, device)),
         })
+    }
+}
+
+impl Member for DeepLabV3 {
+    type Config = DeepLabV3Config;
+
+    fn problems(config: &DeepLabV3Config) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(config: &DeepLabV3Config) -> usize {
+        body::minimum(&config.backbone)
+    }
+
+    fn fit(config: DeepLabV3Config, weights: &StateDict) -> DeepLabV3Config {
+        let aux = weights.keys().any(|key| key.contains("aux_classifier."));
+        DeepLabV3Config { aux, ..config }
+    }
+
+    fn build(
+        _: &'static str,
+        config: &DeepLabV3Config,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::new(config, input.channels, classes, device)
     }
 }
 

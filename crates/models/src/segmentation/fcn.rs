@@ -26,13 +26,14 @@ use firesight_kernels::{self as kernels, Activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SegmenterArchitecture, SegmenterOutput, body, to_size};
-use crate::ModelError;
+use super::{PublishedConfig, SegmenterArchitecture, SegmenterOutput, body, to_size};
 use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
+use crate::family::{Member, Published};
 use crate::layers::{Init, check_rate, conv, dropout};
 use crate::sequential::{Act, Layer, Sequential};
-use crate::weights::TorchNames;
+use crate::weights::{StateDict, TorchNames};
+use crate::{InputSpec, ModelError};
 
 /// An FCN head over any network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,30 @@ impl Default for FcnConfig {
             aux: false,
             dropout: 0.1,
         }
+    }
+}
+
+/// FCN's head over the default network.
+pub const FCN: Published<FcnConfig, FcnConfig> = Published {
+    parameters: 0,
+    config: FcnConfig::clone,
+};
+/// torchvision's FCN on ResNet-50.
+pub const FCN_RESNET50: Published<PublishedConfig, FcnConfig> = Published {
+    parameters: 35_322_218,
+    config: |options| published(options, body::dilated_resnet50()),
+};
+/// torchvision's FCN on ResNet-101.
+pub const FCN_RESNET101: Published<PublishedConfig, FcnConfig> = Published {
+    parameters: 54_314_346,
+    config: |options| published(options, body::dilated_resnet101()),
+};
+
+fn published(options: &PublishedConfig, backbone: ClassifierConfig) -> FcnConfig {
+    FcnConfig {
+        backbone,
+        aux: options.aux,
+        dropout: options.dropout.unwrap_or(FcnConfig::default().dropout),
     }
 }
 
@@ -92,6 +117,33 @@ impl Fcn {
             classifier: head(main),
             aux_classifier: aux.filter(|_| config.aux).map(head),
         })
+    }
+}
+
+impl Member for Fcn {
+    type Config = FcnConfig;
+
+    fn problems(config: &FcnConfig) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(config: &FcnConfig) -> usize {
+        body::minimum(&config.backbone)
+    }
+
+    fn fit(config: FcnConfig, weights: &StateDict) -> FcnConfig {
+        let aux = weights.keys().any(|key| key.contains("aux_classifier."));
+        FcnConfig { aux, ..config }
+    }
+
+    fn build(
+        _: &'static str,
+        config: &FcnConfig,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::new(config, input.channels, classes, device)
     }
 }
 

@@ -32,9 +32,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SegmenterArchitecture, SegmenterOutput, body, to_size, upsample};
 use crate::classification::{Classifier, ClassifierConfig};
+use crate::family::{Member, Published};
 use crate::layers::{check_rate, conv, dropout};
 use crate::weights::TorchNames;
-use crate::{Backbone, ModelError};
+use crate::{Backbone, InputSpec, ModelError};
 
 /// An FCN with skips over any network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,12 @@ impl Default for FcnSkipConfig {
         }
     }
 }
+
+/// The skips of FCN-8s over the default network.
+pub const FCN_SKIP: Published<FcnSkipConfig, FcnSkipConfig> = Published {
+    parameters: 0,
+    config: FcnSkipConfig::clone,
+};
 
 impl FcnSkipConfig {
     /// What is wrong with the options: key and message.
@@ -123,6 +130,28 @@ impl FcnSkip {
             ups: maps.windows(2).map(up).collect(),
             dropout: dropout(config.dropout),
         })
+    }
+}
+
+impl Member for FcnSkip {
+    type Config = FcnSkipConfig;
+
+    fn problems(config: &FcnSkipConfig) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(config: &FcnSkipConfig) -> usize {
+        body::minimum(&config.backbone)
+    }
+
+    fn build(
+        _: &'static str,
+        config: &FcnSkipConfig,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::new(config, input.channels, classes, device)
     }
 }
 

@@ -9,11 +9,12 @@
 //!
 //! ```
 //! use burn::tensor::Device;
+//! use firesight_models::InputSpec;
 //! use firesight_models::segmentation::SegmenterConfig;
 //! use firesight_models::weights::parameter_count;
 //!
 //! let config = SegmenterConfig::named("fcn8s")?;
-//! let model = config.init(3, 21, &Device::default())?;
+//! let model = config.init(InputSpec::rgb(64), 21, &Device::default())?;
 //! assert_eq!(parameter_count(&model), 134_489_759);
 //! # Ok::<(), firesight_models::ModelError>(())
 //! ```
@@ -28,9 +29,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{SegmenterArchitecture, SegmenterOutput, upsample};
 use crate::blocks::{Style, max_pool};
+use crate::family::{Member, Published};
 use crate::layers::{Init, check_rate, conv, dropout};
 use crate::sequential::{Act, Layer, Sequential};
 use crate::weights::TorchNames;
+use crate::{InputSpec, ModelError};
 
 const STYLE: Style = Style::new(Init::KaimingFanOut);
 /// Zeros around the image, so that the 7x7 convolution on the last pooling has room.
@@ -64,6 +67,25 @@ impl Default for FcnVggConfig {
         }
     }
 }
+
+/// FCN-32s, whose parameters the authors' networks for Caffe have, as those of the next two.
+pub const FCN32S: Published<FcnVggConfig, Skips> = Published {
+    parameters: 136_152_917,
+    config: |options| (options.clone(), 0),
+};
+/// FCN-16s.
+pub const FCN16S: Published<FcnVggConfig, Skips> = Published {
+    parameters: 134_815_994,
+    config: |options| (options.clone(), 1),
+};
+/// FCN-8s.
+pub const FCN8S: Published<FcnVggConfig, Skips> = Published {
+    parameters: 134_489_759,
+    config: |options| (options.clone(), 2),
+};
+
+/// The options, and how many poolings give scores besides the last.
+pub type Skips = (FcnVggConfig, usize);
 
 impl FcnVggConfig {
     /// What is wrong with the options: key and message.
@@ -157,6 +179,28 @@ fn crop(x: Tensor<4>, offset: usize, [height, width]: [usize; 2]) -> Tensor<4> {
         offset..offset + height,
         offset..offset + width,
     ])
+}
+
+impl Member for FcnVgg {
+    type Config = Skips;
+
+    fn problems((config, _): &Skips) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(_: &Skips) -> usize {
+        1
+    }
+
+    fn build(
+        _: &'static str,
+        (config, skips): &Skips,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Ok(Self::new(config, *skips, input.channels, classes, device))
+    }
 }
 
 impl SegmenterArchitecture for FcnVgg {

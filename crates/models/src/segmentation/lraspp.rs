@@ -3,11 +3,12 @@
 //!
 //! ```
 //! use burn::tensor::Device;
+//! use firesight_models::InputSpec;
 //! use firesight_models::segmentation::SegmenterConfig;
 //! use firesight_models::weights::parameter_count;
 //!
 //! let config = SegmenterConfig::named("lraspp_mobilenet_v3_large")?;
-//! let model = config.init(3, 21, &Device::default())?;
+//! let model = config.init(InputSpec::rgb(224), 21, &Device::default())?;
 //! assert_eq!(parameter_count(&model), 3_221_538);
 //! # Ok::<(), firesight_models::ModelError>(())
 //! ```
@@ -20,13 +21,14 @@ use firesight_kernels::{self as kernels, Activation, adaptive_avg_pool2d};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SegmenterArchitecture, SegmenterOutput, body, to_size};
+use super::{NoOptions, SegmenterArchitecture, SegmenterOutput, body, to_size};
 use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
+use crate::family::{Member, Published};
 use crate::layers::{Init, check_width, conv};
 use crate::sequential::{Act, Layer, Sequential};
 use crate::weights::TorchNames;
-use crate::{Backbone, ModelError};
+use crate::{Backbone, InputSpec, ModelError};
 
 /// LR-ASPP over any network of the zoo.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,11 +44,22 @@ pub struct LrasppConfig {
 impl Default for LrasppConfig {
     fn default() -> Self {
         Self {
-            backbone: ClassifierConfig::MobilenetV3Large(body::dilated_mobilenet()),
+            backbone: body::dilated_mobilenet(),
             channels: 128,
         }
     }
 }
+
+/// LR-ASPP over the default network, which is the published one.
+pub const LRASPP: Published<LrasppConfig, LrasppConfig> = Published {
+    parameters: 3_221_538,
+    config: LrasppConfig::clone,
+};
+/// torchvision's LR-ASPP on MobileNet V3.
+pub const LRASPP_MOBILENET_V3_LARGE: Published<NoOptions, LrasppConfig> = Published {
+    parameters: 3_221_538,
+    config: |_| LrasppConfig::default(),
+};
 
 impl LrasppConfig {
     /// What is wrong with the options: key and message.
@@ -114,6 +127,28 @@ impl Lraspp {
         let mut maps = self.backbone.feature_maps(x);
         let low = maps[self.low].tensor.clone();
         (low, maps.pop().expect("every backbone has a map").tensor)
+    }
+}
+
+impl Member for Lraspp {
+    type Config = LrasppConfig;
+
+    fn problems(config: &LrasppConfig) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(config: &LrasppConfig) -> usize {
+        body::minimum(&config.backbone)
+    }
+
+    fn build(
+        _: &'static str,
+        config: &LrasppConfig,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::new(config, input.channels, classes, device)
     }
 }
 

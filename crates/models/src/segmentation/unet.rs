@@ -29,8 +29,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SegmenterArchitecture, SegmenterOutput, to_size};
 use crate::blocks::max_pool;
+use crate::family::{Member, Published};
 use crate::layers::{Init, batch_norm, check_rate, check_widths, conv, dropout};
 use crate::weights::TorchNames;
+use crate::{InputSpec, ModelError};
 
 /// A U-Net.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +56,12 @@ impl Default for UnetConfig {
         }
     }
 }
+
+/// A U-Net of the paper's widths.
+pub const UNET: Published<UnetConfig, UnetConfig> = Published {
+    parameters: 0,
+    config: UnetConfig::clone,
+};
 
 impl UnetConfig {
     /// What is wrong with the options: key and message.
@@ -128,6 +136,28 @@ fn transposed(input: usize, output: usize, device: &Device) -> ConvTranspose2d {
     layer.weight = Initializer::Normal { mean: 0.0, std }.init([input, output, 2, 2], device);
     layer.bias = Some(Initializer::Zeros.init([output], device));
     layer
+}
+
+impl Member for Unet {
+    type Config = UnetConfig;
+
+    fn problems(config: &UnetConfig) -> Vec<(String, String)> {
+        config.problems()
+    }
+
+    fn minimum(config: &UnetConfig) -> usize {
+        config.minimum()
+    }
+
+    fn build(
+        _: &'static str,
+        config: &UnetConfig,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Ok(Self::new(config, input.channels, classes, device))
+    }
 }
 
 impl SegmenterArchitecture for Unet {

@@ -15,11 +15,12 @@ use super::names::{Place, TorchNames, raw_parameters};
 ///
 /// ```
 /// use burn::tensor::Device;
-/// use firesight_models::classification::{ClassifierConfig, InputSpec};
+/// use firesight_models::InputSpec;
+/// use firesight_models::classification::{ClassifierConfig};
 /// use firesight_models::weights::freeze;
 ///
 /// let device = Device::default();
-/// let model = ClassifierConfig::named("lenet")?.init(InputSpec::grey(28), 10, &device)?;
+/// let model = ClassifierConfig::named("lenet")?.init(InputSpec::gray(28), 10, &device)?;
 /// let model = freeze(model, |name| name.starts_with("conv1."));
 /// # let _ = model;
 /// # Ok::<(), firesight_models::ModelError>(())
@@ -102,7 +103,8 @@ mod tests {
     use burn::tensor::{Device, Distribution, Tensor};
 
     use super::*;
-    use crate::classification::{Classifier, ClassifierConfig, InputSpec};
+    use crate::InputSpec;
+    use crate::classification::{Classifier, ClassifierConfig};
     use crate::weights::{StateDict, load_state_dict, state_dict};
 
     fn model(name: &str) -> Classifier {

@@ -7,12 +7,13 @@
 //!
 //! ```
 //! use burn::tensor::Device;
-//! use firesight_models::classification::{ClassifierConfig, InputSpec};
+//! use firesight_models::InputSpec;
+//! use firesight_models::classification::{ClassifierConfig};
 //! use firesight_models::weights::{LoadOptions, load, save_safetensors};
 //!
 //! let file = tempfile::NamedTempFile::with_suffix(".safetensors")?;
 //! let build = |classes| {
-//!     ClassifierConfig::named("lenet")?.init(InputSpec::grey(28), classes, &Device::default())
+//!     ClassifierConfig::named("lenet")?.init(InputSpec::gray(28), classes, &Device::default())
 //! };
 //! save_safetensors(&build(10)?, file.path(), &Default::default())?;
 //! // Another number of classes: everything but the last layer is taken.
@@ -490,12 +491,13 @@ fn transpose(data: TensorData) -> TensorData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classification::{Classifier, ClassifierConfig, InputSpec};
+    use crate::InputSpec;
+    use crate::classification::{Classifier, ClassifierConfig};
     use burn::tensor::Device;
 
     fn model(name: &str, classes: usize, device: &Device) -> Classifier {
         let side = if name == "cnn" {
-            InputSpec::grey(8)
+            InputSpec::gray(8)
         } else {
             InputSpec::rgb(32)
         };

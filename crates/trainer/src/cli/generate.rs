@@ -8,7 +8,7 @@ use clap::Args;
 use firesight_data::mosaic::write_png;
 use firesight_data::sample::Image;
 use firesight_data::words::counted;
-use firesight_models::generation::dcgan::Generator;
+use firesight_models::generation::Generator;
 use firesight_models::weights::{StateDict, write_safetensors};
 
 use super::{DeviceArgs, End, Usage, out, usage};

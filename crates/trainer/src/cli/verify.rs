@@ -2,20 +2,14 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use clap::Args;
-use firesight_models::classification::{ClassifierConfig, InputSpec};
-use firesight_models::detection::DetectorConfig;
-use firesight_models::generation::dcgan::DcganNetwork;
-use firesight_models::segmentation::SegmenterConfig;
-use firesight_models::tags::tags;
-use firesight_models::verify::{ATOL, NamedOutputs, RTOL, Verdict, verify};
-use firesight_models::weights::{
-    LoadOptions, LoadReport, StateDict, TorchNames, apply, read, unwrapped,
-};
+use firesight_models::tags::{Tag, tags};
+use firesight_models::verify::{ATOL, RTOL};
+use firesight_models::weights::read;
+use firesight_models::zoo;
 use serde::Serialize;
 
-use super::{DeviceArgs, End, Usage, print_json, usage};
+use super::{DeviceArgs, End, print_json, usage};
 use firesight::device;
 
 /// Arguments of `trainer verify`.
@@ -39,12 +33,6 @@ pub struct VerifyArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-impl VerifyArgs {
-    fn classes(&self) -> Option<usize> {
-        self.classes.map(|classes| classes as usize)
-    }
 }
 
 #[derive(Serialize)]
@@ -73,10 +61,15 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let reference = read(&args.reference).map_err(usage)?;
     let weights = read(&args.weights).map_err(usage)?;
-    let (verdict, report) = match args.model.starts_with("dcgan") {
-        true => dcgan(&args, &unwrapped(weights), &reference, &device.device)?,
-        false => of_images(&args, &weights, &reference, &device.device)?,
-    };
+    let (verdict, report) = zoo::compare(
+        &args.model,
+        &weights,
+        published(&args),
+        args.classes.map(|classes| classes as usize),
+        &reference,
+        &device.device,
+    )
+    .map_err(usage)?;
     let rows = verdict.outputs.iter().map(|output| Row {
         name: output.name.clone(),
         values: output.count,
@@ -111,108 +104,9 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
     })
 }
 
-/// Classes of torchvision's detectors, as it counts them.
-const COCO_CLASSES: usize = 91;
-/// Classes of torchvision's segmenters, the background among them.
-const VOC_CLASSES: usize = 21;
-
-/// What a network's outputs were found to be, and what was loaded into it.
-type Outcome = anyhow::Result<(Verdict, LoadReport)>;
-
-/// A network that takes images: a segmenter, a detector or a classifier, by its name.
-fn of_images(
-    args: &VerifyArgs,
-    weights: &StateDict,
-    reference: &StateDict,
-    device: &Device,
-) -> Outcome {
-    let input = reference
-        .get("input")
-        .map(|data| data.shape().to_vec())
-        .unwrap_or_default();
-    let [_, channels, height, width] = input[..] else {
-        let path = args.reference.display();
-        return Err(Usage(format!(
-            "{path}: there is no tensor `input` of shape [N, C, H, W]"
-        ))
-        .into());
-    };
-    let input = InputSpec {
-        channels,
-        height,
-        width,
-    };
-    if let Ok(config) = SegmenterConfig::named(&args.model) {
-        // Published weights come with and without the auxiliary head.
-        let config = config.with_aux(weights.keys().any(|key| key.contains("aux_classifier.")));
-        let model = config.init(channels, args.classes().unwrap_or(VOC_CLASSES), device);
-        return compare(model.map_err(usage)?, weights, reference, device);
-    }
-    if let Ok(config) = DetectorConfig::named(&args.model) {
-        let model = config.init(input, args.classes().unwrap_or(COCO_CLASSES), device);
-        let mut model = model.map_err(usage)?;
-        // The published file is run as torchvision runs it.
-        let epsilon = tags(&args.model).find_map(|tag| Some((tag, tag.body_epsilon()?)));
-        if let Some((tag, epsilon)) = epsilon
-            && std::fs::read(&args.weights).is_ok_and(|content| tag.matches(&content))
-        {
-            model = model.with_body_epsilon(epsilon);
-        }
-        return compare(model, weights, reference, device);
-    }
-    let config = ClassifierConfig::named(&args.model).map_err(usage)?;
-    let entries = firesight_models::classification::registry();
-    let published = entries.iter().find(|entry| entry.name == args.model);
-    let classes = args
-        .classes()
-        .or(published.map(|entry| entry.classes))
-        .unwrap_or(1000);
-    let model = config.init(input, classes, device).map_err(usage)?;
-    compare(model, weights, reference, device)
-}
-
-/// Layers and widths follow from the weights, and so does which of the two networks it is.
-fn dcgan(
-    args: &VerifyArgs,
-    weights: &StateDict,
-    reference: &StateDict,
-    device: &Device,
-) -> Outcome {
-    let path = args.weights.display();
-    let network = DcganNetwork::fitting(weights, device)
-        .map_err(|reason| usage(anyhow::anyhow!("{path}: {reason}")))?;
-    match (network, args.model.as_str()) {
-        (DcganNetwork::Generator(model), "dcgan" | "dcgan_generator") => {
-            compare(model, weights, reference, device)
-        }
-        (DcganNetwork::Discriminator(model), "dcgan" | "dcgan_discriminator") => {
-            compare(model, weights, reference, device)
-        }
-        (network, name) => {
-            let is = match network {
-                DcganNetwork::Generator(_) => "dcgan_generator",
-                DcganNetwork::Discriminator(_) => "dcgan_discriminator",
-            };
-            Err(Usage(format!(
-                "--model {name}: {path} holds a `{is}`; `dcgan` takes either"
-            ))
-            .into())
-        }
-    }
-}
-
-/// Loads the weights into a model and runs it on the reference.
-fn compare<M: TorchNames + NamedOutputs>(
-    model: M,
-    weights: &StateDict,
-    reference: &StateDict,
-    device: &Device,
-) -> Outcome {
-    let options = LoadOptions {
-        replace_head: false,
-        ..LoadOptions::default()
-    };
-    let (model, report) = apply(model, weights, &options).map_err(usage)?;
-    let verdict = verify(&model, reference, device).map_err(usage)?;
-    Ok((verdict, report))
+/// The published weights that the file is, where that changes how the model is run.
+fn published(args: &VerifyArgs) -> Option<&'static Tag> {
+    let tag = tags(&args.model).find(|tag| tag.body_epsilon().is_some())?;
+    let content = std::fs::read(&args.weights).ok()?;
+    tag.matches(&content).then_some(tag)
 }

@@ -13,7 +13,7 @@ use firesight_data::sample::Image;
 use firesight_metrics::generation::{
     FeatureStatistics, PrecisionRecall, frechet_distance, kernel_distance, precision_recall,
 };
-use firesight_models::generation::dcgan::{Discriminator, Generator};
+use firesight_models::generation::{Discriminator, Generator};
 use firesight_ops::loss::{discriminator_loss, generator_loss};
 use firesight_report::metric::{Better, Metric};
 use firesight_report::results::{Picture, Section, Table};

@@ -21,7 +21,7 @@ use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
 use firesight_data::target::Target;
 use firesight_models::generation::GanConfig;
-use firesight_models::generation::dcgan::{Discriminator, Generator};
+use firesight_models::generation::{Discriminator, Generator};
 use firesight_ops::loss::{AdversarialLoss, discriminator_loss, generator_loss};
 use firesight_predict::latent;
 use firesight_recipe::Checks;

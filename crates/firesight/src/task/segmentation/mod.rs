@@ -199,7 +199,7 @@ impl OneNetworkRecipe for SegmentationConfig {
     }
 
     fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<Segmenter> {
-        Ok(self.model.init(card.channels, card.classes.len(), device)?)
+        Ok(self.model.init(card.input(), card.classes.len(), device)?)
     }
 
     fn start(&self, module: Segmenter, setup: &Setup<'_>) -> crate::Result<Segmenter> {
