@@ -5,7 +5,7 @@
 //!
 //! let models = zoo::models();
 //! let unet = models.iter().find(|model| model.name == "unet").unwrap();
-//! assert_eq!((unet.task, unet.parameters), ("segmentation", 31_043_651));
+//! assert_eq!((unet.task, unet.parameters), ("segmentation", 31_038_933));
 //! ```
 
 use burn::tensor::Device;

@@ -12,7 +12,7 @@
 //! use firesight_predict::{Model, ModelCard, Predictor};
 //!
 //! let device = Device::flex();
-//! let lenet = ClassifierConfig::named("lenet")?.init(InputSpec::grey(28), 2, &device)?;
+//! let lenet = ClassifierConfig::named("lenet")?.init(InputSpec::gray(28), 2, &device)?;
 //! let card = ModelCard {
 //!     task: "classification".into(),
 //!     model: "lenet".into(),

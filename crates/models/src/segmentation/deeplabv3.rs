@@ -64,7 +64,7 @@ impl Default for DeepLabV3Config {
 
 /// DeepLabV3's head over the default network.
 pub const DEEPLABV3: Published<DeepLabV3Config, DeepLabV3Config> = Published {
-    parameters: 0,
+    parameters: 15_904_085,
     config: DeepLabV3Config::clone,
 };
 /// torchvision's DeepLabV3 on ResNet-50.

@@ -59,7 +59,7 @@ impl Default for FcnConfig {
 
 /// FCN's head over the default network.
 pub const FCN: Published<FcnConfig, FcnConfig> = Published {
-    parameters: 0,
+    parameters: 11_769_301,
     config: FcnConfig::clone,
 };
 /// torchvision's FCN on ResNet-50.

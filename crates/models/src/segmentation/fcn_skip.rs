@@ -61,7 +61,7 @@ impl Default for FcnSkipConfig {
 
 /// The skips of FCN-8s over the default network.
 pub const FCN_SKIP: Published<FcnSkipConfig, FcnSkipConfig> = Published {
-    parameters: 0,
+    parameters: 11_209_503,
     config: FcnSkipConfig::clone,
 };
 

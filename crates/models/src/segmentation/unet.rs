@@ -59,7 +59,7 @@ impl Default for UnetConfig {
 
 /// A U-Net of the paper's widths.
 pub const UNET: Published<UnetConfig, UnetConfig> = Published {
-    parameters: 0,
+    parameters: 31_038_933,
     config: UnetConfig::clone,
 };
 

@@ -1,25 +1,52 @@
-//! The detectors against torchvision: raw outputs, detections and losses with the formula's weights, and what holds
-//! for every detector. References are made by `scripts/export_detection_reference.py`.
-
-use std::path::PathBuf;
+//! Every detector: parameter count, and against torchvision, where that has it, raw outputs, detections and losses with
+//! the formula's weights. Every architecture: overfitting one batch. References are made by
+//! `scripts/export_detection_reference.py`.
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use firesight_models::classification::{ClassifierConfig, InputSpec};
+use firesight_models::classification::ClassifierConfig;
 use firesight_models::detection::{
     BatchTransform, Detector, DetectorConfig, FcosConfig, Objects, RetinaNetConfig, registry,
 };
-use firesight_models::formula;
-use firesight_models::verify::{compare, verify};
-use firesight_models::weights::{self, StateDict, load_state_dict, parameter_count, parameters};
+use firesight_models::verify::compare;
+use firesight_models::weights::{self, StateDict, parameters};
+use firesight_models::{InputSpec, formula};
+
+use crate::reference::{Reference, check_parameters, seeded};
+
+macro_rules! suite {
+    ($($file:ident { $($name:ident)+ })+) => {
+        $($(mod $name {
+            #[test]
+            fn has_its_parameters_outputs_and_losses() {
+                super::check(stringify!($name));
+            }
+        })+)+
+
+        /// Tests of an architecture in a small form.
+        mod architectures {
+            $(mod $file {
+                #[test]
+                fn one_batch_is_learned_and_found_again() {
+                    super::super::learns_one_batch(stringify!($file));
+                }
+
+                #[test]
+                fn images_without_objects_train_to_finite_weights() {
+                    super::super::stays_finite_without_objects(stringify!($file));
+                }
+            })+
+        }
+    };
+}
+
+firesight_models::each_detector!(suite);
 
 const SIZE: [usize; 2] = [64, 96];
-const PUBLISHED: [&str; 3] = [
-    "retinanet_resnet50_fpn",
-    "retinanet_resnet50_fpn_v2",
-    "fcos_resnet50_fpn",
-];
+
+/// Models that torchvision lacks, so that there is nothing to compare outputs with.
+const WITHOUT_REFERENCE: [&str; 2] = ["retinanet", "fcos"];
 
 fn input() -> InputSpec {
     InputSpec {
@@ -29,24 +56,15 @@ fn input() -> InputSpec {
     }
 }
 
-/// The model with the formula's weights, and its reference with the input.
-fn reference(name: &str, device: &Device) -> (Detector, StateDict) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join(format!("tests/fixtures/detection/{name}.safetensors"));
-    let bytes = std::fs::read(&path).unwrap();
-    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
-    let about = header.metadata().clone().unwrap();
-    let mut tensors = weights::read(&path).unwrap();
-    tensors.insert(
-        "input".to_string(),
-        formula::images([2, 3, SIZE[0], SIZE[1]]),
-    );
+/// A reference with its images, and the model with the formula's weights.
+fn reference(name: &str, device: &Device) -> (Reference, Detector) {
+    let mut reference = Reference::open("detection", name);
+    let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
+    reference.tensors.insert("input".to_string(), images);
     let config = DetectorConfig::named(name).unwrap();
-    let model = config
-        .init(input(), about["classes"].parse().unwrap(), device)
-        .unwrap();
-    let state = formula::state(&model, about["gain"].parse::<f64>().unwrap());
-    (load_state_dict(model, &state).unwrap(), tensors)
+    let model = config.init(input(), reference.classes(), device).unwrap();
+    let model = reference.filled(model);
+    (reference, model)
 }
 
 fn numbers(tensors: &StateDict, name: &str) -> Vec<f32> {
@@ -89,50 +107,42 @@ fn iou(a: &[f32], b: &[f32]) -> f32 {
     both / (area(a) + area(b) - both)
 }
 
-#[test]
-fn outputs_detections_and_losses_equal_torchvisions() {
+fn check(name: &str) {
     let device = Device::flex();
-    for name in PUBLISHED {
-        let (model, tensors) = reference(name, &device);
-        let verdict = verify(&model, &tensors, &device).unwrap();
-        assert!(verdict.passed, "{name}: {:?}", verdict.outputs);
-        let heads = if name.starts_with("fcos") { 3 } else { 2 };
-        assert_eq!(
-            verdict
-                .outputs
-                .iter()
-                .filter(|o| !o.name.contains('.'))
-                .count(),
-            heads
-        );
+    let mut entries = registry().into_iter();
+    let entry = entries.find(|entry| entry.name == name).unwrap();
+    let model = entry.config.init(input(), entry.classes, &device).unwrap();
+    check_parameters(&model, entry.parameters);
+    if WITHOUT_REFERENCE.contains(&name) {
+        return;
+    }
+    let (reference, model) = reference(name, &device);
+    let verdict = reference.verify(name, &model, &device);
+    assert!(verdict.passed, "{:?}", verdict.outputs);
+    let outputs = verdict.outputs.iter().map(|output| output.name.as_str());
+    let (raw, detections): (Vec<_>, Vec<_>) = outputs.partition(|name| !name.contains('.'));
+    let heads = if name.starts_with("fcos") { 3 } else { 2 };
+    assert_eq!(raw.len(), heads, "{raw:?}");
+    assert_eq!(detections, ["detections.0", "detections.1"]);
 
-        assert_eq!(
-            verdict
-                .outputs
-                .iter()
-                .filter(|o| o.name.starts_with("detections."))
-                .count(),
-            2
-        );
-
-        let output = model.forward(Tensor::from_data(tensors["input"].clone(), &device));
-        for (case, objects) in cases() {
-            let loss = model.loss(&output, &objects, SIZE);
-            for (part, value) in loss.parts() {
-                let expected = &tensors[&format!("loss.{case}.{part}")];
-                let comparison = compare(part, &value.into_data(), expected).unwrap();
-                assert_eq!(
-                    comparison.outside, 0,
-                    "{name}, {case}: {comparison:?}, {expected:?}"
-                );
-            }
+    let tensors = &reference.tensors;
+    let output = model.forward(Tensor::from_data(tensors["input"].clone(), &device));
+    for (case, objects) in cases() {
+        let loss = model.loss(&output, &objects, SIZE);
+        for (part, value) in loss.parts() {
+            let expected = &tensors[&format!("loss.{case}.{part}")];
+            let comparison = compare(part, &value.into_data(), expected).unwrap();
+            assert_eq!(
+                comparison.outside, 0,
+                "{case}: {comparison:?}, {expected:?}"
+            );
         }
     }
 }
 
 #[test]
 fn the_transform_gives_torchvisions_sizes() {
-    let (_, tensors) = reference("retinanet_resnet50_fpn", &Device::flex());
+    let tensors = Reference::open("detection", "retinanet_resnet50_fpn").tensors;
     let sizes = [
         [480, 640],
         [427, 640],
@@ -151,15 +161,8 @@ fn the_transform_gives_torchvisions_sizes() {
 }
 
 #[test]
-fn names_parameters_and_keys_are_the_published_ones() {
+fn keys_are_the_published_ones() {
     let device = Device::flex();
-    for entry in registry() {
-        assert_eq!(DetectorConfig::named(entry.name).unwrap(), entry.config);
-        let json = serde_json::to_value(&entry.config).unwrap();
-        assert!(json.get(entry.name).is_some(), "{json}");
-        let model = entry.config.init(input(), 91, &device).unwrap();
-        assert_eq!(parameter_count(&model), entry.parameters, "{}", entry.name);
-    }
     let names = |name: &str| -> Vec<String> {
         let model = DetectorConfig::named(name)
             .unwrap()
@@ -231,10 +234,10 @@ fn files_from_before_the_blocks_were_sequences_load() {
     assert_eq!(weights::state_dict(&model), state);
 }
 
-/// A detector that is small enough to be trained in a test.
-fn small(kind: &str) -> DetectorConfig {
+/// A detector that is small enough to be trained in a test, by the file of its architecture.
+fn small(file: &str) -> DetectorConfig {
     let backbone = ClassifierConfig::named("resnet18").unwrap();
-    match kind {
+    match file {
         "fcos" => DetectorConfig::Fcos(FcosConfig {
             backbone,
             channels: 32,
@@ -242,7 +245,7 @@ fn small(kind: &str) -> DetectorConfig {
             head_depth: 1,
             ..FcosConfig::default()
         }),
-        _ => DetectorConfig::Retinanet(RetinaNetConfig {
+        "retinanet" => DetectorConfig::Retinanet(RetinaNetConfig {
             backbone,
             channels: 32,
             levels: 3,
@@ -250,14 +253,14 @@ fn small(kind: &str) -> DetectorConfig {
             anchor_size: 16.0,
             ..RetinaNetConfig::default()
         }),
+        other => panic!("`{other}` needs a small form for its tests"),
     }
 }
 
 /// Steps of plain gradient descent on two images; returns the losses.
 fn train(config: &DetectorConfig, objects: &[Objects], steps: usize) -> (Detector, Vec<f32>) {
     let device = Device::flex().autodiff();
-    device.seed(3);
-    let mut model = config.init(input(), 4, &device).unwrap();
+    let mut model = seeded(3, &device, || config.init(input(), 4, &device).unwrap());
     let mut optimizer = SgdConfig::new()
         .with_momentum(Some(burn::optim::momentum::MomentumConfig {
             momentum: 0.9,
@@ -277,8 +280,7 @@ fn train(config: &DetectorConfig, objects: &[Objects], steps: usize) -> (Detecto
     (model, losses)
 }
 
-#[test]
-fn one_batch_is_learnt_and_found_again() {
+fn learns_one_batch(file: &str) {
     let (_, objects) = cases().remove(0);
     let objects: Vec<Objects> = objects
         .into_iter()
@@ -287,43 +289,30 @@ fn one_batch_is_learnt_and_found_again() {
             o
         })
         .collect();
-    for kind in ["retinanet", "fcos"] {
-        let (model, losses) = train(&small(kind), &objects, 60);
-        let (first, last) = (losses[0], losses[59]);
-        assert!(
-            last.is_finite() && last < 0.35 * first,
-            "{kind}: {losses:?}"
-        );
-        let model = model.train();
-        // In training mode, whose batch statistics the model was fitted to.
-        let device = Device::flex().autodiff();
-        let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
-        let output = model.forward(Tensor::from_data(images, &device));
-        let found = model
-            .detections(&output, SIZE, model.postprocess())
-            .unwrap();
-        let best = found[1]
-            .first()
-            .unwrap_or_else(|| panic!("{kind}: nothing was found"));
-        assert!(
-            iou(&best.xyxy, &objects[1].boxes[0]) > 0.6 && best.class == objects[1].classes[0],
-            "{kind}: {best:?}"
-        );
-    }
+    let (model, losses) = train(&small(file), &objects, 60);
+    let (first, last) = (losses[0], losses[59]);
+    assert!(last.is_finite() && last < 0.35 * first, "{losses:?}");
+    let model = model.train();
+    // In training mode, whose batch statistics the model was fitted to.
+    let device = Device::flex().autodiff();
+    let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
+    let output = model.forward(Tensor::from_data(images, &device));
+    let found = model
+        .detections(&output, SIZE, model.postprocess())
+        .unwrap();
+    let best = found[1].first().expect("a detection");
+    assert!(
+        iou(&best.xyxy, &objects[1].boxes[0]) > 0.6 && best.class == objects[1].classes[0],
+        "{best:?}"
+    );
 }
 
-#[test]
-fn images_without_objects_train_to_finite_weights() {
-    for kind in ["retinanet", "fcos"] {
-        let (model, losses) = train(&small(kind), &[Objects::default(), Objects::default()], 3);
-        assert!(
-            losses.iter().all(|loss| loss.is_finite()),
-            "{kind}: {losses:?}"
-        );
-        for (name, data) in weights::state_dict(&model) {
-            let values = data.try_to_vec::<f32>().unwrap();
-            assert!(values.iter().all(|v| v.is_finite()), "{kind}: {name}");
-        }
+fn stays_finite_without_objects(file: &str) {
+    let (model, losses) = train(&small(file), &[Objects::default(), Objects::default()], 3);
+    assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+    for (name, data) in weights::state_dict(&model) {
+        let values = data.try_to_vec::<f32>().unwrap();
+        assert!(values.iter().all(|v| v.is_finite()), "{name}");
     }
 }
 
