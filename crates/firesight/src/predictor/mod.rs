@@ -266,7 +266,7 @@ mod tests {
         let (input, target) = (card.input(), &device.device);
         let weights = match &recipe.task {
             TaskConfig::Classification(c) => state_dict(&c.model.init(input, 2, target).unwrap()),
-            TaskConfig::Segmentation(c) => state_dict(&c.model.init(3, 2, target).unwrap()),
+            TaskConfig::Segmentation(c) => state_dict(&c.model.init(input, 2, target).unwrap()),
             TaskConfig::Detection(c) => state_dict(&c.model.init(input, 2, target).unwrap()),
             TaskConfig::Generation(c) => state_dict(&c.model.init(input, 2, target).unwrap().0),
             TaskConfig::Own(_) => unreachable!("no text names one"),

@@ -202,7 +202,7 @@ fn segmenter(batch: usize) -> Result<Work, String> {
     const SIDE: usize = 256;
     let device = Device::flex().autodiff();
     let config = SegmenterConfig::Fcn(FcnConfig::default());
-    let model = config.init(3, CLASSES, &device);
+    let model = config.init(InputSpec::rgb(SIDE), CLASSES, &device);
     let mut model = Trained::new(model.map_err(|e| e.to_string())?, SGD);
     let x = random([batch, 3, SIDE, SIDE], &device);
     let classes = (0..batch * SIDE * SIDE).map(|i| (i / 1000 % CLASSES) as i32);
