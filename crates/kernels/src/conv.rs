@@ -60,7 +60,7 @@ mod fast {
     use burn::nn::conv::{Conv2d, ConvTranspose2d};
     use burn::tensor::Tensor;
 
-    use crate::fast::conv::{self, After, ConvShape};
+    use crate::fast::conv::{self, ConvShape, Epilogue};
     use crate::fast::tensor::{
         FlexTensor, Gradient, apply, contiguous, dims, inner, open, plain, slice, takes, tensor,
     };
@@ -143,12 +143,12 @@ mod fast {
             })
             .collect();
         let relu = act == Activation::Relu;
-        let after = After {
+        let epilogue = Epilogue {
             scale: Some(&scale),
             bias: Some(&shift),
             relu,
         };
-        let y = conv::forward(&shape, slice(&x), slice(&weight), after);
+        let y = conv::forward(&shape, slice(&x), slice(&weight), epilogue);
         let [height, width] = shape.size_out;
         let y = plain(tensor(y, [shape.images, shape.channels_out, height, width]));
         if relu { y } else { activation(act, y) }
@@ -196,7 +196,7 @@ mod fast {
             transposed: false,
         };
         let forward = |x: &FlexTensor, weight: &FlexTensor, bias: Option<&[f32]>| {
-            let y = conv::forward(&shape, slice(x), slice(weight), After::bias(bias));
+            let y = conv::forward(&shape, slice(x), slice(weight), Epilogue::bias(bias));
             let [height, width] = shape.size_out;
             tensor(y, [shape.images, shape.channels_out, height, width])
         };
@@ -269,7 +269,7 @@ mod fast {
                     tensor(dx, [shape.images, shape.channels_in, height, width])
                 }
                 (0, true) => {
-                    let dx = conv::forward(shape, dy, weight, After::default());
+                    let dx = conv::forward(shape, dy, weight, Epilogue::default());
                     tensor(dx, [shape.images, shape.channels_out, height, width])
                 }
                 (1, transposed) => {

@@ -24,6 +24,7 @@ mod adam;
 #[cfg(feature = "flex")]
 mod fast;
 mod sgd;
+mod step;
 
 pub use adam::{Adam, AdamState, AdamW};
 pub use sgd::{Sgd, SgdState};

@@ -1,175 +1,54 @@
 //! Convolution over `f32` slices: forward, and the gradients of input, weights and bias.
 //!
-//! Images stay `[N, C, H, W]` throughout: blocks of columns are packed straight from the image
-//! (`window`) and multiplied by kernels that write where the result belongs (`product`, `weight`).
+//! Images stay `[N, C, H, W]` throughout. There are several ways, and which one is taken is chosen here alone, by the shape:
+//! one channel a group ([`depthwise`]), kernels of 4x4 and stride 2 ([`phased`]), 3x3 by Winograd's minimal filtering
+//! ([`winograd`]), and the direct product ([`gemm`]), of columns packed from the image ([`window`]) or of padded rows
+//! where they stand.
 
 mod depthwise;
-mod flat;
+mod epilogue;
+mod gemm;
 mod phased;
-mod product;
-mod tiles;
-mod weight;
+mod shape;
 mod window;
 mod winograd;
-mod winograd_weight;
 
 use super::buffer::Buffer;
-use super::parallel::{Output, Shared, for_each};
+use super::parallel::{Output, Shared, for_each, with_scratch};
+use epilogue::Target;
+use gemm::flat::{self, Flat};
+use gemm::matrix::{WeightLayout, channel_blocks};
+use gemm::packed;
 use phased::Phased;
-pub use product::After;
-use product::{Target, WeightLayout, product};
+use shape::phases;
 use window::Window;
+use winograd::problem::{Axis, Kernels, Problem};
 
-/// The numbers of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvShape {
-    /// Images.
-    pub images: usize,
-    /// Input channels.
-    pub channels_in: usize,
-    /// Output channels.
-    pub channels_out: usize,
-    /// Input rows and columns.
-    pub size_in: [usize; 2],
-    /// Kernel rows and columns.
-    pub kernel: [usize; 2],
-    /// Input rows and columns from one output to the next.
-    pub stride: [usize; 2],
-    /// Zeros before and after, along rows and columns.
-    pub padding: [(usize, usize); 2],
-    /// Input rows and columns from one tap to the next.
-    pub dilation: [usize; 2],
-    /// Groups of channels.
-    pub groups: usize,
-    /// Output rows and columns; for a transposed convolution's counterpart they are its input's.
-    pub size_out: [usize; 2],
-}
-
-impl ConvShape {
-    /// The output's rows and columns that a convolution has, `None` where the kernel is larger than the
-    /// padded image.
-    pub fn output_size(
-        size: [usize; 2],
-        kernel: [usize; 2],
-        stride: [usize; 2],
-        padding: [(usize, usize); 2],
-        dilation: [usize; 2],
-    ) -> Option<[usize; 2]> {
-        let axis = |i: usize| {
-            let padded = size[i] + padding[i].0 + padding[i].1;
-            let reach = dilation[i] * kernel[i].checked_sub(1)? + 1;
-            Some(padded.checked_sub(reach)? / stride[i] + 1)
-        };
-        Some([axis(0)?, axis(1)?])
-    }
-
-    fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
-    }
-
-    fn group_in(&self) -> usize {
-        self.channels_in / self.groups
-    }
-
-    fn group_out(&self) -> usize {
-        self.channels_out / self.groups
-    }
-
-    /// One input channel per group, of several, and few outputs of each.
-    fn is_depthwise(&self) -> bool {
-        self.groups > 1 && self.group_in() == 1 && self.group_out() <= 4
-    }
-
-    /// 3x3, neither strided nor dilated.
-    fn is_plain_3x3(&self) -> bool {
-        self.kernel == [3, 3] && self.stride == [1, 1] && self.dilation == [1, 1]
-    }
-
-    /// The forward pass as Winograd's way sees one group of it, where that way can be taken.
-    fn forward_problem(&self) -> Option<winograd::Problem> {
-        self.is_plain_3x3().then(|| winograd::Problem {
-            images: self.images,
-            channels: self.group_in(),
-            size: self.size_in,
-            image_stride: self.channels_in * self.plane_in(),
-            padding: self.padding.map(|p| p.0 as isize),
-            kernel: 3,
-            rows: self.group_out(),
-            out: self.size_out,
-            out_image_stride: self.channels_out * self.plane_out(),
-        })
-    }
-
-    fn plane_in(&self) -> usize {
-        self.size_in[0] * self.size_in[1]
-    }
-
-    fn plane_out(&self) -> usize {
-        self.size_out[0] * self.size_out[1]
-    }
-
-    /// Elements of input, weights and output.
-    pub fn lengths(&self) -> [usize; 3] {
-        [
-            self.images * self.channels_in * self.plane_in(),
-            self.channels_out * self.group_in() * self.taps(),
-            self.images * self.channels_out * self.plane_out(),
-        ]
-    }
-
-    /// What the forward pass reads for each output.
-    fn window(&self) -> Window {
-        let mut taps = Vec::with_capacity(self.taps());
-        for ky in 0..self.kernel[0] {
-            for kx in 0..self.kernel[1] {
-                let place = |k: usize, axis: usize| {
-                    (k * self.dilation[axis]) as isize - self.padding[axis].0 as isize
-                };
-                taps.push([place(ky, 0), place(kx, 1)]);
-            }
-        }
-        Window {
-            images: self.images,
-            channels: self.group_in(),
-            size: self.size_in,
-            image_stride: self.channels_in * self.plane_in(),
-            out: self.size_out,
-            stride: self.stride,
-            taps,
-            out_image_stride: self.channels_out * self.plane_out(),
-            out_row_stride: self.size_out[1],
-            out_col_stride: 1,
-        }
-        .flattened()
-    }
-
-    fn check(&self, x: &[f32], w: &[f32], y: usize) {
-        assert_eq!([x.len(), w.len(), y], self.lengths(), "{self:?}");
-    }
-}
+pub use epilogue::Epilogue;
+pub use shape::ConvShape;
 
 /// The convolution of `x` with `weights`, and what follows it.
 ///
 /// # Panics
 /// Where a slice's length is not what `shape` says.
-pub fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], after: After) -> Buffer {
+pub fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], epilogue: Epilogue) -> Buffer {
     let outputs = shape.lengths()[2];
     shape.check(x, weights, outputs);
     if shape.is_depthwise() {
-        return depthwise::forward(shape, x, weights, after);
+        return depthwise::forward(shape, x, weights, epilogue);
     }
     let window = shape.window();
     let taps: Vec<usize> = (0..shape.taps()).collect();
     let (group_in, group_out) = (shape.group_in(), shape.group_out());
     let mut output = Output::new(outputs);
     let out = output.shared();
-    let problem = shape.forward_problem();
+    let problem = Problem::forward(shape);
     for group in 0..shape.groups {
         let channels = group * group_out..(group + 1) * group_out;
         let target = Target {
             out: out.skip(channels.start * shape.plane_out()),
             channel_stride: shape.plane_out(),
-            after: after.rows(channels),
+            epilogue: epilogue.rows(channels),
         };
         let x = &x[group * group_in * shape.plane_in()..];
         let layout = forward_layout(shape, group, weights, &taps);
@@ -232,17 +111,7 @@ pub fn input_gradient(
     let mut output = Output::new(inputs);
     let out = output.shared();
     let [phases_y, phases_x] = [0, 1].map(|axis| phases(shape, axis));
-    let problem = shape.is_plain_3x3().then(|| winograd::Problem {
-        images: shape.images,
-        channels: group_out,
-        size: shape.size_out,
-        image_stride: shape.channels_out * shape.plane_out(),
-        padding: shape.padding.map(|p| 2 - p.0 as isize),
-        kernel: 3,
-        rows: group_in,
-        out: shape.size_in,
-        out_image_stride: shape.channels_in * shape.plane_in(),
-    });
+    let problem = Problem::input_gradient(shape);
 
     for group in 0..shape.groups {
         let weights = &weights[group * group_weights..(group + 1) * group_weights];
@@ -260,7 +129,7 @@ pub fn input_gradient(
         let target = Target {
             out: base,
             channel_stride: shape.plane_in(),
-            after: After::bias(bias),
+            epilogue: Epilogue::bias(bias),
         };
         // SAFETY: the output has room for all channels of all images, and only this call writes it.
         if unsafe { minimal(problem.as_ref(), dy, &layout, target) } {
@@ -314,9 +183,9 @@ pub fn input_gradient(
 /// Runs Winograd's way where it is worth it. `false` where the direct way is to be taken.
 ///
 /// # Safety
-/// As [`winograd::convolve`].
+/// As [`winograd::forward::convolve`].
 unsafe fn minimal(
-    problem: Option<&winograd::Problem>,
+    problem: Option<&Problem>,
     x: &[f32],
     layout: &WeightLayout,
     target: Target,
@@ -325,40 +194,41 @@ unsafe fn minimal(
         return false;
     };
     let taps: [_; 9] = std::array::from_fn(|tap| (tap, layout.taps[tap]));
-    let kernels = winograd::Kernels {
+    let kernels = Kernels {
         weights: layout.weights,
-        rows: winograd::Axis::plain(layout.row_stride),
-        channels: winograd::Axis::plain(layout.channel_stride),
+        rows: Axis::plain(layout.row_stride),
+        channels: Axis::plain(layout.channel_stride),
         taps: &taps,
     };
     // SAFETY: this function's contract.
-    unsafe { winograd::convolve(problem, tile, x, &kernels, target) }
+    unsafe { winograd::forward::convolve(problem, tile, x, &kernels, target) }
 }
 
-/// The places of one axis that share a remainder modulo the stride.
-struct Phase {
-    start: usize,
-    count: usize,
-    /// Kernel index, and the output read relative to the place's number within the phase.
-    taps: Vec<(usize, isize)>,
-}
-
-fn phases(shape: &ConvShape, axis: usize) -> Vec<Phase> {
-    let stride = shape.stride[axis];
-    (0..stride.min(shape.size_in[axis]))
-        .map(|start| Phase {
-            start,
-            count: (shape.size_in[axis] - start).div_ceil(stride),
-            taps: (0..shape.kernel[axis])
-                .filter_map(|k| {
-                    let distance = (start + shape.padding[axis].0) as isize
-                        - (k * shape.dilation[axis]) as isize;
-                    let stride = stride as isize;
-                    (distance.rem_euclid(stride) == 0).then(|| (k, distance.div_euclid(stride)))
-                })
-                .collect(),
-        })
-        .collect()
+/// Computes all outputs of one group by the direct way: padded rows where they stand, weights where they stand, or both
+/// packed.
+///
+/// # Safety
+/// `target.out` has room for every output of the window in each of the weights' rows, and nothing else
+/// accesses those while this runs.
+unsafe fn product(window: &Window, x: &[f32], weights: &WeightLayout, target: Target) {
+    let single = channel_blocks(weights.channels, weights.taps.len()).len() == 1;
+    let flat = single.then(|| Flat::of(window, weights.rows)).flatten();
+    if flat.is_none()
+        && let Some(matrix) = weights.in_place()
+    {
+        // SAFETY: this function's contract.
+        return unsafe { packed::multiply(window, x, &matrix, target) };
+    }
+    with_scratch(weights.rows * weights.depth(), |scratch| {
+        let matrix = weights.pack(scratch);
+        // SAFETY: this function's contract.
+        unsafe {
+            match &flat {
+                Some(flat) => flat::product(flat, window, x, &matrix, target),
+                None => packed::multiply(window, x, &matrix, target),
+            }
+        }
+    });
 }
 
 /// A phase that no tap reaches: zero, or the bias.
@@ -402,7 +272,7 @@ pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffer {
     }
     let window = shape.window();
     let group_weights = weight_count / shape.groups;
-    let problem = shape.forward_problem();
+    let problem = Problem::forward(shape);
     let mut dw = Buffer::zeros(weight_count);
     if Phased::of(shape).is_some_and(|way| way.weight_gradient(x, dy, &mut dw)) {
         return dw;
@@ -411,12 +281,18 @@ pub fn weight_gradient(shape: &ConvShape, x: &[f32], dy: &[f32]) -> Buffer {
         let x = &x[group * shape.group_in() * shape.plane_in()..];
         let dy = &dy[group * shape.group_out() * shape.plane_out()..];
         if let Some(problem) = &problem
-            && let Some(tile) = winograd_weight::tile(problem)
-            && winograd_weight::weight_gradient(problem, tile, x, dy, dw)
+            && let Some(tile) = winograd::weight::tile(problem)
+            && winograd::weight::weight_gradient(problem, tile, x, dy, dw)
         {
             continue;
         }
-        weight::weight_gradient(&window, x, dy, shape.group_out(), shape.plane_out(), dw);
+        let (rows, row_stride) = (shape.group_out(), shape.plane_out());
+        if let Some(flat) = Flat::of(&window, rows)
+            && flat::weight_gradient(&flat, &window, x, dy, rows, row_stride, dw)
+        {
+            continue;
+        }
+        gemm::weight::weight_gradient(&window, x, dy, rows, row_stride, dw);
     }
     dw
 }

@@ -3,6 +3,8 @@
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 
+use super::step::AdamStep;
+
 /// `torch.optim.Adam`: the decay is an L2 penalty, added to the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
@@ -76,22 +78,6 @@ impl<const D: usize> RecordState for AdamState<D> {
         let square = Tensor::from_data(src.take_tensor(prefix, "square")?, device);
         Some(AdamState { time, mean, square })
     }
-}
-
-/// The numbers of one step.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AdamStep {
-    pub beta_1: f64,
-    pub beta_2: f64,
-    pub epsilon: f64,
-    /// Added to the gradient, times the parameter.
-    pub penalty: f64,
-    /// The parameter's factor.
-    pub keep: f64,
-    /// Learning rate over the mean's bias correction.
-    pub size: f64,
-    /// One over the root of the squares' bias correction.
-    pub correction: f64,
 }
 
 impl AdamStep {

@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::Sgd;
-use super::adam::AdamStep;
+use super::step::{AdamStep, SgdStep};
 use crate::fast::norm::vectors;
 use crate::fast::parallel::{Output, Shared, for_each};
 use crate::fast::simd::{Simd, simd_dispatch, splat_each};
@@ -97,8 +96,7 @@ impl Source {
 const CHUNK: usize = 1 << 14;
 
 pub(super) fn sgd<const D: usize>(
-    optimizer: &Sgd,
-    learning_rate: f64,
+    step: SgdStep,
     parameter: Tensor<D>,
     grad: Tensor<D>,
     velocity: Option<Tensor<D>>,
@@ -107,7 +105,7 @@ pub(super) fn sgd<const D: usize>(
     let shape = dims::<D>(&grad);
     let grad = slice(&grad);
     let mut parameter = Buffer::of(parameter);
-    let mut velocity = (optimizer.momentum != 0.0).then(|| match velocity {
+    let mut velocity = (step.momentum != 0.0).then(|| match velocity {
         Some(velocity) => Buffer::of(velocity),
         None => Buffer::New(Output::new(grad.len())),
     });
@@ -117,13 +115,6 @@ pub(super) fn sgd<const D: usize>(
         let (from, to) = v.pointers();
         (Source(from), to)
     });
-    let numbers = SgdNumbers {
-        rate: learning_rate as f32,
-        momentum: optimizer.momentum as f32,
-        share: (1.0 - optimizer.dampening) as f32,
-        decay: optimizer.weight_decay as f32,
-        nesterov: optimizer.nesterov,
-    };
     let len = grad.len();
     for_each(len.div_ceil(CHUNK), len, |i| {
         let at = i * CHUNK;
@@ -131,26 +122,17 @@ pub(super) fn sgd<const D: usize>(
         let velocity = velocities.map(|(from, to)| (from.skip(at), to.skip(at)));
         let parameter = from.skip(at).expect("a parameter has values");
         // SAFETY: all buffers have the gradient's length, and a task takes one chunk of each.
-        unsafe { sgd_chunk(numbers, parameter, to.skip(at), grad, velocity) };
+        unsafe { sgd_chunk(step, parameter, to.skip(at), grad, velocity) };
     });
     // SAFETY: the chunks cover the buffers.
     unsafe { (parameter.finish(shape), velocity.map(|v| v.finish(shape))) }
-}
-
-#[derive(Clone, Copy)]
-struct SgdNumbers {
-    rate: f32,
-    momentum: f32,
-    share: f32,
-    decay: f32,
-    nesterov: bool,
 }
 
 simd_dispatch! {
     /// # Safety
     /// Every pointer is valid for the gradient's length; those written are this call's.
     fn sgd_chunk(
-        numbers: SgdNumbers,
+        step: SgdStep,
         from: *const f32,
         to: Shared,
         grad: &[f32],
@@ -160,7 +142,7 @@ simd_dispatch! {
 
 #[inline(always)]
 unsafe fn sgd_chunk_with<S: Simd>(
-    numbers: SgdNumbers,
+    step: SgdStep,
     from: *const f32,
     to: Shared,
     grad: &[f32],
@@ -168,9 +150,9 @@ unsafe fn sgd_chunk_with<S: Simd>(
 ) {
     // SAFETY: accesses stay within the gradient's length.
     unsafe {
-        let rate = S::splat(-numbers.rate);
-        let (momentum, share) = (S::splat(numbers.momentum), S::splat(numbers.share));
-        let decay = S::splat(numbers.decay);
+        let rate = S::splat(-step.rate);
+        let (momentum, share) = (S::splat(step.momentum), S::splat(step.share));
+        let decay = S::splat(step.decay);
         let (pg, to) = (grad.as_ptr(), to.at(0));
         match velocity {
             None => vectors!(S, grad.len(), |i, load, store| {
@@ -188,7 +170,7 @@ unsafe fn sgd_chunk_with<S: Simd>(
                         None => d,
                     };
                     store!(new, v);
-                    let d = if numbers.nesterov {
+                    let d = if step.nesterov {
                         S::fma(momentum, v, d)
                     } else {
                         v

@@ -52,7 +52,14 @@ impl Optimizer for Sgd {
         #[cfg(feature = "flex")]
         if super::fast::takes(&tensor, &grad, state.as_ref().map(|s| [&s.velocity])) {
             let velocity = state.map(|s| s.velocity);
-            let (tensor, velocity) = super::fast::sgd(self, learning_rate, tensor, grad, velocity);
+            let step = super::step::SgdStep {
+                rate: learning_rate as f32,
+                momentum: self.momentum as f32,
+                share: (1.0 - self.dampening) as f32,
+                decay: self.weight_decay as f32,
+                nesterov: self.nesterov,
+            };
+            let (tensor, velocity) = super::fast::sgd(step, tensor, grad, velocity);
             return (tensor, velocity.map(|velocity| SgdState { velocity }));
         }
         let mut direction = grad;

@@ -6,10 +6,11 @@
 //! planes are one pass over memory per tap. The outputs between the rows' ends and the pitch, and between planes,
 //! are computed too, and dropped: small planes would cost more one by one.
 
-use super::super::buffer::Buffer;
-use super::super::parallel::{Output, Shared, for_each, with_scratch};
-use super::super::simd::{MAX_LANES, Simd, simd_dispatch};
-use super::{After, ConvShape, Phase, phases};
+use super::epilogue::Epilogue;
+use super::shape::{ConvShape, Phase, phases};
+use crate::fast::buffer::Buffer;
+use crate::fast::parallel::{Output, Shared, for_each, with_scratch};
+use crate::fast::simd::{MAX_LANES, Simd, simd_dispatch};
 
 /// Elements of a stack, unless one plane has more: what the first-level cache holds beside the sums.
 const STACK: usize = 2048;
@@ -188,7 +189,7 @@ impl Item {
 }
 
 /// The convolution, and what follows it.
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], after: After) -> Buffer {
+pub(super) fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], epilogue: Epilogue) -> Buffer {
     let (stack, offsets) = forward_stack(shape);
     let (plane_in, plane_out, taps) = (shape.plane_in(), shape.plane_out(), shape.taps());
     let multiple = shape.group_out();
@@ -214,7 +215,7 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], after: Afte
                     for m in 0..multiple {
                         let channel = item.channel * multiple + m;
                         let weights = &weights[channel * taps..(channel + 1) * taps];
-                        let (scale, start) = after.line(channel);
+                        let (scale, start) = epilogue.line(channel);
                         for (scaled, weight) in scaled.iter_mut().zip(weights) {
                             *scaled = weight * scale;
                         }
@@ -225,7 +226,14 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], weights: &[f32], after: Afte
                         // images are this item's.
                         unsafe {
                             taps_pass(
-                                padded, &offsets, scaled, span, start, false, after.relu, sums,
+                                padded,
+                                &offsets,
+                                scaled,
+                                span,
+                                start,
+                                false,
+                                epilogue.relu,
+                                sums,
                             );
                             copy(&rows_out, sums.as_ptr(), out.at(to), steps, item.images);
                         }

@@ -5,12 +5,13 @@
 //! is one of 3x3 whose last row and column are zero, and so are its frequencies at infinity, which are left out: a tile
 //! of 4x4 outputs costs 25 products for 64.
 
-use super::super::buffer::Buffer;
-use super::super::parallel::{Output, Shared, for_each};
-use super::super::simd::{MAX_LANES, Simd, simd_dispatch};
-use super::product::{After, Target};
-use super::winograd::{self, Axis, Kernels, Problem, Tile};
-use super::{ConvShape, winograd_weight};
+use super::epilogue::{Epilogue, Target};
+use super::shape::ConvShape;
+use super::winograd::problem::{Axis, Kernels, Problem, Tile};
+use super::winograd::{forward, weight};
+use crate::fast::buffer::Buffer;
+use crate::fast::parallel::{Output, Shared, for_each};
+use crate::fast::simd::{MAX_LANES, Simd, simd_dispatch};
 
 /// Taps of a 3x3 kernel.
 const TAPS: usize = 9;
@@ -74,7 +75,7 @@ impl<'a> Phased<'a> {
     /// The convolution. `false` where this way is not worth it or a result is not finite.
     ///
     /// # Safety
-    /// As [`winograd::convolve`].
+    /// As [`forward::convolve`].
     pub(super) unsafe fn forward(&self, x: &[f32], weights: &[f32], target: Target) -> bool {
         let tile = self.problem().tile();
         // SAFETY: this function's contract.
@@ -82,7 +83,7 @@ impl<'a> Phased<'a> {
     }
 
     /// # Safety
-    /// As [`winograd::convolve`].
+    /// As [`forward::convolve`].
     unsafe fn forward_by(&self, tile: Tile, x: &[f32], weights: &[f32], target: Target) -> bool {
         let problem = self.problem();
         let phases = self.split(x);
@@ -94,7 +95,7 @@ impl<'a> Phased<'a> {
             taps: &[(0, 0), (1, 2), (3, 8), (4, 10)],
         };
         // SAFETY: this function's contract.
-        unsafe { winograd::convolve(&problem, tile, &phases, &kernels, target) }
+        unsafe { forward::convolve(&problem, tile, &phases, &kernels, target) }
     }
 
     /// The gradient of the input, with `bias` for each of its channels; `None` as for `forward`.
@@ -119,7 +120,7 @@ impl<'a> Phased<'a> {
         let target = Target {
             out: phases.shared(),
             channel_stride: self.plane(),
-            after: After::default(),
+            epilogue: Epilogue::default(),
         };
         let channels = self.shape.channels_in;
         let kernels = Kernels {
@@ -130,7 +131,7 @@ impl<'a> Phased<'a> {
             taps: &[(4, 0), (3, 2), (1, 8), (0, 10)],
         };
         // SAFETY: the phases have room for every output, and only this call writes them.
-        let finite = unsafe { winograd::convolve(&problem, tile, dy, &kernels, target) };
+        let finite = unsafe { forward::convolve(&problem, tile, dy, &kernels, target) };
         // SAFETY: every output of every row was written.
         let phases = unsafe { phases.finish() };
         finite.then(|| self.join(&phases, bias))
@@ -138,7 +139,7 @@ impl<'a> Phased<'a> {
 
     /// The gradient of the weights. `false` as for `forward`.
     pub(super) fn weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) -> bool {
-        let tile = winograd_weight::tile(&self.problem());
+        let tile = weight::tile(&self.problem());
         tile.is_some_and(|tile| self.weight_gradient_by(tile, x, dy, dw))
     }
 
@@ -148,7 +149,7 @@ impl<'a> Phased<'a> {
         let channels = self.shape.channels_in;
         let row_len = channels * 16;
         let shared = Shared::from(dw);
-        winograd_weight::gradient(&problem, tile, &phases, dy, |row, parts| {
+        weight::gradient(&problem, tile, &phases, dy, |row, parts| {
             // SAFETY: each row is given once.
             let dw = unsafe { std::slice::from_raw_parts_mut(shared.at(row * row_len), row_len) };
             for (c, dw) in dw.chunks_exact_mut(16).enumerate() {
@@ -398,7 +399,7 @@ mod tests {
                 let target = Target {
                     out: found.shared(),
                     channel_stride: shape.plane_out(),
-                    after: After::bias(Some(&bias[..channels_out])),
+                    epilogue: Epilogue::bias(Some(&bias[..channels_out])),
                 };
                 // SAFETY: the output has room for every channel of every image.
                 let found = unsafe {

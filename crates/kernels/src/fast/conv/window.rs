@@ -5,8 +5,8 @@
 //! taps `t` of `weight[c, t] * x[n, c, oy * stride + dy(t), ox * stride + dx(t)]`, where positions outside
 //! of the image count as zero. Columns are the outputs, flattened over images; rows are `(c, t)`.
 
-use super::super::parallel::with_scratch;
-use super::super::simd::{Isa, MAX_LANES, Simd, isa, simd_dispatch};
+use crate::fast::parallel::with_scratch;
+use crate::fast::simd::{Isa, MAX_LANES, Simd, isa, simd_dispatch};
 
 /// Channels, taps and places of one convolution-like product.
 #[derive(Clone, Debug)]

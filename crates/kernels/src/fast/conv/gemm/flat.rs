@@ -5,11 +5,14 @@
 //! each tap reads vectors of neighbouring places at an offset of its own. Places run on from one padded row into the
 //! next, and what falls between two rows is computed and left out.
 
-use super::super::parallel::{Output, for_each, with_scratch};
-use super::super::simd::{Simd, isa, simd_dispatch};
-use super::product::{Matrix, Target, each_tile, finish};
-use super::weight::{Operands, dots, groups, sum_groups};
-use super::window::{Window, tile_rows};
+use super::dots::{Operands, dots};
+use super::groups::{groups, sum_groups};
+use super::matrix::Matrix;
+use super::tile::each_tile;
+use crate::fast::conv::epilogue::{Target, finish};
+use crate::fast::conv::window::{Window, tile_rows};
+use crate::fast::parallel::{Output, for_each, with_scratch};
+use crate::fast::simd::{Simd, isa, simd_dispatch};
 
 /// Fewest images, which are what is shared among the threads.
 const IMAGES: usize = 8;
@@ -23,7 +26,7 @@ const PANEL: usize = 3;
 const VECTORS: usize = 64;
 
 /// Padded rows of the images that a window reads, one plane for each channel.
-pub(super) struct Flat {
+pub(crate) struct Flat {
     /// Row and column of the padded plane's first element in the image.
     first: [isize; 2],
     /// Elements of a padded row.
@@ -38,7 +41,7 @@ pub(super) struct Flat {
 
 impl Flat {
     /// `None` where packing is the better way for `rows` rows of weights, or the only one.
-    pub(super) fn of(window: &Window, rows: usize) -> Option<Flat> {
+    pub(crate) fn of(window: &Window, rows: usize) -> Option<Flat> {
         let plain = window.stride == [1, 1] && window.out_col_stride == 1;
         if !plain || window.taps.len() == 1 || rows > ROWS || window.images < IMAGES {
             return None;
@@ -177,19 +180,19 @@ unsafe fn pad_planes_with<S: Simd>(planes: &Planes, from: &[f32], to: &mut [f32]
     }
 }
 
-/// Computes all outputs of one group with packed weights, as [`product`](super::product::product) does, to the bit.
+/// Computes all outputs of one group with packed weights, as [`multiply`](super::packed::multiply) does, to the bit.
 ///
 /// # Safety
 /// `target.out` has room for every output of the window in each of the weights' rows, and nothing else accesses those
 /// while this runs.
-pub(super) unsafe fn product(
+pub(crate) unsafe fn product(
     flat: &Flat,
     window: &Window,
     x: &[f32],
     weights: &Matrix,
     target: Target,
 ) {
-    let rows = weights.rows();
+    let rows = weights.rows;
     let lanes = isa().lanes();
     let strip_len = flat.strip_len(window.channels).next_multiple_of(lanes);
     let pitch = (flat.vectors + 1) * lanes;
@@ -241,7 +244,7 @@ unsafe fn image_product_with<S: Simd>(
     pitch: usize,
 ) {
     let tile = tile_rows(isa());
-    let rows = weights.rows();
+    let rows = weights.rows;
     let [out_rows, out_cols] = window.out;
     for row in (0..rows).step_by(tile) {
         let height = tile.min(rows - row);
@@ -271,7 +274,7 @@ unsafe fn image_product_with<S: Simd>(
                     // SAFETY: the sums have a vector more than their places, and the mask keeps writes inside of the
                     // output's row.
                     unsafe {
-                        let v = finish::<S>(S::load(from.add(at)), target.after, row + h);
+                        let v = finish::<S>(S::load(from.add(at)), target.epilogue, row + h);
                         S::store_mask(to.wrapping_add(at), v, S::mask(0, mask_to));
                     }
                 }
@@ -324,7 +327,7 @@ unsafe fn tile_of<S: Simd, const H: usize, const W: usize>(
 
 /// The gradient of the weights, as [`weight_gradient`](super::weight::weight_gradient). `false` where the result is not
 /// finite: what falls between rows is multiplied by zero, and a number that is not finite spoils it.
-pub(super) fn weight_gradient(
+pub(crate) fn weight_gradient(
     flat: &Flat,
     window: &Window,
     x: &[f32],

@@ -5,14 +5,14 @@
 
 use std::ops::Range;
 
-use super::super::simd::{Simd, across, isa, simd_dispatch};
-use super::window::Window;
-use super::winograd::{Tile, input_four, input_two};
-use super::winograd_weight::{gradient_four, gradient_two};
+use super::lines::{gradient_four, gradient_two, input_four, input_two};
+use super::problem::Tile;
+use crate::fast::conv::window::Window;
+use crate::fast::simd::{Simd, across, isa, simd_dispatch};
 
 /// What of a tile is transformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     /// Its inputs, `B^T d B`.
     Input,
     /// The gradients of its outputs, `A dy A^T`.
@@ -21,7 +21,7 @@ pub(super) enum Side {
 
 /// Tiles as a window sees them: one column for each, one tap for each element.
 #[derive(Clone, Copy)]
-pub(super) struct Tiles<'a> {
+pub(crate) struct Tiles<'a> {
     window: &'a Window,
     tile: Tile,
     side: Side,
@@ -31,7 +31,7 @@ pub(super) struct Tiles<'a> {
 
 impl<'a> Tiles<'a> {
     /// `None` where a vector of elements would touch more than two rows of tiles.
-    pub(super) fn of(window: &'a Window, tile: Tile, side: Side) -> Option<Self> {
+    pub(crate) fn of(window: &'a Window, tile: Tile, side: Side) -> Option<Self> {
         let group = isa().lanes() / tile.outputs();
         let across = window.out[1];
         let segments = if group == 0 {
@@ -56,7 +56,7 @@ impl<'a> Tiles<'a> {
     ///
     /// # Safety
     /// There is room for them.
-    pub(super) unsafe fn transform(
+    pub(crate) unsafe fn transform(
         &self,
         x: &[f32],
         channels: Range<usize>,
@@ -307,10 +307,9 @@ unsafe fn line<S: Simd, const K: usize, const N: usize>(v: [S::V; K]) -> [S::V; 
 
 #[cfg(test)]
 mod tests {
-    use super::super::window::Block;
-    use super::super::winograd::transform_input;
-    use super::super::winograd_weight::transform_gradient;
     use super::*;
+    use crate::fast::conv::window::Block;
+    use crate::fast::conv::winograd::gathered::{transform_gradient, transform_input};
 
     /// Reading straight from the image is what copying, gathering and transforming gives.
     #[test]

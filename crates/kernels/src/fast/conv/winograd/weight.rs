@@ -9,28 +9,25 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::parallel::{Shared, for_each, threads, with_scratch};
-use super::super::simd::{MAX_LANES, Simd, across, isa, load_each, simd_dispatch, splat_each};
-use super::tiles::{Side, Tiles};
-use super::weight::{Operands, dots};
-use super::window::{Block, Window};
-use super::winograd::{Problem, Tile, transform_input};
+use super::problem::{Problem, Tile};
+use super::tiles::Side;
+use super::transform::transform;
+use crate::fast::conv::gemm::dots::{Operands, dots};
+use crate::fast::conv::window::Window;
+use crate::fast::parallel::{Shared, for_each, threads, with_scratch};
+use crate::fast::simd::{MAX_LANES, Simd, across, isa, simd_dispatch};
 
 /// Elements that the transformed inputs and gradients of a chunk may hold, to stay in the third-level cache.
 const CHUNK: usize = 2 * 1024 * 1024;
 /// Tiles of a chunk at most, and unless there are fewer in all, at least: multiples of three vectors of any
 /// set, and no power of two, so that the rows of a chunk do not fall on the same sets of the cache.
 const TILES: [usize; 2] = [240, 480];
-/// Vectors and channels that one task transforms at a time.
-const WIDTH: usize = 3;
-/// See `WIDTH`.
-const GATHERED: usize = 8;
 /// Rows of a product that one task computes at a time.
 const ROWS: usize = 64;
 
 /// The tile that is worth it, if one is: as [`Problem::tile`], a count of vector operations per way that
 /// depends on the shape alone.
-pub(super) fn tile(problem: &Problem) -> Option<Tile> {
+pub(crate) fn tile(problem: &Problem) -> Option<Tile> {
     let [images, channels, rows] =
         [problem.images, problem.channels, problem.rows].map(|n| n as f64);
     let pairs = channels * rows;
@@ -60,7 +57,7 @@ pub(super) fn tile(problem: &Problem) -> Option<Tile> {
 
 /// The gradient of one group's weights, `dw` of `[rows, channels, 3, 3]`; `x` and `dy` begin at the group's
 /// first channel. `false` where a result was not finite; then the content of `dw` is unspecified.
-pub(super) fn weight_gradient(
+pub(crate) fn weight_gradient(
     problem: &Problem,
     tile: Tile,
     x: &[f32],
@@ -78,7 +75,7 @@ pub(super) fn weight_gradient(
 }
 
 /// Gives each row of the weights' gradient, `[channels, 3, 3]`, to `keep`. `false` where a number was not finite.
-pub(super) fn gradient(
+pub(crate) fn gradient(
     problem: &Problem,
     tile: Tile,
     x: &[f32],
@@ -195,163 +192,6 @@ fn gradient_window(problem: &Problem, tile: Tile) -> Window {
         out_image_stride: 0,
         out_row_stride: 0,
         out_col_stride: 0,
-    }
-}
-
-/// Transforms the tiles `from..to` of all channels of a window: `[frequency][channel][tiles]`, the tiles filled
-/// up to whole vectors with zeros.
-pub(super) fn transform(
-    tile: Tile,
-    window: &Window,
-    x: &[f32],
-    from: usize,
-    to: usize,
-    side: Side,
-    out: &mut [f32],
-) {
-    let lanes = isa().lanes();
-    let pitch = (to - from).next_multiple_of(lanes);
-    let taps = window.taps.len();
-    let channels = window.channels;
-    assert!(tile.frequencies() * channels * pitch <= out.len());
-    let shared = Shared::from(&mut *out);
-    let blocks = (to - from).div_ceil(WIDTH * lanes);
-    let parts = channels.div_ceil(GATHERED);
-    let readable = Tiles::of(window, tile, side);
-    for_each(blocks * parts, channels * pitch * taps * 8, |task| {
-        let (index, part) = (task / parts, task % parts);
-        let first = from + index * WIDTH * lanes;
-        let until = to.min(first + WIDTH * lanes);
-        let wanted = part * GATHERED..channels.min((part + 1) * GATHERED);
-        let to = shared.at(wanted.start * pitch + index * WIDTH * lanes);
-        let steps = [channels * pitch, pitch];
-        if let Some(readable) = &readable {
-            // SAFETY: the block's vectors of these channels are this task's, in every frequency inside of `out` by the
-            // assertion above.
-            unsafe { readable.transform(x, wanted, first..until, to, steps) };
-            return;
-        }
-        let block = Block::new(window, first, until);
-        let vectors = block.vectors();
-        let gathered = vectors * lanes;
-        with_scratch(wanted.len() * taps * gathered, |scratch| {
-            block.pack(
-                window,
-                x,
-                wanted.clone(),
-                |v| (v * lanes, gathered),
-                scratch,
-            );
-            // SAFETY: as above; `scratch` holds the gathered channels.
-            unsafe {
-                match side {
-                    Side::Input => {
-                        transform_input(tile, scratch, wanted.len(), vectors, to, steps);
-                    }
-                    Side::Gradient => {
-                        transform_gradient(tile, scratch, wanted.len(), vectors, to, steps);
-                    }
-                }
-            }
-        });
-    });
-}
-
-simd_dispatch! {
-    /// Transforms gathered tiles of gradients, `[channel][output of the tile][vectors]`; frequency and channel
-    /// of the result are `steps` apart.
-    ///
-    /// # Safety
-    /// `gathered` holds `count` channels, and `to` has room for each frequency's vectors of each channel.
-    pub(super) fn transform_gradient(
-        tile: Tile,
-        gathered: &[f32],
-        count: usize,
-        vectors: usize,
-        to: *mut f32,
-        steps: [usize; 2],
-    ) = transform_gradient_with
-}
-
-#[inline(always)]
-unsafe fn transform_gradient_with<S: Simd>(
-    tile: Tile,
-    gathered: &[f32],
-    count: usize,
-    vectors: usize,
-    to: *mut f32,
-    steps: [usize; 2],
-) {
-    let pitch = vectors * S::LANES;
-    let m = tile.outputs();
-    assert!(count * m * m * pitch <= gathered.len());
-    for c in 0..count {
-        for v in 0..vectors {
-            // SAFETY: the assertion above and this function's contract.
-            unsafe {
-                let from = gathered.as_ptr().add(c * m * m * pitch + v * S::LANES);
-                let to = to.add(c * steps[1] + v * S::LANES);
-                match tile {
-                    Tile::Two => {
-                        let mut half = [[S::splat(0.0); 4]; 2];
-                        for (x, half) in half.iter_mut().enumerate() {
-                            *half = gradient_two::<S>(load_each::<S, 2>(
-                                from.add(x * pitch),
-                                2 * pitch,
-                            ));
-                        }
-                        for y in 0..4 {
-                            let line = gradient_two::<S>(across(&half, y));
-                            for (x, v) in line.into_iter().enumerate() {
-                                S::store(to.add((y * 4 + x) * steps[0]), v);
-                            }
-                        }
-                    }
-                    Tile::Four => {
-                        let mut half = [[S::splat(0.0); 6]; 4];
-                        for (x, half) in half.iter_mut().enumerate() {
-                            *half = gradient_four::<S>(load_each::<S, 4>(
-                                from.add(x * pitch),
-                                4 * pitch,
-                            ));
-                        }
-                        for y in 0..6 {
-                            let line = gradient_four::<S>(across(&half, y));
-                            for (x, v) in line.into_iter().enumerate() {
-                                S::store(to.add((y * 6 + x) * steps[0]), v);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `A y` for two gradients.
-#[inline(always)]
-pub(super) unsafe fn gradient_two<S: Simd>([a, b]: [S::V; 2]) -> [S::V; 4] {
-    // SAFETY: arithmetic alone.
-    unsafe { [a, S::add(a, b), S::sub(a, b), S::sub(S::splat(0.0), b)] }
-}
-
-/// `A y` for four gradients, at the points 0, 1, -1, 2, -2 and infinity.
-#[inline(always)]
-pub(super) unsafe fn gradient_four<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 6] {
-    // SAFETY: arithmetic alone.
-    unsafe {
-        let [two, four, eight] = splat_each::<S, 3>([2.0, 4.0, 8.0]);
-        let (even, odd) = (S::add(a, c), S::add(b, d));
-        let far_even = S::fma(four, c, a);
-        let far_odd = S::fma(eight, d, S::mul(two, b));
-        [
-            a,
-            S::add(even, odd),
-            S::sub(even, odd),
-            S::add(far_even, far_odd),
-            S::sub(far_even, far_odd),
-            d,
-        ]
     }
 }
 
@@ -493,8 +333,8 @@ fn weight_line(tile: Tile, u: &[[f32; MAX_LANES]; 6]) -> [[f32; MAX_LANES]; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ConvShape;
     use super::*;
+    use crate::fast::conv::shape::ConvShape;
 
     /// Numbers between -1 and 1 that look random (a linear congruential generator).
     fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -565,7 +405,7 @@ mod tests {
             let largest = expected.iter().fold(0.0f64, |max, v| max.max(v.abs()));
             for tile in [Tile::Two, Tile::Four] {
                 let mut dw = vec![f32::NAN; weights];
-                let problem = shape.forward_problem().unwrap();
+                let problem = Problem::forward(&shape).unwrap();
                 assert!(weight_gradient(&problem, tile, &x, &dy, &mut dw));
                 for (found, expected) in dw.iter().zip(&expected) {
                     let error = (f64::from(*found) - expected).abs();
@@ -584,14 +424,14 @@ mod tests {
         let [inputs, weights, outputs] = shape.lengths();
         let (mut x, dy) = (numbers(inputs, 1), numbers(outputs, 2));
         x[17] = f32::INFINITY;
-        let problem = shape.forward_problem().unwrap();
+        let problem = Problem::forward(&shape).unwrap();
         let mut dw = vec![0.0; weights];
         assert!(!weight_gradient(&problem, Tile::Four, &x, &dy, &mut dw));
     }
 
     #[test]
     fn it_is_taken_where_it_saves_work() {
-        let taken = |shape: ConvShape| tile(&shape.forward_problem().unwrap());
+        let taken = |shape: ConvShape| tile(&Problem::forward(&shape).unwrap());
         assert_eq!(taken(shape(64, [64, 64], [32, 32], 1)), Some(Tile::Four));
         assert_eq!(taken(shape(64, [3, 64], [32, 32], 1)), None);
     }
