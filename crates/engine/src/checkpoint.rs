@@ -442,13 +442,9 @@ fn decode_tensors(bytes: &[u8]) -> Result<StateDict, String> {
 
 impl FileEntry {
     fn of(bytes: &[u8]) -> Self {
-        let sha256 = Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         Self {
             bytes: bytes.len() as u64,
-            sha256,
+            sha256: format!("{:x}", Sha256::digest(bytes)),
         }
     }
 }

@@ -13,7 +13,7 @@
 //! ";
 //! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
 //! let experiment = Experiment::open(recipe, ".".as_ref(), &())?;
-//! let task = experiment.task(&device::select(Some("cpu"))?, Build::Measured, None, &())?;
+//! let task = experiment.task(&device::select(Some("cpu"))?, Build::MeasuredWeights, None, &())?;
 //! let test = experiment.split("test")?;
 //! let (evaluation, details) = results::evaluate(&experiment, &*task, test, &mut |_| true)?;
 //! assert_eq!((evaluation.samples, details.samples.len()), (360, 360));
@@ -32,8 +32,7 @@ use firesight_data::source::Source;
 use firesight_report::environment::Environment;
 use firesight_report::metric::Metrics;
 use firesight_report::results::{
-    Confusion, Evaluation as Numbers, Example, Guess, Picture, Results, Section,
-    Weights as Measured,
+    ClassProbability, Confusion, Example, MeasuredWeights, Picture, Results, Section, SplitResults,
 };
 
 use crate::experiment::{Experiment, normalize};
@@ -113,11 +112,11 @@ pub fn write(
     (which, step): (&str, u64),
     (evaluation, details): (&Evaluation, &Details),
 ) -> crate::Result<()> {
-    let weights = Measured {
+    let weights = MeasuredWeights {
         checkpoint: which.to_owned(),
         step: Some(step),
         ema: weights_of(task) == Weights::Ema,
-        ..Measured::default()
+        ..MeasuredWeights::default()
     };
     let mut results = Results::read(run)?.unwrap_or_default();
     results.task = experiment.card.task.clone();
@@ -126,7 +125,7 @@ pub fn write(
     results.primary = Some(best_metric(&experiment.recipe.checkpoint.best, &metrics).key);
     describe(run, metrics)?;
     results.evaluations.retain(|old| old.split != split);
-    results.evaluations.push(Numbers {
+    results.evaluations.push(SplitResults {
         split: split.to_owned(),
         samples: Some(evaluation.samples),
         weights: Some(weights.clone()),
@@ -203,7 +202,7 @@ fn pictures<'a>(
             picture: path.strip_prefix(run).unwrap_or(&path).to_path_buf(),
             truth: sample.truth,
             top: top
-                .map(|&(class, probability)| Guess { class, probability })
+                .map(|&(class, probability)| ClassProbability { class, probability })
                 .collect(),
             loss: sample.loss,
             origin: source.origin(sample.index),

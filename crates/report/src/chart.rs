@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     axis::{Axis, linear_ticks, log_ticks},
     format,
-    path::{SMOOTHED_FROM, path, running_mean},
+    path::{SMOOTHED_FROM, path, round, running_mean},
 };
 
 /// View box and plot area; the left margin holds a label of seven characters in the size that a
@@ -440,10 +440,6 @@ fn short(value: f64) -> String {
         v if v >= 1e4 => format!("{}k", format::number(value / 1e3, 4)),
         _ => format::number(value, 4),
     }
-}
-
-pub(crate) fn round(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::ReportError, metric::Metric, run};
+use crate::{error::ReportError, json, metric::Metric};
 
 /// Name of the file within a run folder.
 pub const FILE_NAME: &str = "environment.json";
@@ -106,7 +106,7 @@ impl Environment {
     /// # Errors
     /// [`ReportError::Io`].
     pub fn write(&self, run: &Path) -> Result<(), ReportError> {
-        run::write_json(&run.join(FILE_NAME), self)
+        json::write_json(&run.join(FILE_NAME), self)
     }
 
     /// Reads `environment.json` of the run folder; `None` where there is none.
@@ -114,7 +114,7 @@ impl Environment {
     /// # Errors
     /// [`ReportError::Io`] and [`ReportError::Json`].
     pub fn read(run: &Path) -> Result<Option<Self>, ReportError> {
-        run::read_json(&run.join(FILE_NAME))
+        json::read_json(&run.join(FILE_NAME))
     }
 
     /// Seconds between `started` and `finished`, where both are known.

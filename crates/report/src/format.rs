@@ -72,7 +72,7 @@ fn group(text: &str) -> String {
 }
 
 /// A time span: `0.8 s`, `42 s`, `3 min 05 s`, `2 h 07 min`, `3 d 04 h`.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return NONE.into();
     }

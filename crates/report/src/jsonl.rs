@@ -28,7 +28,7 @@ pub enum Record {
     /// A measurement on a split: `{"type":"eval","split":"validation","step":40,...}`.
     Eval(Eval),
     /// Something worth telling: `{"type":"event","message":"stopped by SIGINT"}`.
-    Event(Event),
+    Event(Message),
     /// A kind of line that this version does not know; it is passed over.
     #[serde(other)]
     Unknown,
@@ -82,10 +82,10 @@ pub struct Eval {
 
 /// A message with, where it has one, its place in the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Event {
+pub struct Message {
     /// What kind of message it is.
-    #[serde(default, skip_serializing_if = "Kind::is_note")]
-    pub kind: Kind,
+    #[serde(default, skip_serializing_if = "MessageKind::is_note")]
+    pub kind: MessageKind,
     /// One sentence for a person.
     pub message: String,
     /// Optimizer steps done when it happened; a message without one belongs to a session rather than to the course
@@ -97,10 +97,10 @@ pub struct Event {
     pub time: Option<f64>,
 }
 
-/// What kind of message an [`Event`] is.
+/// What kind of message an [`Message`] is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum MessageKind {
     /// Likely wrong, but not fatal.
     Warning,
     /// A sample that could not be read and was left out.
@@ -111,9 +111,9 @@ pub enum Kind {
     Note,
 }
 
-impl Kind {
+impl MessageKind {
     fn is_note(&self) -> bool {
-        *self == Kind::Note
+        *self == MessageKind::Note
     }
 }
 
@@ -246,9 +246,9 @@ impl Writer {
     /// # Errors
     /// As [`Writer::write`].
     pub fn event(&mut self, message: impl Into<String>) -> Result<(), ReportError> {
-        self.write(&Record::Event(Event {
+        self.write(&Record::Event(Message {
             message: message.into(),
-            ..Event::default()
+            ..Message::default()
         }))
     }
 }
@@ -282,7 +282,7 @@ impl Log {
     }
 
     /// The messages.
-    pub fn events(&self) -> impl Iterator<Item = &Event> {
+    pub fn events(&self) -> impl Iterator<Item = &Message> {
         self.records.iter().filter_map(|record| match record {
             Record::Event(event) => Some(event),
             _ => None,

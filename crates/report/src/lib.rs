@@ -39,6 +39,7 @@ mod compare;
 mod crc32c;
 mod curves;
 mod format;
+mod json;
 mod number;
 mod page;
 mod path;
@@ -48,5 +49,7 @@ mod template;
 
 pub use compare::{Comparison, compare};
 pub use error::ReportError;
+pub use format::duration;
+pub use json::write_whole;
 pub use page::{FILE_NAME, write};
-pub use run::RunFolder;
+pub use run::RunRecord;

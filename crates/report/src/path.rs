@@ -1,7 +1,5 @@
 //! Curves as SVG paths: smoothed, and thinned to what can be seen.
 
-use crate::chart::round;
-
 /// Curves of fewer points are not smoothed.
 pub(crate) const SMOOTHED_FROM: usize = 40;
 
@@ -84,6 +82,11 @@ pub(crate) fn path(
         }
     }
     text
+}
+
+/// A place in a chart, to a tenth of a pixel.
+pub(crate) fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

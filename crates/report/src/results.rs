@@ -5,17 +5,17 @@
 //! Everything may be missing when read.
 //!
 //! ```
-//! use firesight_report::results::{Evaluation, Results, Section, Table};
+//! use firesight_report::results::{SplitResults, Results, Section, Table};
 //!
 //! let run = tempfile::tempdir()?;
 //! let results = Results {
 //!     task: "detection".into(),
 //!     primary: Some("ap".into()),
-//!     evaluations: vec![Evaluation {
+//!     evaluations: vec![SplitResults {
 //!         split: "test".into(),
 //!         samples: Some(500),
 //!         metrics: [("ap".to_string(), 0.581)].into(),
-//!         ..Evaluation::default()
+//!         ..SplitResults::default()
 //!     }],
 //!     sections: vec![Section {
 //!         title: "Sizes".into(),
@@ -41,7 +41,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::ReportError, run};
+use crate::{error::ReportError, json};
 
 /// Name of the file within a run folder.
 pub const FILE_NAME: &str = "results.json";
@@ -53,7 +53,7 @@ pub struct Results {
     /// `classification`, `segmentation`, `detection`, `generation`.
     pub task: String,
     /// The final numbers, one entry per split and set of weights measured.
-    pub evaluations: Vec<Evaluation>,
+    pub evaluations: Vec<SplitResults>,
     /// Name of the metric that stands for the run (`top1`, `miou`, `ap`); it decided which
     /// checkpoint is `best`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ pub struct Results {
     pub split: String,
     /// The weights they come from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<Weights>,
+    pub weights: Option<MeasuredWeights>,
     /// What the task adds: tables, pictures and curves of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<Section>,
@@ -90,7 +90,7 @@ pub struct Results {
 /// Final numbers on one split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Evaluation {
+pub struct SplitResults {
     /// `validation` or `test`.
     pub split: String,
     /// Samples measured.
@@ -98,7 +98,7 @@ pub struct Evaluation {
     pub samples: Option<usize>,
     /// The weights measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<Weights>,
+    pub weights: Option<MeasuredWeights>,
     /// Numbers by name; shares from 0 to 1.
     #[serde(with = "crate::number::map")]
     pub metrics: BTreeMap<String, f64>,
@@ -107,7 +107,7 @@ pub struct Evaluation {
 /// Which weights a number comes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Weights {
+pub struct MeasuredWeights {
     /// `best` or `last`.
     pub checkpoint: String,
     /// Step of that checkpoint.
@@ -163,7 +163,7 @@ pub struct Example {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truth: Option<usize>,
     /// The likeliest classes, likeliest first.
-    pub top: Vec<Guess>,
+    pub top: Vec<ClassProbability>,
     /// Loss of the sample.
     #[serde(with = "crate::number")]
     pub loss: f64,
@@ -173,7 +173,7 @@ pub struct Example {
 
 /// A class and its probability.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Guess {
+pub struct ClassProbability {
     /// Class index.
     pub class: usize,
     /// From 0 to 1.
@@ -293,7 +293,7 @@ impl Results {
     /// # Errors
     /// [`ReportError::Io`].
     pub fn write(&self, run: &Path) -> Result<(), ReportError> {
-        run::write_json(&run.join(FILE_NAME), self)
+        json::write_json(&run.join(FILE_NAME), self)
     }
 
     /// Reads `results.json` of the run folder; `None` where there is none.
@@ -301,7 +301,7 @@ impl Results {
     /// # Errors
     /// [`ReportError::Io`] and [`ReportError::Json`].
     pub fn read(run: &Path) -> Result<Option<Self>, ReportError> {
-        run::read_json(&run.join(FILE_NAME))
+        json::read_json(&run.join(FILE_NAME))
     }
 
     /// The name of a class, or `class 7` where it has none.
@@ -371,10 +371,10 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let results = Results {
             task: "classification".into(),
-            evaluations: vec![Evaluation {
+            evaluations: vec![SplitResults {
                 split: "test".into(),
                 samples: Some(10),
-                weights: Some(Weights {
+                weights: Some(MeasuredWeights {
                     checkpoint: "best".into(),
                     step: Some(7),
                     epoch: Some(1),

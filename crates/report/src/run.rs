@@ -1,19 +1,17 @@
 //! A run folder as the report reads it: whatever is there, and a note about whatever is damaged.
 //!
 //! ```
-//! use firesight_report::RunFolder;
+//! use firesight_report::RunRecord;
 //!
 //! let folder = tempfile::tempdir()?;
 //! std::fs::write(folder.path().join("recipe.toml"), "seed = 42\n")?;
-//! let run = RunFolder::read(folder.path())?;
+//! let run = RunRecord::read(folder.path())?;
 //! assert_eq!(run.recipe.as_deref(), Some("seed = 42\n"));
 //! assert!(run.results.is_none() && run.problems.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use std::path::{Path, PathBuf};
-
-use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     environment::Environment,
@@ -31,7 +29,7 @@ pub const PREVIEW_FOLDER: &str = "preview";
 /// What a run folder holds. Every part may be missing: a run that has just begun, or was killed, is
 /// read as far as it went.
 #[derive(Clone, Debug, Default)]
-pub struct RunFolder {
+pub struct RunRecord {
     /// The folder.
     pub path: PathBuf,
     /// Its last component.
@@ -50,7 +48,7 @@ pub struct RunFolder {
     pub problems: Vec<String>,
 }
 
-impl RunFolder {
+impl RunRecord {
     /// Reads the run folder at `path`.
     ///
     /// # Errors
@@ -77,9 +75,9 @@ impl RunFolder {
                  give the folder that `train` wrote",
             ));
         }
-        let mut run = RunFolder {
+        let mut run = RunRecord {
             path: path.to_path_buf(),
-            ..RunFolder::default()
+            ..RunRecord::default()
         };
         run.name = std::path::absolute(path)
             .ok()
@@ -153,46 +151,6 @@ fn pictures(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Writes a value as JSON beside `path`, then renames it into place: whole or not at all.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ReportError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|source| ReportError::Json {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    text.push(b'\n');
-    write_whole(path, &text)
-}
-
-/// Writes bytes beside `path`, then renames them into place.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|source| {
-        let _ = std::fs::remove_file(&beside);
-        ReportError::Io {
-            action: "write",
-            path: path.to_path_buf(),
-            source,
-        }
-    })
-}
-
-/// Reads a JSON file; `None` where there is none.
-pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportError> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io("read", path)(error)),
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| ReportError::Json {
-                path: path.to_path_buf(),
-                source,
-            }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,17 +159,17 @@ mod tests {
     fn a_half_finished_or_damaged_run_is_read_as_far_as_it_went() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(
-            RunFolder::read(folder.path()),
+            RunRecord::read(folder.path()),
             Err(ReportError::NotARun { .. })
         ));
         assert!(matches!(
-            RunFolder::read(&folder.path().join("missing")),
+            RunRecord::read(&folder.path().join("missing")),
             Err(ReportError::NotARun { .. })
         ));
         std::fs::write(folder.path().join(RECIPE_FILE), b"seed = 1 # \xff\n").unwrap();
         std::fs::write(folder.path().join("results.json"), "[").unwrap();
         std::fs::write(folder.path().join("metrics.jsonl"), "x\n{\"type\":").unwrap();
-        let run = RunFolder::read(folder.path()).unwrap();
+        let run = RunRecord::read(folder.path()).unwrap();
         assert!(run.recipe.unwrap().starts_with("seed = 1"));
         assert_eq!(run.environment, None);
         assert_eq!(run.problems.len(), 3, "{:?}", run.problems);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use firesight_report::events::EventWriter;
-use firesight_report::jsonl::{Eval, Event as Message, Kind, Record, Train, Writer};
+use firesight_report::jsonl::{Eval, Message, MessageKind, Record, Train, Writer};
 use firesight_report::metric::Metrics;
 
 use super::{epoch_line, skipped_line};
@@ -56,10 +56,17 @@ impl Files {
     }
 
     /// A message for people, in `log.txt` and in `metrics.jsonl`, which the report reads.
-    fn message(&mut self, kind: Kind, step: Option<u64>, message: String) -> crate::Result<()> {
+    fn message(
+        &mut self,
+        kind: MessageKind,
+        step: Option<u64>,
+        message: String,
+    ) -> crate::Result<()> {
         match kind {
-            Kind::Note => self.line(&message)?,
-            Kind::Warning | Kind::Skipped => self.line(&format!("warning: {message}"))?,
+            MessageKind::Note => self.line(&message)?,
+            MessageKind::Warning | MessageKind::Skipped => {
+                self.line(&format!("warning: {message}"))?
+            }
         }
         self.metrics.write(&Record::Event(Message {
             kind,
@@ -146,11 +153,13 @@ impl Sink for Files {
                 }
             }
             Event::Saved { path, .. } => self.line(&format!("saved {}", path.display()))?,
-            Event::Note { text, step } => self.message(Kind::Note, *step, text.clone())?,
-            Event::Warning { text, step } => self.message(Kind::Warning, *step, text.clone())?,
+            Event::Note { text, step } => self.message(MessageKind::Note, *step, text.clone())?,
+            Event::Warning { text, step } => {
+                self.message(MessageKind::Warning, *step, text.clone())?
+            }
             Event::Skipped { step, .. } => {
                 let text = skipped_line(event).unwrap_or_default();
-                self.message(Kind::Skipped, Some(*step), text)?;
+                self.message(MessageKind::Skipped, Some(*step), text)?;
             }
             Event::Batch { .. } | Event::Evaluating { .. } => {}
         }

@@ -17,21 +17,11 @@
 mod files;
 
 pub use files::Files;
+pub use firesight_report::duration;
 
 use firesight_report::metric::Metrics;
 
 use firesight_engine::Event;
-
-/// A duration for people: `42 s`, `3 min 5 s`, `2 h 11 min`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, _) if seconds < 10.0 => format!("{seconds:.1} s"),
-        (0, 0, s) => format!("{s} s"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, m, _) => format!("{h} h {m} min"),
-    }
-}
 
 /// The line that closes an epoch, for the log and where there is no terminal.
 pub fn epoch_line(event: &Event<'_>, epochs: u64, names: &Metrics) -> Option<String> {
@@ -77,16 +67,4 @@ pub fn skipped_line(event: &Event<'_>) -> Option<String> {
         "left out of the {split} split ({count} of at most {allowed}, `data.max-bad`): {}",
         sample.reason
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_readable() {
-        assert_eq!(duration(4.26), "4.3 s");
-        assert_eq!(duration(59.7), "1 min 0 s");
-        assert_eq!(duration(7865.0), "2 h 11 min");
-    }
 }

@@ -238,14 +238,12 @@ pub(super) fn has_trained(folder: &RunFolder, error: &Error) -> bool {
     went_wrong || !folder.checkpoints(1).all().is_empty()
 }
 
-/// Writes a file beside its place and renames it into it.
+/// Writes a file whole or not at all, and not where it says the same already.
 fn replace(path: &Path, bytes: &[u8]) -> crate::Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
-    let beside = path.with_extension("new");
-    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
-    written.with_context(|| path.display().to_string())
+    Ok(firesight_report::write_whole(path, bytes)?)
 }
 
 /// The dataset's name in the recipe, and the folder where it is not the usual one: `mnist (fashion-mnist)`.

@@ -11,11 +11,11 @@ use std::{
 use firesight_report::{
     environment::{Environment, Split},
     events::EventWriter,
-    jsonl::{Eval, Event, Kind, Record, Train, Writer},
+    jsonl::{Eval, Message, MessageKind, Record, Train, Writer},
     metric::Metric,
     results::{
-        Confusion, Evaluation, Example, Guess, LineChart, Picture, Results, Section, Series, Table,
-        Weights,
+        ClassProbability, Confusion, Example, LineChart, MeasuredWeights, Picture, Results,
+        Section, Series, SplitResults, Table,
     },
 };
 
@@ -118,13 +118,13 @@ pub fn classifier(run: &Path, plan: &Plan) -> Outcome {
             row
         })
         .collect();
-    let weights = Weights {
+    let weights = MeasuredWeights {
         checkpoint: "best".into(),
         step: Some(best),
         epoch: Some(best / 23),
         ema: true,
     };
-    let evaluation = |split: &str, samples, loss, top1, top5| Evaluation {
+    let evaluation = |split: &str, samples, loss, top1, top5| SplitResults {
         split: split.into(),
         samples: Some(samples),
         weights: Some(weights.clone()),
@@ -250,10 +250,10 @@ pub fn detector(run: &Path) -> Outcome {
     let results = Results {
         task: "detection".into(),
         primary: Some("ap".into()),
-        evaluations: vec![Evaluation {
+        evaluations: vec![SplitResults {
             split: "test".into(),
             samples: Some(500),
-            weights: Some(Weights {
+            weights: Some(MeasuredWeights {
                 checkpoint: "best".into(),
                 step: Some(1_500),
                 epoch: Some(12),
@@ -405,16 +405,16 @@ fn log(
         if step == 230 {
             for (kind, message) in [
                 (
-                    Kind::Note,
+                    MessageKind::Note,
                     "Stopped by SIGINT; checkpoint step-230 written. Resumed.",
                 ),
-                (Kind::Warning, "The disk is nearly full."),
+                (MessageKind::Warning, "The disk is nearly full."),
                 (
-                    Kind::Skipped,
+                    MessageKind::Skipped,
                     "Left out of the train split (1 of at most 3): 7.png is no picture",
                 ),
             ] {
-                writer.write(&Record::Event(Event {
+                writer.write(&Record::Event(Message {
                     kind,
                     message: message.into(),
                     step: Some(step),
@@ -494,7 +494,7 @@ fn examples(
             picture,
             truth: Some(truth),
             top: top
-                .map(|(class, probability)| Guess { class, probability })
+                .map(|(class, probability)| ClassProbability { class, probability })
                 .to_vec(),
             loss: -probability.ln(),
             origin: format!("row {} of digits", draw.below(1_797)),

@@ -8,13 +8,13 @@ use crate::{
     curves,
     metric::{self, Metrics},
     path,
-    run::RunFolder,
+    run::RunRecord,
 };
 
 /// One chart per quantity with a curve per run.
-pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Figure> {
+pub(super) fn of(runs: &[RunRecord], metrics: &Metrics) -> Vec<Figure> {
     let overlay =
-        |title: String, x: &str, unit, from_zero, points: &dyn Fn(&RunFolder) -> Vec<[f64; 2]>| {
+        |title: String, x: &str, unit, from_zero, points: &dyn Fn(&RunRecord) -> Vec<[f64; 2]>| {
             let curves: Vec<_> = runs
                 .iter()
                 .enumerate()
@@ -40,13 +40,13 @@ pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Figure> {
             }
             .figure()
         };
-    let train = |run: &RunFolder, value: fn(&crate::jsonl::Train) -> f64| {
+    let train = |run: &RunRecord, value: fn(&crate::jsonl::Train) -> f64| {
         run.log
             .train()
             .map(|t| [t.step as f64, value(t)])
             .collect::<Vec<_>>()
     };
-    let smooth = |run: &RunFolder, value: fn(&crate::jsonl::Train) -> f64| {
+    let smooth = |run: &RunRecord, value: fn(&crate::jsonl::Train) -> f64| {
         path::running_mean(&train(run, value))
     };
     let mut figures = vec![
@@ -107,7 +107,7 @@ pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Figure> {
 }
 
 /// The points of a metric over the seconds of training, by the training record before each.
-fn over_time(run: &RunFolder, name: &str) -> Vec<[f64; 2]> {
+fn over_time(run: &RunRecord, name: &str) -> Vec<[f64; 2]> {
     let train: Vec<_> = run.log.train().collect();
     measured(run, name)
         .into_iter()

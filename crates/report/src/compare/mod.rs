@@ -12,15 +12,8 @@ mod charts;
 mod numbers;
 
 use crate::{
-    chart::Figure,
-    curves,
-    environment::Environment,
-    error::ReportError,
-    format,
-    metric::Metrics,
-    recipe,
-    run::{self, RunFolder},
-    template,
+    chart::Figure, curves, environment::Environment, error::ReportError, format, json,
+    metric::Metrics, recipe, run::RunRecord, template,
 };
 
 /// A comparison that was made.
@@ -42,14 +35,14 @@ pub fn compare(runs: &[PathBuf], out: &Path) -> Result<Comparison, ReportError> 
     if runs.is_empty() {
         return Err(ReportError::NoRuns);
     }
-    let mut runs: Vec<RunFolder> = runs
+    let mut runs: Vec<RunRecord> = runs
         .iter()
-        .map(|run| RunFolder::read(run))
+        .map(|run| RunRecord::read(run))
         .collect::<Result<_, _>>()?;
     name_apart(&mut runs);
     let page = Page::of(&runs);
     let html = template::render("compare.html", &page)?;
-    run::write_whole(out, html.as_bytes())?;
+    json::write_whole(out, html.as_bytes())?;
     Ok(Comparison {
         path: out.to_path_buf(),
         text: page.text(),
@@ -92,7 +85,7 @@ struct Value {
 }
 
 impl Page {
-    fn of(runs: &[RunFolder]) -> Self {
+    fn of(runs: &[RunRecord]) -> Self {
         let recipes: Vec<_> = runs
             .iter()
             .map(|run| {
@@ -194,7 +187,7 @@ fn columns(lines: &[Vec<String>]) -> String {
 }
 
 /// Gives runs of one name (in different folders) their paths as names.
-fn name_apart(runs: &mut [RunFolder]) {
+fn name_apart(runs: &mut [RunRecord]) {
     let names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
     for run in runs {
         if names.iter().filter(|name| **name == run.name).count() > 1 {
@@ -204,7 +197,7 @@ fn name_apart(runs: &mut [RunFolder]) {
 }
 
 impl Run {
-    fn of(run: &RunFolder) -> Self {
+    fn of(run: &RunRecord) -> Self {
         let env = run.environment.clone().unwrap_or_default();
         let parameters = env
             .parameters
@@ -223,7 +216,7 @@ impl Run {
 
 /// The points of a metric on the split that a run measured first of all: validation where it has
 /// one.
-fn measured(run: &RunFolder, name: &str) -> Vec<[f64; 2]> {
+fn measured(run: &RunRecord, name: &str) -> Vec<[f64; 2]> {
     curves::splits(&run.log)
         .iter()
         .map(|(split, ema)| curves::eval_points(&run.log, split, *ema, name))

@@ -6,11 +6,11 @@ use super::{Row, Value, measured};
 use crate::{
     curves, format,
     metric::{Better, Metric, Metrics},
-    run::RunFolder,
+    run::RunRecord,
 };
 
 /// Final numbers by split, the best validation numbers of the log, and what they cost.
-pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Row> {
+pub(super) fn of(runs: &[RunRecord], metrics: &Metrics) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add =
         |name: String, values: Vec<f64>, show: &dyn Fn(f64) -> String, best: Option<&Metric>| {
@@ -79,7 +79,7 @@ pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Row> {
             continue;
         }
         let metric = metrics.of(&name);
-        let value = |run: &RunFolder| {
+        let value = |run: &RunRecord| {
             let evaluations = run.results.iter().flat_map(|results| &results.evaluations);
             let mut found = evaluations
                 .filter(|e| e.split == split)
@@ -110,9 +110,9 @@ pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Row> {
     }
 
     let whole = |v: f64| format::count(v as u64);
-    let last = |run: &RunFolder| run.log.train().last().cloned().unwrap_or_default();
+    let last = |run: &RunRecord| run.log.train().last().cloned().unwrap_or_default();
     let known = |value: f64| if value > 0.0 { value } else { f64::NAN };
-    let of = |value: &dyn Fn(&RunFolder) -> f64| {
+    let of = |value: &dyn Fn(&RunRecord) -> f64| {
         runs.iter().map(|run| known(value(run))).collect::<Vec<_>>()
     };
     add(
@@ -127,14 +127,14 @@ pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Row> {
         &whole,
         None,
     );
-    let env = |run: &RunFolder| run.environment.clone().unwrap_or_default();
+    let env = |run: &RunRecord| run.environment.clone().unwrap_or_default();
     add(
         "Parameters".into(),
         of(&|run| env(run).parameters.unwrap_or(0) as f64),
         &whole,
         None,
     );
-    let time = |run: &RunFolder| {
+    let time = |run: &RunRecord| {
         if last(run).time > 0.0 {
             last(run).time
         } else {
@@ -142,7 +142,7 @@ pub(super) fn of(runs: &[RunFolder], metrics: &Metrics) -> Vec<Row> {
         }
     };
     add("Training time".into(), of(&time), &format::duration, None);
-    let speed = |run: &RunFolder| {
+    let speed = |run: &RunRecord| {
         curves::median(run.log.train().map(|train| train.images_per_second)).unwrap_or(0.0)
     };
     let faster = Metric::plain("images_per_second", "Images per second").better(Better::Higher);

@@ -8,7 +8,7 @@ use crate::{
     metric::{Metric, capitalized},
     picture::{self, Inlined},
     results::{ClassRow, Example, Results},
-    run::RunFolder,
+    run::RunRecord,
 };
 
 /// Above this many classes the confusion matrix is left out, and only its pairs are listed.
@@ -234,7 +234,7 @@ pub(super) fn pairs(results: &Results) -> Vec<Pair> {
         .collect()
 }
 
-pub(super) fn examples(run: &RunFolder, results: &Results) -> Vec<Examples> {
+pub(super) fn examples(run: &RunRecord, results: &Results) -> Vec<Examples> {
     let card = |example: &Example| {
         let name = |class: usize| results.class_name(class);
         let guess = example.top.first();

@@ -18,11 +18,11 @@ use crate::{
     chart::{Chart, Figure},
     curves,
     error::ReportError,
-    format,
-    jsonl::Kind,
+    format, json,
+    jsonl::MessageKind,
     picture::{self, Inlined},
     recipe::{self, Token},
-    run::{self, RunFolder},
+    run::RunRecord,
     template,
 };
 
@@ -39,10 +39,10 @@ const MOST_EVENTS: usize = 200;
 /// [`ReportError::NotARun`] where `run` is no run folder; [`ReportError::Io`] where the page cannot
 /// be written.
 pub fn write(run: &Path) -> Result<PathBuf, ReportError> {
-    let folder = RunFolder::read(run)?;
+    let folder = RunRecord::read(run)?;
     let html = template::render("report.html", &Page::of(&folder))?;
     let path = run.join(FILE_NAME);
-    run::write_whole(&path, html.as_bytes())?;
+    json::write_whole(&path, html.as_bytes())?;
     Ok(path)
 }
 
@@ -89,7 +89,7 @@ struct Message {
 }
 
 impl Page {
-    fn of(run: &RunFolder) -> Self {
+    fn of(run: &RunRecord) -> Self {
         let results = run.results.clone().unwrap_or_default();
         let metrics = run.metrics();
         let charts = curves::charts(&run.log, &metrics, results.primary.as_deref());
@@ -135,7 +135,7 @@ impl Page {
 }
 
 /// "resnet18 with 11.2 M parameters, trained on cifar10 (45,000 images)".
-fn subtitle(run: &RunFolder) -> String {
+fn subtitle(run: &RunRecord) -> String {
     let Some(env) = &run.environment else {
         return String::new();
     };
@@ -164,7 +164,7 @@ fn subtitle(run: &RunFolder) -> String {
 }
 
 /// What a reader must know of a run that did not finish.
-fn status(run: &RunFolder) -> Option<String> {
+fn status(run: &RunRecord) -> Option<String> {
     if run
         .environment
         .as_ref()
@@ -187,7 +187,7 @@ fn status(run: &RunFolder) -> Option<String> {
 }
 
 /// The few facts beside the large numbers.
-fn facts(run: &RunFolder) -> Vec<Fact> {
+fn facts(run: &RunRecord) -> Vec<Fact> {
     let fact = |name: &str, value: String| Fact {
         name: name.into(),
         value,
@@ -215,7 +215,10 @@ fn facts(run: &RunFolder) -> Vec<Fact> {
             format!("{} (median)", format::number(speed, 3)),
         ));
     }
-    let left_out = run.log.events().filter(|event| event.kind == Kind::Skipped);
+    let left_out = run
+        .log
+        .events()
+        .filter(|event| event.kind == MessageKind::Skipped);
     let left_out = left_out.count() as u64;
     if left_out > 0 {
         facts.push(fact("Images left out", format::count(left_out)));
@@ -235,7 +238,7 @@ fn facts(run: &RunFolder) -> Vec<Fact> {
     facts
 }
 
-fn previews(run: &RunFolder) -> Vec<Inlined> {
+fn previews(run: &RunRecord) -> Vec<Inlined> {
     run.previews
         .iter()
         .take(MOST_PREVIEWS)
@@ -252,7 +255,7 @@ fn previews(run: &RunFolder) -> Vec<Inlined> {
         .collect()
 }
 
-fn environment(run: &RunFolder) -> Vec<Fact> {
+fn environment(run: &RunRecord) -> Vec<Fact> {
     let Some(env) = &run.environment else {
         return Vec::new();
     };
@@ -308,7 +311,7 @@ fn environment(run: &RunFolder) -> Vec<Fact> {
 }
 
 impl Message {
-    fn of(event: &crate::jsonl::Event) -> Self {
+    fn of(event: &crate::jsonl::Message) -> Self {
         let step = event
             .step
             .map(|step| format!("step {}", format::count(step)));
@@ -321,8 +324,8 @@ impl Message {
         Message {
             place,
             text: match event.kind {
-                Kind::Warning => format!("Warning: {}", event.message),
-                Kind::Note | Kind::Skipped => event.message.clone(),
+                MessageKind::Warning => format!("Warning: {}", event.message),
+                MessageKind::Note | MessageKind::Skipped => event.message.clone(),
             },
         }
     }

@@ -6,8 +6,8 @@ use super::table::{Column, Grid};
 use crate::{
     curves, format,
     metric::Metrics,
-    results::{Evaluation, Results, Weights},
-    run::RunFolder,
+    results::{MeasuredWeights, Results, SplitResults},
+    run::RunRecord,
 };
 
 /// A large number at the top.
@@ -19,7 +19,7 @@ pub(super) struct Headline {
 }
 
 /// "test split, best checkpoint (step 690, EMA weights)".
-pub(super) fn source(split: &str, weights: Option<&Weights>) -> String {
+pub(super) fn source(split: &str, weights: Option<&MeasuredWeights>) -> String {
     let mut text = if split.is_empty() {
         String::new()
     } else {
@@ -53,7 +53,7 @@ pub(super) fn source(split: &str, weights: Option<&Weights>) -> String {
 }
 
 /// The evaluations in the order of their weight: test first, then validation, then others.
-fn ordered(results: &Results) -> Vec<&Evaluation> {
+fn ordered(results: &Results) -> Vec<&SplitResults> {
     let mut evaluations: Vec<_> = results.evaluations.iter().collect();
     evaluations.sort_by_key(|e| match e.split.as_str() {
         "test" => 0,
@@ -64,7 +64,7 @@ fn ordered(results: &Results) -> Vec<&Evaluation> {
 }
 
 /// The primary metric of every evaluation; without one, the best of the log so far.
-pub(super) fn headlines(run: &RunFolder, results: &Results) -> Vec<Headline> {
+pub(super) fn headlines(run: &RunRecord, results: &Results) -> Vec<Headline> {
     let primary = |names: Vec<String>| {
         let first = names.into_iter().find(|name| name != "loss");
         results.primary.clone().or(first)
@@ -99,7 +99,7 @@ pub(super) fn headlines(run: &RunFolder, results: &Results) -> Vec<Headline> {
 }
 
 /// The best value of a metric in the log of a run that has no results yet.
-fn best_so_far(run: &RunFolder, name: Option<String>) -> Option<Headline> {
+fn best_so_far(run: &RunRecord, name: Option<String>) -> Option<Headline> {
     let (name, splits) = (name?, curves::splits(&run.log));
     let (split, ema) = splits.first()?;
     let metric = run.metrics().of(&name);
