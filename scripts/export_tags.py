@@ -69,7 +69,7 @@ def main():
             tags.append(
                 f'    Tag {{ model: "{name}", tag: "{weights.name}", file: "{file}", sha256_prefix: "{digits}", '
                 f"preprocessing: Preprocessing {{ resize: {look.resize_size[0]}, crop: {look.crop_size[0]}, "
-                f"interpolation: Interpolation::{look.interpolation.value.capitalize()}, "
+                f"interpolation: ResizeFilter::{look.interpolation.value.capitalize()}, "
                 f"mean: {list(look.mean)}, std: {list(look.std)} }}, "
                 f"top1: {option(accuracy['acc@1'])}, top5: {option(accuracy['acc@5'])} }},"
             )

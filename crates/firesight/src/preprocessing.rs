@@ -4,7 +4,7 @@ use firesight_data::augment::{CentreCrop, Prepare, ResizeShortest};
 use firesight_data::geometry::Filter;
 use firesight_data::normalize::Normalize;
 use firesight_models::classification::ClassifierConfig;
-use firesight_models::tags::{self, Interpolation, Preprocessing, Tag};
+use firesight_models::tags::{self, Preprocessing, ResizeFilter, Tag};
 use firesight_recipe::Checks;
 
 use crate::recipe::{InitConfig, Recipe, TaskConfig};
@@ -32,8 +32,8 @@ pub fn of(preprocessing: &Preprocessing) -> (Vec<Prepare>, Normalize) {
     let resize = ResizeShortest {
         size: resize,
         filter: match interpolation {
-            Interpolation::Bilinear => Filter::Bilinear,
-            Interpolation::Bicubic => Filter::Bicubic,
+            ResizeFilter::Bilinear => Filter::Bilinear,
+            ResizeFilter::Bicubic => Filter::Bicubic,
         },
         ..ResizeShortest::default()
     };

@@ -67,7 +67,7 @@ pub trait Family: Clone {
 
 /// A member of a list: the options that a recipe gives it, and the architecture's own config that they stand for.
 #[derive(Clone, Copy, Debug)]
-pub struct Published<O: 'static, C: 'static> {
+pub struct PublishedModel<O: 'static, C: 'static> {
     /// The number of parameters for RGB images and the number of classes that the family was published for.
     pub parameters: usize,
     /// From the one to the other.
@@ -138,7 +138,7 @@ pub(crate) fn check(
 /// Names a family's members: an enum of configs, an enum of models, and what both answer for every architecture.
 ///
 /// A line `Variant(Options) name PUBLISHED` needs in `file` the architecture, a [`Member`], and `PUBLISHED`, a
-/// [`Published`]; `name` is the variant in snake case.
+/// [`PublishedModel`]; `name` is the variant in snake case.
 macro_rules! family {
     (
         $(#[$config_doc:meta])* $Config:ident, $(#[$model_doc:meta])* $Model:ident,

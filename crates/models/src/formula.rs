@@ -40,19 +40,19 @@ use crate::weights::{StateDict, TorchNames, parameters};
 
 /// What scales the formula's values; a plain number is a gain.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scale {
+pub struct FormulaScale {
     /// The gain of tensors of rank 2 and above.
     pub gain: f64,
     /// The largest bias, and half the largest running mean.
     pub bias: f64,
 }
 
-impl Scale {
+impl FormulaScale {
     /// The largest bias unless a reference says otherwise.
     pub const BIAS: f64 = 0.1;
 }
 
-impl From<f64> for Scale {
+impl From<f64> for FormulaScale {
     fn from(gain: f64) -> Self {
         Self {
             gain,
@@ -86,8 +86,8 @@ impl Stream {
 }
 
 /// The values of one tensor of a state dict, in row-major order of PyTorch's layout.
-pub fn values(name: &str, shape: &[usize], scale: impl Into<Scale>) -> Vec<f32> {
-    let Scale { gain, bias } = scale.into();
+pub fn values(name: &str, shape: &[usize], scale: impl Into<FormulaScale>) -> Vec<f32> {
+    let FormulaScale { gain, bias } = scale.into();
     let last = name.rsplit('.').next().unwrap_or_default();
     let (offset, scale) = match last {
         "running_mean" => (0.0, 2.0 * bias),
@@ -108,7 +108,7 @@ pub fn values(name: &str, shape: &[usize], scale: impl Into<Scale>) -> Vec<f32> 
 }
 
 /// A whole state for a module.
-pub fn state<M: TorchNames>(module: &M, scale: impl Into<Scale>) -> StateDict {
+pub fn state<M: TorchNames>(module: &M, scale: impl Into<FormulaScale>) -> StateDict {
     let scale = scale.into();
     parameters(module)
         .into_iter()

@@ -29,6 +29,7 @@ mod input;
 pub mod layers;
 pub mod segmentation;
 pub mod sequential;
+mod style;
 pub mod tags;
 pub mod verify;
 pub mod weights;

@@ -524,8 +524,9 @@ impl ModuleDisplay for Blank {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocks::{Style, max_pool};
+    use crate::blocks::max_pool;
     use crate::layers::{Init, conv};
+    use crate::style::Style;
     use burn::module::Param;
     use burn::tensor::Distribution;
 

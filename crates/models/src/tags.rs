@@ -26,7 +26,7 @@ pub const BASE_URL: &str = "https://download.pytorch.org/models/";
 const DETECTION: Preprocessing = Preprocessing {
     resize: 800,
     crop: 0,
-    interpolation: Interpolation::Bilinear,
+    interpolation: ResizeFilter::Bilinear,
     mean: [0.485, 0.456, 0.406],
     std: [0.229, 0.224, 0.225],
 };
@@ -91,7 +91,7 @@ pub struct Preprocessing {
     /// Side of the central crop in pixels; 0 for none.
     pub crop: usize,
     /// Filter of the resizing, with antialias.
-    pub interpolation: Interpolation,
+    pub interpolation: ResizeFilter,
     /// Subtracted per RGB channel, on values from 0 to 1.
     pub mean: [f32; 3],
     /// Divided by per RGB channel.
@@ -100,7 +100,7 @@ pub struct Preprocessing {
 
 /// The filter of a resizing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interpolation {
+pub enum ResizeFilter {
     /// A triangle of two pixels.
     Bilinear,
     /// Keys' cubic with a = -0.5, as Pillow's and torchvision's antialiased one.
@@ -123,8 +123,7 @@ impl Tag {
 
     /// Whether a file's content is the published one, as far as the published digits tell.
     pub fn matches(&self, content: &[u8]) -> bool {
-        let digest = Sha256::digest(content);
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = format!("{:x}", Sha256::digest(content));
         digits.starts_with(self.sha256_prefix)
     }
 }

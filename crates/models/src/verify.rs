@@ -43,7 +43,7 @@ pub trait NamedOutputs {
         &self,
         input: Tensor<4>,
         reference: &StateDict,
-    ) -> Result<Vec<Comparison>, VerifyError> {
+    ) -> Result<Vec<OutputComparison>, VerifyError> {
         let _ = (input, reference);
         Ok(Vec::new())
     }
@@ -51,7 +51,7 @@ pub trait NamedOutputs {
 
 /// How far one output is from the reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct OutputComparison {
     /// The output's name.
     pub name: String,
     /// Values compared.
@@ -70,7 +70,7 @@ pub struct Verdict {
     /// Whether every output is within the tolerance.
     pub passed: bool,
     /// One entry per output of the reference.
-    pub outputs: Vec<Comparison>,
+    pub outputs: Vec<OutputComparison>,
 }
 
 /// Why a reference cannot be compared with.
@@ -171,7 +171,7 @@ pub fn compare(
     name: &str,
     actual: &TensorData,
     expected: &TensorData,
-) -> Result<Comparison, VerifyError> {
+) -> Result<OutputComparison, VerifyError> {
     if actual.shape() != expected.shape() {
         return Err(VerifyError::Shape {
             name: name.to_string(),
@@ -207,7 +207,7 @@ pub fn compare(
         }
         outside += usize::from(difference > ATOL + RTOL * want.abs() || difference.is_infinite());
     }
-    Ok(Comparison {
+    Ok(OutputComparison {
         name: name.to_string(),
         count: expected.len(),
         max_absolute: absolute,

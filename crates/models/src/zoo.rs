@@ -19,7 +19,7 @@ use crate::{InputSpec, ModelError};
 
 /// One model, whatever it is for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Model {
+pub struct ModelSummary {
     /// What a recipe writes.
     pub name: &'static str,
     /// What it is for: `classification`, `segmentation`, `detection` or `generation`.
@@ -53,7 +53,7 @@ pub enum ZooError {
 macro_rules! families {
     ($($family:ident::$config:ident),+ $(,)?) => {
         /// Every model of every family.
-        pub fn models() -> Vec<Model> {
+        pub fn models() -> Vec<ModelSummary> {
             let mut models = Vec::new();
             $(models.extend(crate::$family::registry().into_iter().map(model));)+
             models
@@ -97,8 +97,8 @@ families! {
     generation::GanConfig,
 }
 
-fn model<C: Family>(entry: Entry<C>) -> Model {
-    Model {
+fn model<C: Family>(entry: Entry<C>) -> ModelSummary {
+    ModelSummary {
         name: entry.name,
         task: C::TASK,
         family: entry.family,

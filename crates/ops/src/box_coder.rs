@@ -86,7 +86,7 @@ fn centred(boxes: Tensor<2>) -> [Tensor<2>; 4] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinearBoxCoder {
     /// Whether distances are in units of the reference's sides rather than in pixels.
-    pub normalise: bool,
+    pub normalize: bool,
 }
 
 impl LinearBoxCoder {
@@ -98,7 +98,7 @@ impl LinearBoxCoder {
         let [x1, y1, x2, y2] = columns(boxes);
         let ([x, y], [w, h]) = self.centre_and_unit(references);
         let [l, t, r, b] = [x.clone() - x1, y.clone() - y1, x2 - x, y2 - y];
-        match self.normalise {
+        match self.normalize {
             true => from_columns([l / w.clone(), t / h.clone(), r / w, b / h]),
             false => from_columns([l, t, r, b]),
         }
@@ -111,7 +111,7 @@ impl LinearBoxCoder {
     pub fn decode(&self, distances: Tensor<2>, references: Tensor<2>) -> Tensor<2> {
         let [l, t, r, b] = columns(distances);
         let ([x, y], [w, h]) = self.centre_and_unit(references);
-        let [l, t, r, b] = match self.normalise {
+        let [l, t, r, b] = match self.normalize {
             true => [l * w.clone(), t * h.clone(), r * w, b * h],
             false => [l, t, r, b],
         };
@@ -181,7 +181,7 @@ mod tests {
         for device in devices() {
             for case in cases("boxes", "linear_coder") {
                 let coder = LinearBoxCoder {
-                    normalise: case["normalise"].as_bool().unwrap(),
+                    normalize: case["normalise"].as_bool().unwrap(),
                 };
                 let boxes = float::<2>(&case["boxes"], &device);
                 let encoded = coder.encode(float(&case["truth"], &device), boxes.clone());

@@ -28,7 +28,7 @@ pub enum IouKind {
     Iou,
     /// Less the share of the hull that neither box covers, -1 to 1.
     #[default]
-    Generalised,
+    Generalized,
     /// Less the squared distance of the centres over the squared diagonal of the hull, -1 to 1.
     Distance,
     /// The distance IoU less a term for unlike aspect ratios.
@@ -114,7 +114,7 @@ fn overlap(kind: IouKind, a: [Tensor<2>; 4], b: [Tensor<2>; 4], epsilon: Epsilon
 
     let hull_w = high(&ax2, &bx2) - low(&ax1, &bx1);
     let hull_h = high(&ay2, &by2) - low(&ay1, &by1);
-    if kind == IouKind::Generalised {
+    if kind == IouKind::Generalized {
         let hull = hull_w.clamp_min(0.0) * hull_h.clamp_min(0.0);
         return iou - epsilon.divide(hull.clone() - union, hull);
     }
@@ -176,7 +176,7 @@ mod tests {
             for case in cases("boxes", "iou") {
                 for (kind, key) in [
                     (IouKind::Iou, "iou"),
-                    (IouKind::Generalised, "giou"),
+                    (IouKind::Generalized, "giou"),
                     (IouKind::Distance, "diou"),
                     (IouKind::Complete, "ciou"),
                 ] {
@@ -201,7 +201,7 @@ mod tests {
         for device in devices() {
             let point = Tensor::<2>::from_floats([[5.0, 5.0, 5.0, 5.0]], &device);
             assert_eq!(values(box_iou(point.clone(), point.clone())), [0.0]);
-            for kind in [IouKind::Generalised, IouKind::Distance, IouKind::Complete] {
+            for kind in [IouKind::Generalized, IouKind::Distance, IouKind::Complete] {
                 let device = device.clone().autodiff();
                 let point =
                     Tensor::<2>::from_floats([[5.0, 5.0, 5.0, 5.0]], &device).require_grad();
@@ -225,7 +225,7 @@ mod tests {
             for case in cases("boxes", "iou_loss") {
                 let (kind, name) = match case["name"].as_str().unwrap() {
                     "iou" => (IouKind::Iou, "iou"),
-                    "giou" => (IouKind::Generalised, "giou"),
+                    "giou" => (IouKind::Generalized, "giou"),
                     "diou" => (IouKind::Distance, "diou"),
                     _ => (IouKind::Complete, "ciou"),
                 };

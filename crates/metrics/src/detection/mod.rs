@@ -28,7 +28,7 @@ use crate::MetricError;
 
 pub use coco::{ClassAp, CocoScores, Curve, ErrorShare, coco_scores};
 pub use coco_file::{CocoCategory, CocoPair, read_coco};
-pub use outcome::{Outcome, Outcomes, outcomes};
+pub use outcome::{BoxOutcome, Outcomes, outcomes};
 pub use voc::{VocAp, voc_ap};
 
 /// An object that is there.

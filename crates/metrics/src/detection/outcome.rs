@@ -8,7 +8,7 @@ use super::{ImageBoxes, by_score, iou};
 
 /// The outcome of one detection. `truth` is the index of a true box of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum BoxOutcome {
     /// It finds this true box.
     Right {
         /// The true box.
@@ -41,7 +41,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcomes {
     /// For each detection, in the order of the image.
-    pub detected: Vec<Outcome>,
+    pub detected: Vec<BoxOutcome>,
     /// For each true box, whether it was found; `None` for crowds and difficult ones, which need not be.
     pub found: Vec<Option<bool>>,
 }
@@ -55,7 +55,7 @@ pub fn outcomes(image: &ImageBoxes, threshold: f64, least: f64) -> Outcomes {
     let mut found: Vec<Option<bool>> = (0..image.truth.len())
         .map(|t| free(t).then_some(false))
         .collect();
-    let mut detected = vec![Outcome::TooLow; image.detected.len()];
+    let mut detected = vec![BoxOutcome::TooLow; image.detected.len()];
     let scores: Vec<f64> = image.detected.iter().map(|d| d.score).collect();
     for at in by_score(&scores) {
         let detection = &image.detected[at];
@@ -78,17 +78,17 @@ pub fn outcomes(image: &ImageBoxes, threshold: f64, least: f64) -> Outcomes {
         detected[at] = if let Some(truth) = best(&|t| same(t) && hit(t) && found[t] == Some(false))
         {
             found[truth] = Some(true);
-            Outcome::Right { truth }
+            BoxOutcome::Right { truth }
         } else if best(&|t| same(t) && hit(t) && !free(t)).is_some() {
-            Outcome::Ignored
+            BoxOutcome::Ignored
         } else if let Some(truth) = best(&|t| same(t) && hit(t)) {
-            Outcome::Duplicate { truth }
+            BoxOutcome::Duplicate { truth }
         } else if let Some(truth) = best(&|t| !same(t) && hit(t) && free(t)) {
-            Outcome::Class { truth }
+            BoxOutcome::Class { truth }
         } else if let Some(truth) = best(&|t| same(t) && near(t) && free(t)) {
-            Outcome::Place { truth }
+            BoxOutcome::Place { truth }
         } else {
-            Outcome::Background
+            BoxOutcome::Background
         };
     }
     Outcomes { detected, found }
@@ -136,14 +136,14 @@ mod tests {
         assert_eq!(
             got.detected,
             [
-                Outcome::Duplicate { truth: 0 },
-                Outcome::Right { truth: 0 },
-                Outcome::Place { truth: 1 },
-                Outcome::Class { truth: 2 },
-                Outcome::Ignored,
-                Outcome::Ignored,
-                Outcome::Background,
-                Outcome::TooLow,
+                BoxOutcome::Duplicate { truth: 0 },
+                BoxOutcome::Right { truth: 0 },
+                BoxOutcome::Place { truth: 1 },
+                BoxOutcome::Class { truth: 2 },
+                BoxOutcome::Ignored,
+                BoxOutcome::Ignored,
+                BoxOutcome::Background,
+                BoxOutcome::TooLow,
             ]
         );
         assert_eq!(

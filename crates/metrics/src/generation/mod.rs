@@ -16,13 +16,13 @@
 
 mod frechet;
 mod kernel;
-mod neighbours;
+mod neighbors;
 
 use crate::MetricError;
 
 pub use frechet::{FeatureStatistics, frechet_distance};
 pub use kernel::kernel_distance;
-pub use neighbours::{PrecisionRecall, precision_recall};
+pub use neighbors::{PrecisionRecall, precision_recall};
 
 /// The rows of `features`, each `dims` long, as `f64`; an error where they do not divide or are not finite.
 fn rows(features: &[f32], dims: usize) -> Result<Vec<Vec<f64>>, MetricError> {

@@ -22,9 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{Style, pooled};
+use crate::blocks::pooled;
 use crate::layers::{self, Init, StochasticDepth, check_rate, conv};
 use crate::sequential::{Blank, Block, Layer, Sequential};
+use crate::style::Style;
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 

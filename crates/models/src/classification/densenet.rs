@@ -22,9 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{Style, avg_pool, max_pool, pooled};
+use crate::blocks::{avg_pool, max_pool, pooled};
 use crate::layers::{Init, batch_norm, check_rate, conv, dropout, linear};
 use crate::sequential::{Act, Block, Layer, Named, Sequential};
+use crate::style::Style;
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 

@@ -20,11 +20,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{
-    SqueezeExcitation, Style, head_dropout, head_linear, make_divisible, pooled, residual,
-};
+use crate::blocks::{SqueezeExcitation, make_divisible, pooled};
 use crate::layers::{Init, StochasticDepth, check_rate, conv};
 use crate::sequential::{Block, Head, Layer, Sequential};
+use crate::style::{Style, head_dropout, head_linear, residual};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 

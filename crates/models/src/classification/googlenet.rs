@@ -98,7 +98,7 @@ pub struct Inception {
 
 /// A head half-way that helps the gradient in training.
 #[derive(Module, Debug)]
-pub struct AuxHead {
+struct AuxHead {
     conv: ConvBlock,
     fc1: Linear,
     fc2: Linear,

@@ -153,7 +153,7 @@ pub struct MixedE {
 
 /// The head at stride 16 that helps the gradient in training.
 #[derive(Module, Debug)]
-pub struct AuxHead {
+struct AuxHead {
     conv0: ConvBlock,
     conv1: ConvBlock,
     fc: Linear,

@@ -20,9 +20,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{Style, head_dropout, head_linear, make_divisible, pooled};
+use crate::blocks::{make_divisible, pooled};
 use crate::layers::{Init, check_rate, conv};
 use crate::sequential::{Act, Block, Head, Layer, Sequential};
+use crate::style::{Style, head_dropout, head_linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
@@ -79,7 +80,7 @@ pub struct MnasNet {
 
 /// Expansion, depthwise convolution and projection, around which the input is added where the shapes allow.
 #[derive(Module, Debug)]
-pub struct InvertedResidual {
+struct InvertedResidual {
     layers: Sequential,
     residual: bool,
 }

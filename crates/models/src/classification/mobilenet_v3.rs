@@ -20,9 +20,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{SqueezeExcitation, Style, head_dropout, head_linear, make_divisible, pooled};
+use crate::blocks::{SqueezeExcitation, make_divisible, pooled};
 use crate::layers::{Init, check_rate, conv};
 use crate::sequential::{Act, Block, Head, HeadLayer, Layer, Sequential};
+use crate::style::{Style, head_dropout, head_linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
@@ -168,7 +169,7 @@ pub struct MobileNetV3 {
 /// Expansion, depthwise convolution, squeeze and excitation, and projection, around which the input is added where
 /// the shapes allow.
 #[derive(Module, Debug)]
-pub struct InvertedResidual {
+struct InvertedResidual {
     block: Sequential,
     residual: bool,
 }

@@ -21,9 +21,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{Style, max_pool, pooled};
+use crate::blocks::{max_pool, pooled};
 use crate::layers::{self, Init, check_rate, conv};
 use crate::sequential::{Act, Block, Layer, Sequential};
+use crate::style::Style;
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 

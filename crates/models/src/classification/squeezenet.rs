@@ -22,9 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{Style, max_pool, pooled};
+use crate::blocks::{max_pool, pooled};
 use crate::layers::{Init, check_rate, conv, dropout};
 use crate::sequential::{Act, Blank, Block, Layer, Sequential};
+use crate::style::Style;
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 

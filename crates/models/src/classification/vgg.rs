@@ -20,9 +20,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Variant};
-use crate::blocks::{Style, head_dropout, head_linear, max_pool, pooled};
+use crate::blocks::{max_pool, pooled};
 use crate::layers::{Init, check_rate, conv};
 use crate::sequential::{Act, Head, HeadLayer, Layer, Sequential};
+use crate::style::{Style, head_dropout, head_linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 

@@ -5,7 +5,7 @@
 use burn::tensor::TensorData;
 
 use super::{Detection, Postprocess};
-use crate::verify::{ATOL, Comparison, RTOL, VerifyError};
+use crate::verify::{ATOL, OutputComparison, RTOL, VerifyError};
 use crate::weights::StateDict;
 
 /// Two boxes of the same object overlap at least so much when only rounding lies between them.
@@ -24,7 +24,7 @@ pub(crate) fn compare_detections(
     found: &[Detection],
     reference: &StateDict,
     postprocess: &Postprocess,
-) -> Result<Option<Comparison>, VerifyError> {
+) -> Result<Option<OutputComparison>, VerifyError> {
     let get = |what: &str| reference.get(&format!("{what}.{number}"));
     let (Some(boxes), Some(scores), Some(labels)) = (get("boxes"), get("scores"), get("labels"))
     else {
@@ -90,7 +90,7 @@ pub(crate) fn compare_detections(
         .iter()
         .filter(|(d, side)| !undecided(d, side, postprocess))
         .count();
-    Ok(Some(Comparison {
+    Ok(Some(OutputComparison {
         name: format!("detections.{number}"),
         count,
         max_absolute: absolute,

@@ -30,7 +30,7 @@ use super::{
     CLASS_LOGITS, DetectorArchitecture, PublishedOptions, check_common, image_boxes, minimum,
 };
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::family::{Member, Published};
+use crate::family::{Member, PublishedModel};
 use crate::weights::TorchNames;
 use crate::{InputSpec, ModelError};
 
@@ -68,7 +68,7 @@ impl Default for FcosConfig {
 
 /// torchvision's FCOS over a ResNet-50; torchvision states 53,120 parameters fewer, since its published weights freeze
 /// the scales of the body's normalisation.
-pub const FCOS_RESNET50_FPN: Published<PublishedOptions, FcosConfig> = Published {
+pub const FCOS_RESNET50_FPN: PublishedModel<PublishedOptions, FcosConfig> = PublishedModel {
     parameters: 32_322_720,
     config: |options| {
         let base = FcosConfig::torchvision();
@@ -79,7 +79,7 @@ pub const FCOS_RESNET50_FPN: Published<PublishedOptions, FcosConfig> = Published
     },
 };
 /// FCOS over the default network.
-pub const FCOS: Published<FcosConfig, FcosConfig> = Published {
+pub const FCOS: PublishedModel<FcosConfig, FcosConfig> = PublishedModel {
     parameters: 32_322_720,
     config: FcosConfig::clone,
 };
@@ -153,7 +153,7 @@ impl Member for Fcos {
             tower_std: config.published_init.then_some(0.01),
             anchors: 1,
             classes,
-            centredness: true,
+            centerness: true,
         };
         Ok(Self {
             backbone: PyramidBackbone::new(&plan, input, device)?,
@@ -193,7 +193,7 @@ impl DetectorArchitecture for Fcos {
         let device = output.bbox_regression.device();
         let anchors = boxes_tensor(&anchors.concat(), &device).repeat_dim(0, n);
         let distances = output.bbox_regression.clone().reshape([n * all, 4]);
-        let boxes = read(LinearBoxCoder { normalise: true }.decode(distances, anchors));
+        let boxes = read(LinearBoxCoder { normalize: true }.decode(distances, anchors));
         image_boxes(
             postprocess,
             &scores(output),

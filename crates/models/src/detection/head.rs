@@ -14,7 +14,7 @@
 //!     tower_std: None,
 //!     anchors: 2,
 //!     classes: 3,
-//!     centredness: false,
+//!     centerness: false,
 //! };
 //! let device = Device::default();
 //! let levels = [4, 2].map(|side| Tensor::<4>::zeros([1, 8, side, side], &device));
@@ -55,7 +55,7 @@ pub struct HeadSpec {
     /// Classes; background is none.
     pub classes: usize,
     /// Whether a score of how central a position lies in its box is predicted (FCOS).
-    pub centredness: bool,
+    pub centerness: bool,
 }
 
 /// What a head gives, all levels one after the other.
@@ -127,7 +127,7 @@ impl DenseHead {
             regression_head: RegressionHead {
                 conv: tower(),
                 bbox_reg: last(spec.anchors * 4),
-                bbox_ctrness: spec.centredness.then(|| last(spec.anchors)),
+                bbox_ctrness: spec.centerness.then(|| last(spec.anchors)),
             },
         }
     }
@@ -137,7 +137,7 @@ impl DenseHead {
     pub fn forward(&self, levels: &[Tensor<4>]) -> HeadOutput {
         let mut logits = Vec::with_capacity(levels.len());
         let mut boxes = Vec::with_capacity(levels.len());
-        let mut centredness = Vec::new();
+        let mut centerness = Vec::new();
         let sizes = levels.iter().map(|x| [x.dims()[2], x.dims()[3]]).collect();
         let classes = self.classes();
         for level in levels {
@@ -150,13 +150,13 @@ impl DenseHead {
                 4,
             ));
             if let Some(layer) = &self.regression_head.bbox_ctrness {
-                centredness.push(rows(kernels::conv2d(layer, x), 1));
+                centerness.push(rows(kernels::conv2d(layer, x), 1));
             }
         }
         HeadOutput {
             cls_logits: Tensor::cat(logits, 1),
             bbox_regression: Tensor::cat(boxes, 1),
-            bbox_ctrness: (!centredness.is_empty()).then(|| Tensor::cat(centredness, 1)),
+            bbox_ctrness: (!centerness.is_empty()).then(|| Tensor::cat(centerness, 1)),
             levels: sizes,
         }
     }

@@ -60,7 +60,7 @@ pub struct DetectorLoss {
     pub classification: Tensor<1>,
     /// Of the boxes, `[1]`.
     pub bbox_regression: Tensor<1>,
-    /// Of the centredness, `[1]`.
+    /// Of the centerness, `[1]`.
     pub bbox_ctrness: Option<Tensor<1>>,
 }
 
@@ -200,7 +200,7 @@ pub fn retinanet_loss(
             let truths = boxes_tensor(&targets.truths, &device);
             let loss = match kind {
                 BoxLoss::Giou => {
-                    iou_loss(IouKind::Generalised, coder.decode(offsets, anchors), truths)
+                    iou_loss(IouKind::Generalized, coder.decode(offsets, anchors), truths)
                 }
                 BoxLoss::L1 | BoxLoss::SmoothL1 => {
                     let beta = if kind == BoxLoss::L1 { 0.0 } else { 1.0 / 9.0 };
@@ -224,7 +224,7 @@ pub fn retinanet_loss(
 const CENTRE_RADIUS: f32 = 1.5;
 
 /// FCOS's loss (Tian et al. 2019, arXiv:1904.01355): focal loss of all positions, generalised IoU loss and
-/// centredness of the matched ones, all divided by the matched positions of the batch.
+/// centerness of the matched ones, all divided by the matched positions of the batch.
 ///
 /// `anchors` are squares of a level's stride around its positions, all levels, `level_rows` on each. A position
 /// answers for the smallest box around it whose size suits its level.
@@ -253,19 +253,19 @@ pub fn fcos_loss(
     targets.weights = vec![share; targets.classes.len()];
     targets.shares = vec![share; targets.rows.len()];
     let logits = output.bbox_ctrness.as_ref();
-    let centred = logits.and_then(|logits| targets.matched(logits));
+    let centered = logits.and_then(|logits| targets.matched(logits));
     let bbox_regression = match targets.matched(&output.bbox_regression) {
         None => nothing(&output.bbox_regression),
         Some(distances) => {
-            let coder = LinearBoxCoder { normalise: true };
+            let coder = LinearBoxCoder { normalize: true };
             let boxes = coder.decode(distances, boxes_tensor(&targets.anchors, &device));
             let truths = boxes_tensor(&targets.truths, &device);
-            sum(iou_loss(IouKind::Generalised, boxes, truths) * targets.shares(&device))
+            sum(iou_loss(IouKind::Generalized, boxes, truths) * targets.shares(&device))
         }
     };
-    let bbox_ctrness = centred.map(|logits| {
+    let bbox_ctrness = centered.map(|logits| {
         let wanted: Vec<f32> = (targets.anchors.iter().zip(&targets.truths))
-            .map(|(anchor, truth)| centredness(anchor, truth))
+            .map(|(anchor, truth)| centerness(anchor, truth))
             .collect();
         let wanted = Tensor::<1>::from_data(TensorData::new(wanted, [targets.rows.len()]), &device);
         let loss = binary_cross_entropy_with_logits(logits.squeeze_dim::<1>(1), wanted, None);
@@ -288,7 +288,7 @@ fn distances([x, y]: [f32; 2], [x1, y1, x2, y2]: &[f32; 4]) -> [f32; 4] {
 }
 
 /// How central a position lies: 1 in the middle, 0 on a side (Tian et al. 2019, equation 3).
-fn centredness(anchor: &[f32; 4], truth: &[f32; 4]) -> f32 {
+fn centerness(anchor: &[f32; 4], truth: &[f32; 4]) -> f32 {
     let [l, t, r, b] = distances(centre(anchor), truth);
     ((l.min(r) / l.max(r)) * (t.min(b) / t.max(b)))
         .max(0.0)
@@ -329,7 +329,7 @@ fn fcos_matches(
     anchors.iter().enumerate().map(answer).collect()
 }
 
-/// The scores of one image, from 0 to 1, out of logits `[N, A, classes]`: the sigmoid, and with a centredness the
+/// The scores of one image, from 0 to 1, out of logits `[N, A, classes]`: the sigmoid, and with a centerness the
 /// geometric mean of the two.
 pub(super) fn scores(output: &HeadOutput) -> Vec<f32> {
     let scores = burn::tensor::activation::sigmoid(output.cls_logits.clone());

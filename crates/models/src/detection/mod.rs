@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 use crate::classification::{Classifier, ClassifierConfig};
 use crate::family::{Member, family};
 use crate::tags::Tag;
-use crate::verify::{Comparison, NamedOutputs, VerifyError};
+use crate::verify::{NamedOutputs, OutputComparison, VerifyError};
 use crate::weights::StateDict;
 
 family! {
@@ -217,7 +217,7 @@ impl NamedOutputs for Detector {
         &self,
         input: Tensor<4>,
         reference: &StateDict,
-    ) -> Result<Vec<Comparison>, VerifyError> {
+    ) -> Result<Vec<OutputComparison>, VerifyError> {
         if !reference.contains_key("boxes.0") {
             return Ok(Vec::new());
         }

@@ -33,7 +33,7 @@ use super::{
     CLASS_LOGITS, DetectorArchitecture, PublishedOptions, check_common, image_boxes, minimum,
 };
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::family::{Member, Published};
+use crate::family::{Member, PublishedModel};
 use crate::weights::TorchNames;
 use crate::{InputSpec, ModelError};
 
@@ -89,17 +89,19 @@ impl Default for RetinaNetConfig {
 
 /// torchvision's RetinaNet over a ResNet-50, version 1; torchvision states 53,120 parameters fewer, since its published
 /// weights freeze the scales of the body's normalisation.
-pub const RETINANET_RESNET50_FPN: Published<PublishedOptions, RetinaNetConfig> = Published {
-    parameters: 34_068_119,
-    config: |options| published(options, RetinaNetConfig::torchvision()),
-};
+pub const RETINANET_RESNET50_FPN: PublishedModel<PublishedOptions, RetinaNetConfig> =
+    PublishedModel {
+        parameters: 34_068_119,
+        config: |options| published(options, RetinaNetConfig::torchvision()),
+    };
 /// torchvision's RetinaNet over a ResNet-50, version 2.
-pub const RETINANET_RESNET50_FPN_V2: Published<PublishedOptions, RetinaNetConfig> = Published {
-    parameters: 38_198_935,
-    config: |options| published(options, RetinaNetConfig::torchvision_v2()),
-};
+pub const RETINANET_RESNET50_FPN_V2: PublishedModel<PublishedOptions, RetinaNetConfig> =
+    PublishedModel {
+        parameters: 38_198_935,
+        config: |options| published(options, RetinaNetConfig::torchvision_v2()),
+    };
 /// RetinaNet over the default network.
-pub const RETINANET: Published<RetinaNetConfig, RetinaNetConfig> = Published {
+pub const RETINANET: PublishedModel<RetinaNetConfig, RetinaNetConfig> = PublishedModel {
     parameters: 34_068_119,
     config: RetinaNetConfig::clone,
 };
@@ -231,7 +233,7 @@ impl Member for RetinaNet {
             tower_std: config.published_init.then_some(0.01),
             anchors: config.anchor_scales.len() * config.aspect_ratios.len(),
             classes,
-            centredness: false,
+            centerness: false,
         };
         Ok(Self {
             backbone: PyramidBackbone::new(&plan, input, device)?,

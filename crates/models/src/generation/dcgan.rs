@@ -84,8 +84,8 @@ impl Default for DcganConfig {
 }
 
 impl Gan for DcganConfig {
-    type Generator = Generator;
-    type Discriminator = Discriminator;
+    type Generator = DcganGenerator;
+    type Discriminator = DcganDiscriminator;
 
     fn problems(&self) -> Vec<(String, String)> {
         // Widths double up to four times.
@@ -119,7 +119,7 @@ impl Gan for DcganConfig {
         image: InputSpec,
         classes: usize,
         device: &Device,
-    ) -> Result<Generator, ModelError> {
+    ) -> Result<DcganGenerator, ModelError> {
         let doublings = self.check(image)?;
         let classes = if self.conditional { classes } else { 0 };
         let width = self.generator_width;
@@ -134,7 +134,7 @@ impl Gan for DcganConfig {
         }
         let last = Part::Transposed(transposed(before, image.channels, true, device));
         main.push(((3 * doublings).to_string(), last));
-        Ok(Generator {
+        Ok(DcganGenerator {
             main: Named::new(main),
             latent: self.latent,
             classes,
@@ -146,7 +146,7 @@ impl Gan for DcganConfig {
         image: InputSpec,
         classes: usize,
         device: &Device,
-    ) -> Result<Discriminator, ModelError> {
+    ) -> Result<DcganDiscriminator, ModelError> {
         let halvings = self.check(image)?;
         let classes = if self.conditional { classes } else { 0 };
         let layer = |before, after, halves: bool| {
@@ -178,7 +178,7 @@ impl Gan for DcganConfig {
         }
         let place = 3 * halvings - 1;
         main.push((place.to_string(), layer(before, 1, false)));
-        Ok(Discriminator {
+        Ok(DcganDiscriminator {
             main: Named::new(main),
             classes,
         })
@@ -264,13 +264,13 @@ impl DcganConfig {
 
 /// Makes images from latent vectors.
 #[derive(Module, Debug)]
-pub struct Generator {
+pub struct DcganGenerator {
     main: Named<Part>,
     latent: usize,
     classes: usize,
 }
 
-impl GeneratorArchitecture for Generator {
+impl GeneratorArchitecture for DcganGenerator {
     fn latent(&self) -> usize {
         self.latent
     }
@@ -292,7 +292,7 @@ impl GeneratorArchitecture for Generator {
     }
 }
 
-impl Generator {
+impl DcganGenerator {
     /// `x` holds the latent vectors and, where there are any, the classes: `[N, latent + classes, 1, 1]`.
     fn layers(&self, mut x: Tensor<4>) -> Tensor<4> {
         for (place, (_, part)) in self.main.entries().iter().enumerate() {
@@ -311,12 +311,12 @@ impl Generator {
 
 /// Tells images of the dataset from generated ones.
 #[derive(Module, Debug)]
-pub struct Discriminator {
+pub struct DcganDiscriminator {
     main: Named<Part>,
     classes: usize,
 }
 
-impl DiscriminatorArchitecture for Discriminator {
+impl DiscriminatorArchitecture for DcganDiscriminator {
     fn forward(&self, images: Tensor<4>, classes: Option<Tensor<1, Int>>) -> Tensor<1> {
         let [count, _, height, width] = images.dims();
         let x = match classes {
@@ -331,7 +331,7 @@ impl DiscriminatorArchitecture for Discriminator {
     }
 }
 
-impl Discriminator {
+impl DcganDiscriminator {
     fn layers(&self, mut x: Tensor<4>) -> Tensor<4> {
         let leaky = Activation::LeakyRelu(SLOPE);
         let entries = self.main.entries();
@@ -407,9 +407,9 @@ fn one_hot(classes: Tensor<1, Int>, count: usize) -> Tensor<2> {
     numbers.equal(classes).float()
 }
 
-impl TorchNames for Generator {}
+impl TorchNames for DcganGenerator {}
 
-impl TorchNames for Discriminator {
+impl TorchNames for DcganDiscriminator {
     fn torch_name(&self, path: &str) -> String {
         // The normalised convolution's fields under the names of PyTorch's `spectral_norm`.
         match path.strip_suffix(".conv.weight") {
@@ -422,14 +422,14 @@ impl TorchNames for Discriminator {
     }
 }
 
-impl NamedOutputs for Generator {
+impl NamedOutputs for DcganGenerator {
     /// `output`, the images, from an input `[N, latent, 1, 1]`.
     fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)> {
         vec![("output".to_string(), self.layers(input).into_data())]
     }
 }
 
-impl NamedOutputs for Discriminator {
+impl NamedOutputs for DcganDiscriminator {
     /// `output`, the probability as PyTorch's example gives it, and `logits`, the score.
     fn named_outputs(&self, input: Tensor<4>) -> Vec<(String, TensorData)> {
         let logits = self.layers(input);

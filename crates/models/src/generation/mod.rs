@@ -116,10 +116,12 @@ pub trait DiscriminatorArchitecture: TorchNames + NamedOutputs {
     fn forward(&self, images: Tensor<4>, classes: Option<Tensor<1, Int>>) -> Tensor<1>;
 }
 
-/// Names the pairs of networks. A line `file::Config { Variant name PUBLISHED }` needs in `file` the config, a [`Gan`],
-/// its networks as `Generator` and `Discriminator`, and `PUBLISHED`, a [`PublishedGan`].
+/// Names the pairs of networks. A line `file::{Config, Generator, Discriminator} { Variant name PUBLISHED }` needs those in
+/// `file`: the config is a [`Gan`], and `PUBLISHED` a [`PublishedGan`].
 macro_rules! gans {
-    ($(#[$doc:meta] $file:ident::$config:ident { $variant:ident $name:ident $published:ident })+) => {
+    ($(#[$doc:meta] $file:ident::{$config:ident, $generator:ident, $discriminator:ident} {
+        $variant:ident $name:ident $published:ident
+    })+) => {
         /// A generator and its discriminator as a recipe names them: `model = "dcgan"`, or with options
         /// `model = { dcgan = { latent = 64 } }`.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -131,13 +133,13 @@ macro_rules! gans {
         /// A generator of any architecture.
         #[derive(Module, Debug)]
         pub enum Generator {
-            $(#[$doc] $variant($file::Generator),)+
+            $(#[$doc] $variant($file::$generator),)+
         }
 
         /// A discriminator of any architecture.
         #[derive(Module, Debug)]
         pub enum Discriminator {
-            $(#[$doc] $variant($file::Discriminator),)+
+            $(#[$doc] $variant($file::$discriminator),)+
         }
 
         impl GanConfig {
@@ -212,8 +214,8 @@ macro_rules! gans {
             }
         }
 
-        each_architecture!(Generator { $($variant: $file::Generator)+ } each_generator);
-        each_architecture!(Discriminator { $($variant: $file::Discriminator)+ } each_discriminator);
+        each_architecture!(Generator { $($variant: $file::$generator)+ } each_generator);
+        each_architecture!(Discriminator { $($variant: $file::$discriminator)+ } each_discriminator);
 
         /// Calls a function of the config inside.
         macro_rules! each_gan_config {
@@ -232,7 +234,7 @@ macro_rules! gans {
 
 gans! {
     /// DCGAN (Radford, Metz and Chintala 2015).
-    dcgan::DcganConfig { Dcgan dcgan DCGAN }
+    dcgan::{DcganConfig, DcganGenerator, DcganDiscriminator} { Dcgan dcgan DCGAN }
 }
 
 list!(GanConfig);

@@ -24,11 +24,11 @@ use serde::{Deserialize, Serialize};
 
 use super::fcn::FcnHead;
 use super::{PublishedConfig, SegmenterArchitecture, SegmenterOutput, body, to_size};
-use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::family::{Member, Published};
+use crate::family::{Member, PublishedModel};
 use crate::layers::{ConvSpec, Init, check_rate, check_width, conv, dropout};
 use crate::sequential::{Act, Layer, Sequential};
+use crate::style::Style;
 use crate::weights::{StateDict, TorchNames};
 use crate::{InputSpec, ModelError};
 
@@ -63,25 +63,26 @@ impl Default for DeepLabV3Config {
 }
 
 /// DeepLabV3's head over the default network.
-pub const DEEPLABV3: Published<DeepLabV3Config, DeepLabV3Config> = Published {
+pub const DEEPLABV3: PublishedModel<DeepLabV3Config, DeepLabV3Config> = PublishedModel {
     parameters: 15_904_085,
     config: DeepLabV3Config::clone,
 };
 /// torchvision's DeepLabV3 on ResNet-50.
-pub const DEEPLABV3_RESNET50: Published<PublishedConfig, DeepLabV3Config> = Published {
+pub const DEEPLABV3_RESNET50: PublishedModel<PublishedConfig, DeepLabV3Config> = PublishedModel {
     parameters: 42_004_074,
     config: |options| published(options, body::dilated_resnet50()),
 };
 /// torchvision's DeepLabV3 on ResNet-101.
-pub const DEEPLABV3_RESNET101: Published<PublishedConfig, DeepLabV3Config> = Published {
+pub const DEEPLABV3_RESNET101: PublishedModel<PublishedConfig, DeepLabV3Config> = PublishedModel {
     parameters: 60_996_202,
     config: |options| published(options, body::dilated_resnet101()),
 };
 /// torchvision's DeepLabV3 on MobileNet V3.
-pub const DEEPLABV3_MOBILENET_V3_LARGE: Published<PublishedConfig, DeepLabV3Config> = Published {
-    parameters: 11_029_328,
-    config: |options| published(options, body::dilated_mobilenet()),
-};
+pub const DEEPLABV3_MOBILENET_V3_LARGE: PublishedModel<PublishedConfig, DeepLabV3Config> =
+    PublishedModel {
+        parameters: 11_029_328,
+        config: |options| published(options, body::dilated_mobilenet()),
+    };
 
 fn published(options: &PublishedConfig, backbone: ClassifierConfig) -> DeepLabV3Config {
     let base = DeepLabV3Config::default();

@@ -27,11 +27,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PublishedConfig, SegmenterArchitecture, SegmenterOutput, body, to_size};
-use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::family::{Member, Published};
+use crate::family::{Member, PublishedModel};
 use crate::layers::{Init, check_rate, conv, dropout};
 use crate::sequential::{Act, Layer, Sequential};
+use crate::style::Style;
 use crate::weights::{StateDict, TorchNames};
 use crate::{InputSpec, ModelError};
 
@@ -58,17 +58,17 @@ impl Default for FcnConfig {
 }
 
 /// FCN's head over the default network.
-pub const FCN: Published<FcnConfig, FcnConfig> = Published {
+pub const FCN: PublishedModel<FcnConfig, FcnConfig> = PublishedModel {
     parameters: 11_769_301,
     config: FcnConfig::clone,
 };
 /// torchvision's FCN on ResNet-50.
-pub const FCN_RESNET50: Published<PublishedConfig, FcnConfig> = Published {
+pub const FCN_RESNET50: PublishedModel<PublishedConfig, FcnConfig> = PublishedModel {
     parameters: 35_322_218,
     config: |options| published(options, body::dilated_resnet50()),
 };
 /// torchvision's FCN on ResNet-101.
-pub const FCN_RESNET101: Published<PublishedConfig, FcnConfig> = Published {
+pub const FCN_RESNET101: PublishedModel<PublishedConfig, FcnConfig> = PublishedModel {
     parameters: 54_314_346,
     config: |options| published(options, body::dilated_resnet101()),
 };

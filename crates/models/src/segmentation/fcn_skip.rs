@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SegmenterArchitecture, SegmenterOutput, body, to_size, upsample};
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::family::{Member, Published};
+use crate::family::{Member, PublishedModel};
 use crate::layers::{check_rate, conv, dropout};
 use crate::weights::TorchNames;
 use crate::{Backbone, InputSpec, ModelError};
@@ -60,7 +60,7 @@ impl Default for FcnSkipConfig {
 }
 
 /// The skips of FCN-8s over the default network.
-pub const FCN_SKIP: Published<FcnSkipConfig, FcnSkipConfig> = Published {
+pub const FCN_SKIP: PublishedModel<FcnSkipConfig, FcnSkipConfig> = PublishedModel {
     parameters: 11_209_503,
     config: FcnSkipConfig::clone,
 };

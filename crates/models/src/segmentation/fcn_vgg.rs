@@ -28,10 +28,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SegmenterArchitecture, SegmenterOutput, upsample};
-use crate::blocks::{Style, max_pool};
-use crate::family::{Member, Published};
+use crate::blocks::max_pool;
+use crate::family::{Member, PublishedModel};
 use crate::layers::{Init, check_rate, conv, dropout};
 use crate::sequential::{Act, Layer, Sequential};
+use crate::style::Style;
 use crate::weights::TorchNames;
 use crate::{InputSpec, ModelError};
 
@@ -69,17 +70,17 @@ impl Default for FcnVggConfig {
 }
 
 /// FCN-32s, whose parameters the authors' networks for Caffe have, as those of the next two.
-pub const FCN32S: Published<FcnVggConfig, Skips> = Published {
+pub const FCN32S: PublishedModel<FcnVggConfig, Skips> = PublishedModel {
     parameters: 136_152_917,
     config: |options| (options.clone(), 0),
 };
 /// FCN-16s.
-pub const FCN16S: Published<FcnVggConfig, Skips> = Published {
+pub const FCN16S: PublishedModel<FcnVggConfig, Skips> = PublishedModel {
     parameters: 134_815_994,
     config: |options| (options.clone(), 1),
 };
 /// FCN-8s.
-pub const FCN8S: Published<FcnVggConfig, Skips> = Published {
+pub const FCN8S: PublishedModel<FcnVggConfig, Skips> = PublishedModel {
     parameters: 134_489_759,
     config: |options| (options.clone(), 2),
 };

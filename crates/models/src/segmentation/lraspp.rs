@@ -22,11 +22,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{NoOptions, SegmenterArchitecture, SegmenterOutput, body, to_size};
-use crate::blocks::Style;
 use crate::classification::{Classifier, ClassifierConfig};
-use crate::family::{Member, Published};
+use crate::family::{Member, PublishedModel};
 use crate::layers::{Init, check_width, conv};
 use crate::sequential::{Act, Layer, Sequential};
+use crate::style::Style;
 use crate::weights::TorchNames;
 use crate::{Backbone, InputSpec, ModelError};
 
@@ -51,12 +51,12 @@ impl Default for LrasppConfig {
 }
 
 /// LR-ASPP over the default network, which is the published one.
-pub const LRASPP: Published<LrasppConfig, LrasppConfig> = Published {
+pub const LRASPP: PublishedModel<LrasppConfig, LrasppConfig> = PublishedModel {
     parameters: 3_221_538,
     config: LrasppConfig::clone,
 };
 /// torchvision's LR-ASPP on MobileNet V3.
-pub const LRASPP_MOBILENET_V3_LARGE: Published<NoOptions, LrasppConfig> = Published {
+pub const LRASPP_MOBILENET_V3_LARGE: PublishedModel<NoOptions, LrasppConfig> = PublishedModel {
     parameters: 3_221_538,
     config: |_| LrasppConfig::default(),
 };

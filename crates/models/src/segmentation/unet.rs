@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SegmenterArchitecture, SegmenterOutput, to_size};
 use crate::blocks::max_pool;
-use crate::family::{Member, Published};
+use crate::family::{Member, PublishedModel};
 use crate::layers::{Init, batch_norm, check_rate, check_widths, conv, dropout};
 use crate::weights::TorchNames;
 use crate::{InputSpec, ModelError};
@@ -58,7 +58,7 @@ impl Default for UnetConfig {
 }
 
 /// A U-Net of the paper's widths.
-pub const UNET: Published<UnetConfig, UnetConfig> = Published {
+pub const UNET: PublishedModel<UnetConfig, UnetConfig> = PublishedModel {
     parameters: 31_038_933,
     config: UnetConfig::clone,
 };

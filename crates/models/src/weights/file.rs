@@ -169,8 +169,7 @@ pub fn digest(tensors: &StateDict) -> String {
         ));
         hash.update(data.as_bytes());
     }
-    let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", hash.finalize())
 }
 
 /// Writes tensors as safetensors, whole or not at all; `metadata` is free text by key, to which the digest of the

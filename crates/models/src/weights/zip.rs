@@ -1,7 +1,9 @@
 //! The part of the zip format that `torch.save` writes: stored entries, with or without zip64.
 //!
 //! Every number in the archive is checked against the file and against its copy elsewhere in it:
-//! central directory against local headers, ranges against each other, contents against their CRC.
+//! central directory against local headers, ranges against each other, contents against their CRC. The entries are lent
+//! from the file, which may be mapped and larger than memory; readers of zip in general copy, and take archives whose
+//! parts contradict each other.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +35,7 @@ pub(super) fn entries(file: &[u8]) -> Result<Entries<'_>, Fault> {
         }
         let (from, data) = local(file, &header, start)?;
         ranges.push((from, from + header.local_length(file)? + header.size));
-        if crc32(data) != header.crc {
+        if crc32fast::hash(data) != header.crc {
             return Err(damaged(format!(
                 "entry `{name}` does not match its checksum"
             )));
@@ -261,65 +263,4 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(
         bytes.get(at..at.checked_add(8)?)?.try_into().ok()?,
     ))
-}
-
-/// CRC-32 (IEEE 802.3), eight bytes at a time.
-fn crc32(data: &[u8]) -> u32 {
-    const TABLES: [[u32; 256]; 8] = tables();
-    let mut crc = !0u32;
-    let mut chunks = data.chunks_exact(8);
-    for chunk in &mut chunks {
-        let low = crc ^ u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
-        crc = TABLES[7][(low & 255) as usize]
-            ^ TABLES[6][(low >> 8 & 255) as usize]
-            ^ TABLES[5][(low >> 16 & 255) as usize]
-            ^ TABLES[4][(low >> 24) as usize]
-            ^ TABLES[3][chunk[4] as usize]
-            ^ TABLES[2][chunk[5] as usize]
-            ^ TABLES[1][chunk[6] as usize]
-            ^ TABLES[0][chunk[7] as usize];
-    }
-    for &byte in chunks.remainder() {
-        crc = crc >> 8 ^ TABLES[0][((crc ^ u32::from(byte)) & 255) as usize];
-    }
-    !crc
-}
-
-const fn tables() -> [[u32; 256]; 8] {
-    let mut tables = [[0u32; 256]; 8];
-    let mut i = 0;
-    while i < 256 {
-        let mut crc = i as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 {
-                crc >> 1 ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            };
-            bit += 1;
-        }
-        tables[0][i] = crc;
-        i += 1;
-    }
-    let mut t = 1;
-    while t < 8 {
-        let mut i = 0;
-        while i < 256 {
-            let before = tables[t - 1][i];
-            tables[t][i] = before >> 8 ^ tables[0][(before & 255) as usize];
-            i += 1;
-        }
-        t += 1;
-    }
-    tables
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn crc_is_the_published_one() {
-        assert_eq!(super::crc32(b"123456789"), 0xcbf4_3926);
-        assert_eq!(super::crc32(b""), 0);
-    }
 }

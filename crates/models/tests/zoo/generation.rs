@@ -3,7 +3,7 @@
 
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
-use firesight_models::generation::dcgan::{DcganConfig, Discriminator, Generator};
+use firesight_models::generation::dcgan::{DcganConfig, DcganDiscriminator, DcganGenerator};
 use firesight_models::generation::{
     DiscriminatorArchitecture, Gan, GanConfig, GeneratorArchitecture, registry,
 };
@@ -37,7 +37,7 @@ fn parameters_are_published(name: &str) {
     assert_eq!(found, entry.parameters);
 }
 
-fn generator(device: &Device) -> Generator {
+fn generator(device: &Device) -> DcganGenerator {
     let config = DcganConfig {
         latent: 10,
         generator_width: 4,
@@ -46,7 +46,7 @@ fn generator(device: &Device) -> Generator {
     config.generator(InputSpec::rgb(32), 0, device).unwrap()
 }
 
-fn discriminator(device: &Device) -> Discriminator {
+fn discriminator(device: &Device) -> DcganDiscriminator {
     let config = DcganConfig {
         discriminator_width: 4,
         ..DcganConfig::default()
@@ -109,13 +109,13 @@ trait Run: TorchNames {
     fn run(&self, input: Tensor<4>) -> Tensor<4>;
 }
 
-impl Run for Generator {
+impl Run for DcganGenerator {
     fn run(&self, input: Tensor<4>) -> Tensor<4> {
         self.forward(input.flatten::<2>(1, 3), None)
     }
 }
 
-impl Run for Discriminator {
+impl Run for DcganDiscriminator {
     fn run(&self, input: Tensor<4>) -> Tensor<4> {
         let count = input.dims()[0];
         self.forward(input, None).reshape([count, 1, 1, 1])

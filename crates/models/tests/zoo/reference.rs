@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
-use firesight_models::formula::Scale;
+use firesight_models::formula::FormulaScale;
 use firesight_models::verify::{NamedOutputs, Verdict, verify};
 use firesight_models::weights::{
     self, StateDict, TorchNames, load_state_dict, parameter_count, parameters,
@@ -49,10 +49,10 @@ impl Reference {
     }
 
     /// What scales the formula's weights.
-    pub fn scale(&self) -> Scale {
-        Scale {
+    pub fn scale(&self) -> FormulaScale {
+        FormulaScale {
             gain: self.number("gain"),
-            bias: self.find("bias").unwrap_or(Scale::BIAS),
+            bias: self.find("bias").unwrap_or(FormulaScale::BIAS),
         }
     }
 

@@ -6,7 +6,7 @@ use firesight_data::draw::{BoxColour, DrawnBox, draw_boxes};
 use firesight_data::sample::Image;
 use firesight_metrics::MetricError;
 use firesight_metrics::detection::{
-    CocoScores, ImageBoxes, Outcome, VocAp, coco_scores, outcomes, voc_ap,
+    BoxOutcome, CocoScores, ImageBoxes, VocAp, coco_scores, outcomes, voc_ap,
 };
 use firesight_report::metric::Metric;
 use firesight_report::results::{Cell, LineChart, Section, Series, Table};
@@ -263,9 +263,13 @@ fn confusion_section(judged: &Judged, classes: &[String]) -> Section {
         let judged = outcomes(image, IOU, DRAWN);
         for (detection, outcome) in image.detected.iter().zip(&judged.detected) {
             let truth = match outcome {
-                Outcome::Right { truth } | Outcome::Class { truth } => image.truth[*truth].class,
-                Outcome::Place { .. } | Outcome::Duplicate { .. } | Outcome::Background => count,
-                Outcome::Ignored | Outcome::TooLow => continue,
+                BoxOutcome::Right { truth } | BoxOutcome::Class { truth } => {
+                    image.truth[*truth].class
+                }
+                BoxOutcome::Place { .. }
+                | BoxOutcome::Duplicate { .. }
+                | BoxOutcome::Background => count,
+                BoxOutcome::Ignored | BoxOutcome::TooLow => continue,
             };
             counts[truth][detection.class] += 1;
         }
@@ -305,8 +309,8 @@ fn galleries(judged: &Judged, classes: &[String]) -> Vec<Gallery> {
         let corners = |b: &[f64; 4]| [b[0], b[1], b[0] + b[2], b[1] + b[3]].map(|v| v as f32);
         for (detection, outcome) in boxes.detected.iter().zip(&outcome.detected) {
             let colour = match outcome {
-                Outcome::TooLow | Outcome::Ignored => continue,
-                Outcome::Right { .. } => {
+                BoxOutcome::TooLow | BoxOutcome::Ignored => continue,
+                BoxOutcome::Right { .. } => {
                     right += 1;
                     BoxColour::Right
                 }
