@@ -42,8 +42,8 @@ def prepared(image, card):
 
 def main(weights, predictions):
     card = json.loads(Path(f"{weights}.json").read_text())
-    if card["prepare"]:
-        raise SystemExit("the run's `data.prepare` is not done here; compare a run without it")
+    if card["preprocess"]:
+        raise SystemExit("the run's `data.preprocess` is not done here; compare a run without it")
     model = build(card).eval()
     model.load_state_dict(load_file(weights), strict=True)
     worst, failed = 0.0, 0

@@ -152,11 +152,7 @@ impl Mixing {
 ///
 /// # Errors
 /// Labels that are not classes.
-pub(crate) fn mix(
-    ways: &[Mixing],
-    batch: &mut Batch,
-    rng: &mut ChaCha8Rng,
-) -> Result<(), DataError> {
+pub fn mix(ways: &[Mixing], batch: &mut Batch, rng: &mut ChaCha8Rng) -> Result<(), DataError> {
     let Some(way) = ways.get(below(rng, ways.len())) else {
         return Ok(());
     };

@@ -43,6 +43,17 @@ pub fn stream(seed: u64, epoch: u64, position: u64, domain: Domain) -> ChaCha8Rn
     ChaCha8Rng::from_seed(key)
 }
 
+/// The stream of a purpose and a number, for what is no part of an epoch: held-out samples, composed pictures.
+#[cfg(feature = "datasets")]
+pub(crate) fn keyed(seed: u64, purpose: &str, number: u64) -> ChaCha8Rng {
+    use sha2::{Digest, Sha256};
+    let mut hasher = Sha256::new();
+    hasher.update(seed.to_le_bytes());
+    hasher.update(number.to_le_bytes());
+    hasher.update(purpose.as_bytes());
+    ChaCha8Rng::from_seed(hasher.finalize().into())
+}
+
 /// A number in `[0, 1)` with 53 random bits.
 pub fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)

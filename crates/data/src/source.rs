@@ -1,5 +1,5 @@
-//! A dataset's split as a numbered list of samples, the recipe setting that names one, and what is common to
-//! all of them: subsets, fingerprints, and the way into Burn's own loader.
+//! A dataset's split as a numbered list of samples, and what is common to all of them: subsets, fingerprints, and the way
+//! into Burn's own loader.
 //!
 //! ```
 //! use firesight_data::datasets::digits::DigitsConfig;
@@ -12,28 +12,15 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn_dataset::{Dataset, DatasetError};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::datasets::camvid::CamvidConfig;
-use crate::datasets::cifar::{Cifar10Config, Cifar100Config};
-use crate::datasets::coco::{CocoConfig, CocoMasksConfig};
-use crate::datasets::digits::DigitsConfig;
-use crate::datasets::folder::FolderConfig;
-use crate::datasets::idx::IdxConfig;
-use crate::datasets::mnist::{FashionMnistConfig, MnistConfig};
-use crate::datasets::pairs::PairsConfig;
-use crate::datasets::scenes::ScenesConfig;
-use crate::datasets::voc::{VocConfig, VocMasksConfig};
-use crate::download::{Progress, Published};
 use crate::error::DataError;
 use crate::sample::Sample;
-use crate::split::{self, SplitConfig};
 use crate::target::Target;
 
 /// One split of a dataset: samples by index, from any thread.
@@ -189,152 +176,6 @@ impl Splits {
         parts.extend(self.validation.as_ref().map(|part| ("validation", part)));
         parts.extend(self.test.as_ref().map(|part| ("test", part)));
         parts
-    }
-}
-
-/// Where the samples come from: `source = { digits = {} }` in a recipe.
-///
-/// Paths are relative to the data root, which is the working directory unless `--data-root` says otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum SourceConfig {
-    /// The embedded digits: 1,797 handwritten digits of 8x8 pixels, grey, 10 classes. Needs no file.
-    Digits(DigitsConfig),
-    /// The embedded scenes: 2,750 composed pictures of 128x128 pixels with boxes and masks of handwritten
-    /// digits. Needs no file.
-    Scenes(ScenesConfig),
-    /// Images and labels in IDX files, as MNIST and its relatives are published; grey.
-    Idx(IdxConfig),
-    /// MNIST: 70,000 handwritten digits of 28x28 pixels, grey, 10 classes.
-    Mnist(MnistConfig),
-    /// Fashion-MNIST: 70,000 pictures of clothes of 28x28 pixels, grey, 10 classes.
-    FashionMnist(FashionMnistConfig),
-    /// CIFAR-10 in its binary form: 60,000 images of 32x32 pixels, RGB, 10 classes.
-    Cifar10(Cifar10Config),
-    /// CIFAR-100 in its binary form: 60,000 images of 32x32 pixels, RGB, 100 or 20 classes.
-    Cifar100(Cifar100Config),
-    /// Image files in one folder a class.
-    Folder(FolderConfig),
-    /// Images with boxes in Pascal VOC's layout.
-    Voc(VocConfig),
-    /// Images with boxes in COCO's JSON.
-    Coco(CocoConfig),
-    /// Folders of images and class masks.
-    Pairs(PairsConfig),
-    /// A folder in Pascal VOC's segmentation layout.
-    VocMasks(VocMasksConfig),
-    /// A folder in CamVid's layout.
-    Camvid(CamvidConfig),
-    /// COCO's instances rendered to class masks.
-    CocoMasks(CocoMasksConfig),
-}
-
-impl SourceConfig {
-    /// The published dataset that this names, the folder it belongs in, and whether it may be fetched.
-    fn published(&self) -> Option<(Published, &Path, bool)> {
-        match self {
-            Self::Mnist(config) => Some((Published::Mnist, &config.path, config.download)),
-            Self::FashionMnist(config) => {
-                Some((Published::FashionMnist, &config.path, config.download))
-            }
-            Self::Cifar10(config) => Some((Published::Cifar10, &config.path, config.download)),
-            Self::Cifar100(config) => Some((Published::Cifar100, &config.path, config.download)),
-            _ => None,
-        }
-    }
-
-    /// Fetches what the dataset needs, if it says `download = true` and the files are not there. [`Self::open`]
-    /// does this itself; calling it before lets the progress be shown.
-    ///
-    /// # Errors
-    /// Those of [`crate::download::fetch`].
-    pub fn prepare(
-        &self,
-        data_root: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), DataError> {
-        match self.published() {
-            Some((dataset, path, true)) => {
-                let folder = data_root.join(path);
-                if dataset.is_in(&folder) {
-                    Ok(())
-                } else {
-                    dataset.fetch_into(&folder, progress)
-                }
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Opens the dataset and completes its splits.
-    ///
-    /// `seed` is the seed of the run; [`SplitConfig::seed`] goes before it.
-    ///
-    /// # Errors
-    /// Files that are missing, damaged or contradict each other, and settings that the dataset cannot follow.
-    pub fn open(
-        &self,
-        data_root: &Path,
-        split: &SplitConfig,
-        seed: u64,
-    ) -> Result<Splits, DataError> {
-        self.prepare(data_root, &mut |_| {})?;
-        let given =
-            self.open_given(data_root)
-                .map_err(|error| match (error, self.published()) {
-                    (DataError::Missing { path, hint }, Some((_, _, false))) => {
-                        DataError::Missing {
-                            path,
-                            hint: format!("{hint}; or set `download = true` to fetch it"),
-                        }
-                    }
-                    (error, _) => error,
-                })?;
-        split::complete(given, split, seed)
-    }
-
-    /// The splits that the dataset itself gives.
-    fn open_given(&self, data_root: &Path) -> Result<Splits, DataError> {
-        match self {
-            Self::Digits(config) => config.open(),
-            Self::Scenes(config) => config.open(data_root),
-            Self::Idx(config) => config.open(data_root),
-            Self::Mnist(config) => config.open(data_root),
-            Self::FashionMnist(config) => config.open(data_root),
-            Self::Cifar10(config) => config.open(data_root),
-            Self::Cifar100(config) => config.open(data_root),
-            Self::Folder(config) => config.open(data_root),
-            Self::Voc(config) => config.open(data_root),
-            Self::Coco(config) => config.open(data_root),
-            Self::Pairs(config) => config.open(data_root),
-            Self::VocMasks(config) => config.open(data_root),
-            Self::Camvid(config) => config.open(data_root),
-            Self::CocoMasks(config) => config.open(data_root),
-        }
-    }
-
-    /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
-    pub fn problems(&self) -> Vec<(String, String)> {
-        let (name, problems) = match self {
-            Self::Digits(_) => ("digits", Vec::new()),
-            Self::Scenes(config) => ("scenes", config.problems()),
-            Self::Idx(config) => ("idx", config.problems()),
-            Self::Mnist(_) => ("mnist", Vec::new()),
-            Self::FashionMnist(_) => ("fashion-mnist", Vec::new()),
-            Self::Cifar10(config) => ("cifar10", config.problems()),
-            Self::Cifar100(config) => ("cifar100", config.problems()),
-            Self::Folder(config) => ("folder", config.problems()),
-            Self::Voc(config) => ("voc", config.problems()),
-            Self::Coco(config) => ("coco", config.problems()),
-            Self::Pairs(config) => ("pairs", config.problems()),
-            Self::VocMasks(config) => ("voc-masks", config.problems()),
-            Self::Camvid(config) => ("camvid", config.problems()),
-            Self::CocoMasks(config) => ("coco-masks", config.problems()),
-        };
-        problems
-            .into_iter()
-            .map(|(key, message)| (format!("{name}.{key}"), message))
-            .collect()
     }
 }
 
@@ -544,11 +385,10 @@ impl Dataset<Sample> for SourceDataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datasets::digits::DigitsConfig;
 
     fn digits() -> Splits {
-        SourceConfig::Digits(DigitsConfig {})
-            .open(Path::new("."), &SplitConfig::default(), 42)
-            .unwrap()
+        DigitsConfig {}.open().unwrap()
     }
 
     #[test]
@@ -587,42 +427,5 @@ mod tests {
         assert_eq!(Dataset::len(&dataset), 360);
         assert_eq!(dataset.get(3).unwrap(), dataset.0.read(3).unwrap());
         assert_eq!(dataset.iter().count(), 360);
-    }
-
-    #[test]
-    fn a_published_dataset_that_is_not_there_says_how_to_get_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let open = |text: &str| {
-            let config: SourceConfig = serde_json::from_str(text).unwrap();
-            config
-                .open(folder.path(), &SplitConfig::default(), 0)
-                .err()
-                .unwrap()
-                .to_string()
-        };
-        let error = open(r#"{"mnist": {}}"#);
-        assert!(
-            error.contains("not found") && error.contains("set `download = true`"),
-            "{error}"
-        );
-        #[cfg(not(feature = "download"))]
-        {
-            let error = open(r#"{"mnist": {"download": true}}"#);
-            assert!(error.contains("cargo feature `download`"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_recipe_names_a_source_and_unknown_keys_are_refused() {
-        let parse = |text: &str| serde_json::from_str::<SourceConfig>(text);
-        assert_eq!(
-            parse(r#"{"digits": {}}"#).unwrap(),
-            SourceConfig::Digits(DigitsConfig {})
-        );
-        assert!(parse(r#"{"digits": {"path": "x"}}"#).is_err());
-        assert!(parse(r#"{"fashion-mnist": {}}"#).is_ok());
-        assert!(parse(r#"{"idx": {"path": "x", "paht": "y"}}"#).is_err());
-        let problems = parse(r#"{"idx": {"path": ""}}"#).unwrap().problems();
-        assert_eq!(problems[0].0, "idx.path");
     }
 }

@@ -11,13 +11,11 @@
 
 use std::sync::Arc;
 
-use rand::Rng;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::random::{keyed, shuffle};
 use crate::source::{Remark, Source, Splits, Subset};
 use crate::words::counted;
 
@@ -197,35 +195,12 @@ pub fn stratified(classes: &[Option<usize>], count: usize, purpose: &str, seed: 
 
     let mut drawn = Vec::with_capacity(count);
     for ((class, mut group), quota) in members.into_iter().zip(quotas) {
-        let mut rng = keyed_rng(seed, purpose, class.map_or(u64::MAX, |class| class as u64));
-        shuffle(&mut group, &mut rng);
+        let mut rng = keyed(seed, purpose, class.map_or(u64::MAX, |class| class as u64));
+        shuffle(&mut rng, &mut group);
         drawn.extend_from_slice(&group[..quota]);
     }
     drawn.sort_unstable();
     drawn
-}
-
-/// A stream of its own for a purpose and a number, the same on every platform and in every version of `rand`.
-pub(crate) fn keyed_rng(seed: u64, purpose: &str, number: u64) -> ChaCha8Rng {
-    use sha2::{Digest, Sha256};
-    let mut hasher = Sha256::new();
-    hasher.update(seed.to_le_bytes());
-    hasher.update(number.to_le_bytes());
-    hasher.update(purpose.as_bytes());
-    ChaCha8Rng::from_seed(hasher.finalize().into())
-}
-
-/// Fisher and Yates' shuffle; ours, so that a split does not change with a version of `rand`.
-pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
-    for last in (1..items.len()).rev() {
-        items.swap(last, below(rng, last as u64 + 1) as usize);
-    }
-}
-
-/// A number from 0 to below `bound`, by the high half of a product: platform-stable, its bias below 2^-32 for
-/// the bounds used here.
-pub(crate) fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
-    ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use tar::EntryType;
 use tempfile::{NamedTempFile, TempDir};
 use ureq::http::{Uri, header::LOCATION};
 
-use crate::download::{Kind, Progress, Remote};
 use crate::error::DataError;
+use crate::remote::{Kind, Progress, Remote};
 use crate::source::hex;
 
 /// The start of every temporary name.

@@ -67,11 +67,11 @@ fn plan(operation: &str, size: [usize; 2]) -> Plan {
                 height: 24,
             });
         }
-        "centre-crop" => {
-            use firesight_data::augment::{Augmentation, CentreCrop};
+        "center-crop" => {
+            use firesight_data::augment::{Augmentation, CenterCrop};
             let mut rng =
                 firesight_data::random::stream(0, 0, 0, firesight_data::random::Domain::Sample);
-            CentreCrop {
+            CenterCrop {
                 width: 33,
                 height: 41,
                 fill,
@@ -103,10 +103,10 @@ fn plan(operation: &str, size: [usize; 2]) -> Plan {
         "saturation-high" => plan.pixels(Values::Saturation(1.8)),
         "hue-up" => plan.pixels(Values::Hue(0.13)),
         "hue-down" => plan.pixels(Values::Hue(-0.37)),
-        "greyscale" => plan.pixels(Values::Greyscale),
-        "solarise" => plan.pixels(Values::Solarise(128.0)),
-        "posterise" => plan.pixels(Values::Posterise(3)),
-        "equalise" => plan.pixels(Values::Equalise),
+        "grayscale" => plan.pixels(Values::Grayscale),
+        "solarize" => plan.pixels(Values::Solarize(128.0)),
+        "posterize" => plan.pixels(Values::Posterize(3)),
+        "equalize" => plan.pixels(Values::Equalize),
         "auto-contrast" => plan.pixels(Values::AutoContrast),
         "invert" => plan.pixels(Values::Invert),
         "smooth" => plan.pixels(Values::Sharpness(0.3)),
@@ -116,7 +116,7 @@ fn plan(operation: &str, size: [usize; 2]) -> Plan {
             sigma: 1.3,
         }),
         "erase" => {
-            let value = EraseValue::Colour([3, 200, 90]);
+            let value = EraseValue::Color([3, 200, 90]);
             plan.pixels(Erase {
                 x: 20,
                 y: 12,

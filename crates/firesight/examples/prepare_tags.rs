@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use burn::tensor::TensorData;
 use firesight::preprocessing;
-use firesight_data::augment::Preparation;
 use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::preprocess::Preprocess;
 use firesight_data::sample::Sample;
 use firesight_data::target::Target;
 use firesight_models::classification::registry;
@@ -40,8 +40,8 @@ fn main() -> anyhow::Result<()> {
         files.insert(format!("{}.{}", tag.model, tag.tag), number);
     }
     for (number, kind) in kinds.iter().enumerate() {
-        let (prepare, normalize) = preprocessing::of(kind);
-        let preparation = Preparation::new(&prepare);
+        let (preprocess, normalize) = preprocessing::of(kind);
+        let preparation = Preprocess::new(&preprocess);
         let mut tensors = BTreeMap::new();
         for (index, path) in photographs.iter().enumerate() {
             let image = decode_file(path, &DecodeLimits::default())?;

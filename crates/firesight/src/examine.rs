@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use crate::error::bail;
 use firesight_data::HoldOut;
-use firesight_data::augment::{Pipeline, Preparation};
+use firesight_data::augment::Pipeline;
+use firesight_data::preprocess::Preprocess;
 use firesight_data::random::{Domain, stream};
 use firesight_data::scan::{Finding, ScanReport, Severity, SplitReport, scan_labels};
 use firesight_data::words::counted;
@@ -76,8 +77,8 @@ pub fn settings(experiment: &Experiment) -> crate::Result<Vec<String>> {
     if let (true, Some(trained)) = (task.is_bound_to_size(), &experiment.augmented) {
         let card = &experiment.card;
         bail!(
-            "data.augment: training images come out as {}x{} pixels, all others as {}x{} (`data.prepare`), and {} takes \
-             one size alone; let `prepare` bring all images to that size",
+            "data.augment: training images come out as {}x{} pixels, all others as {}x{} (`data.preprocess`), and {} takes \
+             one size alone; let `preprocess` bring all images to that size",
             trained.width,
             trained.height,
             card.width,
@@ -148,21 +149,21 @@ pub fn sizes(experiment: &Experiment, report: &ScanReport) -> crate::Result<Vec<
     let recipe = &experiment.recipe;
     let data = &recipe.data;
     let evaluated = recipe.evaluate.batch_size.unwrap_or(data.batch_size);
-    let prepare = Preparation::new(&data.prepare);
-    let (prepare, both) = (prepare.then(&[]), prepare.then(&data.augment));
+    let preprocess = Preprocess::new(&data.preprocess);
+    let (preprocess, both) = (preprocess.then(&[]), preprocess.then(&data.augment));
     let mut found = Vec::new();
     for split in &report.splits {
         let (pipeline, batch, key) = match &*split.name {
             "train" => (&both, data.batch_size, "data.batch-size"),
-            _ => (&prepare, evaluated, "evaluate.batch-size"),
+            _ => (&preprocess, evaluated, "evaluate.batch-size"),
         };
         let Some([one, other]) = two_sizes(pipeline, split, recipe.seed).filter(|_| batch > 1)
         else {
             continue;
         };
         let message = format!(
-            "data.prepare: images of {} come out as {one} and as {other}, and a batch holds one size; bring them to one \
-             (`resize`, `letterbox`, or `resize-shortest` and `centre-crop`), or set `{key}` to 1",
+            "data.preprocess: images of {} come out as {one} and as {other}, and a batch holds one size; bring them to one \
+             (`resize`, `letterbox`, or `resize-shortest` and `center-crop`), or set `{key}` to 1",
             split.name
         );
         match &*split.name {

@@ -25,10 +25,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use firesight_data::DataError;
-use firesight_data::augment::{Pipeline, Preparation};
+use firesight_data::augment::Pipeline;
 use firesight_data::cached::Cached;
 use firesight_data::loader::{Loader, LoaderConfig};
 use firesight_data::normalize::Normalize;
+use firesight_data::preprocess::Preprocess;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Sample;
 use firesight_data::source::{Source, Splits, fingerprint};
@@ -54,7 +55,7 @@ pub struct Experiment {
     pub recipe: Recipe,
     /// The splits of its dataset.
     pub splits: Splits,
-    /// What the data tells the model: its input is a picture as `data.prepare` leaves it, in evaluation and use.
+    /// What the data tells the model: its input is a picture as `data.preprocess` leaves it, in evaluation and use.
     pub card: ModelCard,
     /// The same of a training picture, where `data.augment` gives it another size.
     pub augmented: Option<ModelCard>,
@@ -72,7 +73,7 @@ impl Experiment {
     /// Whatever the dataset reports, and an empty training split.
     pub fn open(recipe: Recipe, data_root: &Path, notify: &dyn Notify) -> crate::Result<Self> {
         let source = &recipe.data.source;
-        source.prepare(data_root, &mut |progress| notify.fetching(progress))?;
+        source.fetch(data_root, &mut |progress| notify.fetching(progress))?;
         let mut splits = recipe
             .data
             .source
@@ -133,7 +134,7 @@ impl Experiment {
     /// The loader of the training split.
     pub fn train_loader(&self) -> crate::Result<Loader> {
         let data = &self.recipe.data;
-        let pipeline = Preparation::new(&data.prepare).then(&data.augment);
+        let pipeline = Preprocess::new(&data.preprocess).then(&data.augment);
         let config = LoaderConfig {
             batch_size: data.batch_size,
             shuffle: true,
@@ -161,7 +162,7 @@ impl Experiment {
             max_bad: data.max_bad,
             ..LoaderConfig::default()
         };
-        self.loader(source, Preparation::new(&data.prepare).then(&[]), config)
+        self.loader(source, Preprocess::new(&data.preprocess).then(&[]), config)
     }
 
     fn loader(
@@ -334,7 +335,7 @@ fn cards(
         height,
         width,
     };
-    let preparation = Preparation::new(&data.prepare);
+    let preparation = Preprocess::new(&data.preprocess);
     let prepared = preparation.plan(size).size();
     let rng = || stream(recipe.seed, 0, 0, Domain::Sample);
     let pipeline = preparation.then(&data.augment);
@@ -353,7 +354,7 @@ fn cards(
             let each = counted(images, "image");
             bail!(
                 "{key}: a batch of {each} of {width}x{height}x{channels} needs {excess}; give fewer images, or smaller ones \
-                 in `data.prepare`"
+                 in `data.preprocess`"
             );
         }
     }

@@ -21,7 +21,7 @@ use crate::predictor::{Predictor, Sidecar};
 /// # let model = ClassificationConfig::new(ClassifierConfig::named("lenet")?);
 /// # let (task, sgd) = (TaskConfig::Classification(model), OptimizerConfig::Sgd(SgdConfig::default()));
 /// # let mut recipe = Recipe::new(1, data, task, sgd);
-/// # recipe.data.prepare = serde_json::from_str(r#"[{"resize": {"width": 28, "height": 28}}]"#)?;
+/// # recipe.data.preprocess = serde_json::from_str(r#"[{"resize": {"width": 28, "height": 28}}]"#)?;
 /// # recipe.max_steps = Some(1);
 /// let device = device::select(None)?;
 /// # train(&recipe.into(), Options::new(device.clone()).out(&run))?;

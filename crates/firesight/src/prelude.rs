@@ -10,12 +10,13 @@ pub use crate::task::{
     Setup, TaskRecipe, images,
 };
 pub use crate::train::{self, Options, Trained, train};
-pub use firesight_data::augment::{Augment, Prepare, Resize};
+pub use firesight_data::SourceConfig;
+pub use firesight_data::augment::{Augment, Resize};
 pub use firesight_data::batch::Batch;
 pub use firesight_data::datasets::digits::DigitsConfig;
 pub use firesight_data::datasets::folder::FolderConfig;
+pub use firesight_data::preprocess::PreprocessStep;
 pub use firesight_data::scan::Lesson;
-pub use firesight_data::source::SourceConfig;
 pub use firesight_data::{DataError, Image, Target};
 pub use firesight_engine::{Batches, Evaluation, Event, Loss, Objective, Sink, Watch, mean_over};
 pub use firesight_models::ModelError;

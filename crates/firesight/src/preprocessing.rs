@@ -1,15 +1,16 @@
 //! How images are prepared for published weights: torchvision's `weights.transforms()` as a recipe says it.
 
-use firesight_data::augment::{CentreCrop, Prepare, ResizeShortest};
+use firesight_data::augment::{CenterCrop, ResizeShortest};
 use firesight_data::geometry::Filter;
 use firesight_data::normalize::Normalize;
+use firesight_data::preprocess::PreprocessStep;
 use firesight_models::classification::ClassifierConfig;
 use firesight_models::tags::{self, Preprocessing, ResizeFilter, Tag};
 use firesight_recipe::Checks;
 
 use crate::recipe::{InitConfig, Recipe, TaskConfig};
 
-/// The values of `data.prepare`, and of `data.mean` and `data.std`, that prepare images as the weights'
+/// The values of `data.preprocess`, and of `data.mean` and `data.std`, that preprocess images as the weights'
 /// publishers did.
 ///
 /// ```
@@ -17,11 +18,11 @@ use crate::recipe::{InitConfig, Recipe, TaskConfig};
 /// use firesight::preprocessing;
 ///
 /// let tag = tags::tag("resnet50", "IMAGENET1K_V2").unwrap();
-/// let (prepare, normalize) = preprocessing::of(&tag.preprocessing);
-/// assert_eq!(prepare.len(), 2); // to 232 pixels, then the central 224
+/// let (preprocess, normalize) = preprocessing::of(&tag.preprocessing);
+/// assert_eq!(preprocess.len(), 2); // to 232 pixels, then the central 224
 /// assert_eq!(normalize.mean, [0.485, 0.456, 0.406]);
 /// ```
-pub fn of(preprocessing: &Preprocessing) -> (Vec<Prepare>, Normalize) {
+pub fn of(preprocessing: &Preprocessing) -> (Vec<PreprocessStep>, Normalize) {
     let Preprocessing {
         resize,
         crop,
@@ -37,17 +38,20 @@ pub fn of(preprocessing: &Preprocessing) -> (Vec<Prepare>, Normalize) {
         },
         ..ResizeShortest::default()
     };
-    let crop = CentreCrop {
+    let crop = CenterCrop {
         width: crop,
         height: crop,
-        ..CentreCrop::default()
+        ..CenterCrop::default()
     };
     let normalize = Normalize {
         mean: mean.to_vec(),
         std: std.to_vec(),
     };
     (
-        vec![Prepare::ResizeShortest(resize), Prepare::CentreCrop(crop)],
+        vec![
+            PreprocessStep::ResizeShortest(resize),
+            PreprocessStep::CenterCrop(crop),
+        ],
         normalize,
     )
 }

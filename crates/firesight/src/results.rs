@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Context;
+use firesight_data::draw::{sheet, write_png};
 use firesight_data::loader::Loader;
-use firesight_data::mosaic::{mosaic, write_png};
 use firesight_data::sample::Image;
 use firesight_data::source::Source;
 use firesight_report::environment::Environment;
@@ -259,7 +259,7 @@ pub fn preview(file: &Path, experiment: &Experiment, train: &Loader) -> crate::R
     let normalize = normalize(&experiment.recipe, card.channels);
     // Boxes and class labels are named; a mask's classes are not written into it.
     let classes = experiment.splits.train.classes();
-    let picture = mosaic(&batches, &normalize, classes, PREVIEWS);
+    let picture = sheet(&batches, &normalize, classes, PREVIEWS);
     write_png(&picture, file)?;
     Ok(())
 }

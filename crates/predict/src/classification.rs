@@ -37,7 +37,7 @@ impl Predictor {
     /// # Errors
     /// An image that cannot be prepared.
     pub fn classify(&self, images: Vec<Image>) -> Result<Vec<Vec<Guess>>, PredictError> {
-        self.classify_augmented(images, 0, &self.prepare.then(&[]), 0)
+        self.classify_augmented(images, 0, &self.preprocess.then(&[]), 0)
     }
 
     /// Test-time augmentation: the mean of the probabilities for each image as it is and for `copies` more of it,

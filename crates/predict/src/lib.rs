@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use burn::tensor::Device;
-//! use firesight_data::augment::Preparation;
+//! use firesight_data::preprocess::Preprocess;
 //! use firesight_data::normalize::Normalize;
 //! use firesight_data::sample::Image;
 //! use firesight_models::classification::{ClassifierConfig, InputSpec};
@@ -23,7 +23,7 @@
 //! };
 //! let normalize = Normalize { mean: vec![0.5], std: vec![0.5] };
 //! let model = Model::Classifier(Box::new(lenet));
-//! let predictor = Predictor::new(model, card, Preparation::new(&[]), normalize, device);
+//! let predictor = Predictor::new(model, card, Preprocess::new(&[]), normalize, device);
 //!
 //! let image = Image { width: 56, height: 40, channels: 1, pixels: vec![0; 56 * 40] };
 //! let guesses = &predictor.classify(vec![image])?[0]; // the best first
@@ -48,7 +48,7 @@ mod views;
 
 pub use card::ModelCard;
 pub use classification::{Guess, best, softmax};
-pub use detection::{Back, Found};
+pub use detection::Found;
 pub use error::PredictError;
 pub use model::{Classify, Model, Segment, Weighted};
 pub use picture::PictureError;

@@ -1,9 +1,10 @@
 //! A trained model with the preprocessing that it was trained with.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use firesight_data::augment::{Pipeline, Preparation, Prepare, Resize};
+use firesight_data::augment::{Pipeline, Resize};
 use firesight_data::decode::{DecodeLimits, decode};
 use firesight_data::normalize::Normalize;
+use firesight_data::preprocess::{Preprocess, PreprocessStep};
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::{Image, Sample};
 use firesight_data::target::Target;
@@ -18,7 +19,7 @@ pub struct Predictor {
     pub(crate) model: Model,
     pub(crate) device: Device,
     pub(crate) card: ModelCard,
-    pub(crate) prepare: Preparation,
+    pub(crate) preprocess: Preprocess,
     pub(crate) normalize: Normalize,
 }
 
@@ -27,7 +28,7 @@ impl Predictor {
     pub fn new(
         model: Model,
         card: ModelCard,
-        prepare: Preparation,
+        preprocess: Preprocess,
         normalize: Normalize,
         device: Device,
     ) -> Self {
@@ -35,7 +36,7 @@ impl Predictor {
             model,
             device,
             card,
-            prepare,
+            preprocess,
             normalize,
         }
     }
@@ -61,8 +62,8 @@ impl Predictor {
     }
 
     /// How images are prepared.
-    pub fn preparation(&self) -> &Preparation {
-        &self.prepare
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
     }
 
     /// The model is of another task.
@@ -109,7 +110,7 @@ impl Predictor {
     /// # Errors
     /// An image that cannot be prepared.
     pub fn batch(&self, images: Vec<Image>) -> Result<Tensor<4>, PredictError> {
-        self.input(images, &self.prepare.then(&[]), 0, 0)
+        self.input(images, &self.preprocess.then(&[]), 0, 0)
     }
 
     /// Images as the model's input by a pipeline of one's own, which begins with the model's preparation; what is random
@@ -125,7 +126,7 @@ impl Predictor {
         copy: u64,
     ) -> Result<Tensor<4>, PredictError> {
         let (height, width) = (self.card.height, self.card.width);
-        let fit = Preparation::new(&[Prepare::Resize(Resize { width, height })]);
+        let fit = Preprocess::new(&[PreprocessStep::Resize(Resize { width, height })]);
         let count = images.len();
         let mut values = Vec::with_capacity(count * self.card.channels * height * width);
         for image in images {
@@ -134,7 +135,7 @@ impl Predictor {
                 image,
                 target: Target::default(),
             };
-            // Preparation draws nothing, augmentation the same for every image of a copy.
+            // Preprocessing draws nothing, augmentation the same for every image of a copy.
             let mut rng = stream(seed, copy, 0, Domain::Sample);
             let mut image = pipeline.apply(sample, &mut rng)?.image;
             if (image.height, image.width) != (height, width) {

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 use firesight_data::Mask;
-use firesight_data::augment::{MAX_SIDE, Preparation};
+use firesight_data::augment::MAX_SIDE;
+use firesight_data::preprocess::Preprocess;
 use firesight_data::sample::Image;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ impl Predictor {
 
     /// Finds the class of every pixel of an image, whatever its size.
     ///
-    /// The image is seen at the size that `data.prepare` gives it, times each of the settings' scales, and the answer
+    /// The image is seen at the size that `data.preprocess` gives it, times each of the settings' scales, and the answer
     /// brought back to its own. What a preparation cuts off is seen all the same, and what it adds is not.
     ///
     /// # Errors
@@ -125,7 +126,7 @@ impl Predictor {
         let values = self.normalize.apply(image);
         let shape = [1, image.channels, height, width];
         let whole = Tensor::<4>::from_data(TensorData::new(values, shape), &self.device);
-        let base = size_when_prepared(&self.prepare, [height, width]);
+        let base = size_when_preprocessed(&self.preprocess, [height, width]);
         for scale in &settings.scales {
             let side = |side: usize| (side as f64 * scale).round() as usize;
             picture::seen(
@@ -147,8 +148,8 @@ impl Predictor {
 }
 
 /// The height and width that a preparation gives the whole of an image, cuts and borders left aside.
-fn size_when_prepared(prepare: &Preparation, [height, width]: [usize; 2]) -> [usize; 2] {
-    let plan = prepare.plan([width, height]);
+fn size_when_preprocessed(preprocess: &Preprocess, [height, width]: [usize; 2]) -> [usize; 2] {
+    let plan = preprocess.plan([width, height]);
     let whole = [0.0, 0.0, width as f64, height as f64];
     let side = |from: f64, to: f64| ((to - from).round() as usize).clamp(1, MAX_SIDE);
     match plan.map().hull(whole) {
@@ -188,16 +189,16 @@ mod tests {
     /// 480 rows of 640 pixels, at the scale of each preparation.
     #[test]
     fn an_image_is_seen_at_the_scale_of_its_preparation() {
-        for (prepare, size) in [
+        for (preprocess, size) in [
             ("[]", [480, 640]),
             (r#"[{"resize": {"width": 320, "height": 320}}]"#, [320, 320]),
             (r#"[{"resize-shortest": {"size": 240}}]"#, [240, 320]),
             (
-                r#"[{"centre-crop": {"width": 100, "height": 100}}]"#,
+                r#"[{"center-crop": {"width": 100, "height": 100}}]"#,
                 [480, 640],
             ),
             (
-                r#"[{"resize-shortest": {"size": 240}}, {"centre-crop": {"width": 224, "height": 224}}]"#,
+                r#"[{"resize-shortest": {"size": 240}}, {"center-crop": {"width": 224, "height": 224}}]"#,
                 [240, 320],
             ),
             (
@@ -205,12 +206,12 @@ mod tests {
                 [120, 160],
             ),
         ] {
-            let steps: Vec<_> = serde_json::from_str(prepare).unwrap();
-            let prepare = Preparation::new(&steps);
+            let steps: Vec<_> = serde_json::from_str(preprocess).unwrap();
+            let preprocess = Preprocess::new(&steps);
             assert_eq!(
-                size_when_prepared(&prepare, [480, 640]),
+                size_when_preprocessed(&preprocess, [480, 640]),
                 size,
-                "{prepare:?}"
+                "{preprocess:?}"
             );
         }
     }

@@ -7,144 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::affine::about_centre;
+use super::operation::{CHOICE, USUAL, WIDE};
 use super::policies;
-use super::values::Values;
 use super::{Augmentation, Plan, Problems};
-use crate::geometry::{Geometry, Map};
 use crate::random::{below, coin};
-
-/// An operation of the policies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    Identity,
-    ShearX,
-    ShearY,
-    TranslateX,
-    TranslateY,
-    Rotate,
-    Brightness,
-    Colour,
-    Contrast,
-    Sharpness,
-    Posterise,
-    Solarise,
-    AutoContrast,
-    Equalise,
-    Invert,
-}
-use Operation::*;
-
-/// The operations that RandAugment and TrivialAugment draw from.
-const CHOICE: [Operation; 14] = [
-    Identity,
-    ShearX,
-    ShearY,
-    TranslateX,
-    TranslateY,
-    Rotate,
-    Brightness,
-    Colour,
-    Contrast,
-    Sharpness,
-    Posterise,
-    Solarise,
-    AutoContrast,
-    Equalise,
-];
-
-/// How strong the operations are at the full magnitude.
-struct Strength {
-    shear: f64,
-    /// Pixels, or a share of the side where below 1.
-    translate: f64,
-    degrees: f64,
-    blend: f64,
-    /// How many bits posterising takes away.
-    bits: f64,
-}
-
-const USUAL: Strength = Strength {
-    shear: 0.3,
-    translate: 150.0 / 331.0,
-    degrees: 30.0,
-    blend: 0.9,
-    bits: 4.0,
-};
-const WIDE: Strength = Strength {
-    shear: 0.99,
-    translate: 32.0,
-    degrees: 135.0,
-    blend: 0.99,
-    bits: 6.0,
-};
-
-impl Operation {
-    fn is_signed(self) -> bool {
-        !matches!(
-            self,
-            Identity | Posterise | Solarise | AutoContrast | Equalise | Invert
-        )
-    }
-
-    /// Adds the operation at a magnitude from 0 to 1; its direction is drawn.
-    fn add(
-        self,
-        magnitude: f64,
-        strength: &Strength,
-        fill: [u8; 3],
-        rng: &mut ChaCha8Rng,
-        plan: &mut Plan,
-    ) {
-        let signed = if self.is_signed() && coin(rng, 0.5) {
-            -magnitude
-        } else {
-            magnitude
-        };
-        let [width, height] = plan.size();
-        let shift = |side: usize| {
-            let most = if strength.translate < 1.0 {
-                strength.translate * side as f64
-            } else {
-                strength.translate
-            };
-            (signed * most).trunc()
-        };
-        let shear = (signed * strength.shear).atan().to_degrees();
-        let factor = (1.0 + signed * strength.blend) as f32;
-        match self {
-            Identity => {}
-            ShearX => plan.geometry(Geometry::Warp {
-                map: Map::shearing(shear, 0.0),
-                fill,
-            }),
-            ShearY => plan.geometry(Geometry::Warp {
-                map: Map::shearing(0.0, shear),
-                fill,
-            }),
-            TranslateX => plan.geometry(Geometry::Warp {
-                map: Map::translation(shift(width), 0.0),
-                fill,
-            }),
-            TranslateY => plan.geometry(Geometry::Warp {
-                map: Map::translation(0.0, shift(height)),
-                fill,
-            }),
-            Rotate => about_centre(plan, Map::rotation(signed * strength.degrees), fill),
-            Brightness => plan.pixels(Values::Brightness(factor)),
-            Colour => plan.pixels(Values::Saturation(factor)),
-            Contrast => plan.pixels(Values::Contrast(factor)),
-            Sharpness => plan.pixels(Values::Sharpness(factor)),
-            Posterise => plan.pixels(Values::Posterise(
-                (8.0 - magnitude * strength.bits).round_ties_even() as u32,
-            )),
-            Solarise => plan.pixels(Values::Solarise((255.0 * (1.0 - magnitude)) as f32)),
-            AutoContrast => plan.pixels(Values::AutoContrast),
-            Equalise => plan.pixels(Values::Equalise),
-            Invert => plan.pixels(Values::Invert),
-        }
-    }
-}
 
 /// Several random operations at one magnitude (Cubuk et al., "RandAugment", 2019).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -288,6 +154,7 @@ impl Augmentation for AutoAugment {
 
 #[cfg(test)]
 mod tests {
+    use super::super::operation::Operation::{self, *};
     use super::*;
     use crate::random::{Domain, stream};
     use crate::sample::{Image, Sample};
@@ -353,11 +220,11 @@ mod tests {
         };
         // torchvision: posterize at bin 9 of 31 keeps round(8 - 9 / 7.5) = 7 bits, at the last of the wide space 2.
         assert_eq!(
-            pixels(Posterise, 9.0 / 30.0, &USUAL),
-            "Pixels(Posterise(7))"
+            pixels(Posterize, 9.0 / 30.0, &USUAL),
+            "Pixels(Posterize(7))"
         );
-        assert_eq!(pixels(Posterise, 1.0, &WIDE), "Pixels(Posterise(2))");
-        assert_eq!(pixels(Solarise, 0.0, &USUAL), "Pixels(Solarise(255.0))");
+        assert_eq!(pixels(Posterize, 1.0, &WIDE), "Pixels(Posterize(2))");
+        assert_eq!(pixels(Solarize, 0.0, &USUAL), "Pixels(Solarize(255.0))");
         assert!(
             pixels(TranslateX, 1.0, &USUAL).contains("45.0")
                 && pixels(TranslateY, 1.0, &WIDE).contains("32.0")

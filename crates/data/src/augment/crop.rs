@@ -11,7 +11,7 @@ use crate::random::{between, uniform};
 /// Cuts the middle out, as torchvision's `CenterCrop`; a smaller image is padded around.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct CentreCrop {
+pub struct CenterCrop {
     /// Width of the result in pixels.
     pub width: usize,
     /// Height of the result in pixels.
@@ -20,9 +20,9 @@ pub struct CentreCrop {
     pub fill: [u8; 3],
 }
 
-impl Default for CentreCrop {
+impl Default for CenterCrop {
     fn default() -> Self {
-        CentreCrop {
+        CenterCrop {
             width: 224,
             height: 224,
             fill: [0; 3],
@@ -30,7 +30,7 @@ impl Default for CentreCrop {
     }
 }
 
-impl Augmentation for CentreCrop {
+impl Augmentation for CenterCrop {
     fn draw(&self, _: &mut ChaCha8Rng, plan: &mut Plan) {
         // torchvision rounds half a pixel to even when cutting, and pads the smaller half first.
         let start = |length: usize, wanted: usize| {

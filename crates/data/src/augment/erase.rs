@@ -29,7 +29,7 @@ pub struct RandomErasing {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum EraseValue {
     /// Red, green and blue; a grey image takes the first.
-    Colour([u8; 3]),
+    Color([u8; 3]),
     /// Every value drawn evenly from 0 to 255, as in the paper.
     Random,
 }
@@ -40,7 +40,7 @@ impl Default for RandomErasing {
             probability: 0.5,
             area: [0.02, 0.33],
             aspect: [0.3, 3.3],
-            value: EraseValue::Colour([0; 3]),
+            value: EraseValue::Color([0; 3]),
         }
     }
 }
@@ -109,9 +109,9 @@ impl PixelOperation for Erase {
             let line = y * image.width;
             let span = &mut image.pixels[(line + left) * channels..(line + right) * channels];
             match self.value {
-                EraseValue::Colour(colour) => {
+                EraseValue::Color(color) => {
                     span.chunks_exact_mut(channels)
-                        .for_each(|pixel| pixel.copy_from_slice(&colour[..channels]));
+                        .for_each(|pixel| pixel.copy_from_slice(&color[..channels]));
                 }
                 EraseValue::Random => rng.fill_bytes(span),
             }
@@ -130,7 +130,7 @@ mod tests {
     fn the_area_is_in_its_range() {
         let erasing = RandomErasing {
             probability: 1.0,
-            value: EraseValue::Colour([1, 2, 3]),
+            value: EraseValue::Color([1, 2, 3]),
             ..RandomErasing::default()
         };
         for seed in 0..50 {

@@ -4,17 +4,18 @@
 //! parameters, from the sample's own random stream) and then carries it out: geometric operations through one
 //! [`Canvas`](crate::geometry::Canvas), which composes them, and operations on values in between.
 //!
-//! Adding an augmentation is a file here, whose type implements [`Augmentation`], and its line in the list below.
+//! Adding an augmentation is a file here, whose type implements [`Augmentation`], and its line in `every_augmentation!`
+//! below.
 //!
 //! ```
-//! use firesight_data::augment::{Augment, CentreCrop, Pipeline, ResizeShortest};
+//! use firesight_data::augment::{Augment, CenterCrop, Pipeline, ResizeShortest};
 //! use firesight_data::random::{Domain, stream};
 //! use firesight_data::{Image, Sample, Target};
 //!
 //! let image = Image { width: 40, height: 30, channels: 3, pixels: vec![128; 40 * 30 * 3] };
 //! let pipeline = Pipeline::new(vec![
 //!     Augment::ResizeShortest(ResizeShortest { size: 16, ..Default::default() }),
-//!     Augment::CentreCrop(CentreCrop { width: 12, height: 12, ..Default::default() }),
+//!     Augment::CenterCrop(CenterCrop { width: 12, height: 12, ..Default::default() }),
 //! ]);
 //! let mut rng = stream(42, 0, 0, Domain::Sample);
 //! let sample = pipeline.apply(Sample { image, target: Target::of_class(3) }, &mut rng)?;
@@ -24,39 +25,32 @@
 
 mod affine;
 mod auto;
-mod colour;
+mod color;
 mod crop;
 mod erase;
 mod filter;
 mod flip;
 mod objects;
+mod operation;
 mod perspective;
 mod pipeline;
 mod policies;
-mod preparation;
 mod resize;
 mod values;
 
-pub use affine::{Rotate, Scale, Shear, Translate};
-pub use auto::{AutoAugment, Policy, RandAugment, TrivialAugmentWide};
-pub use colour::{
-    AutoContrast, ColourJitter, Equalise, Greyscale, Invert, Posterise, Sharpness, Solarise,
-};
-pub use crop::{CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop};
-pub use erase::{Erase, EraseValue, RandomErasing};
-pub use filter::{Blur, GaussianBlur, GaussianNoise, Noise};
-pub use flip::{HorizontalFlip, Transpose, VerticalFlip};
-pub use objects::{IouCrop, ScaleJitter, ZoomOut};
-pub use perspective::Perspective;
+pub use auto::Policy;
+pub use erase::{Erase, EraseValue};
+pub use filter::{Blur, Noise};
+#[cfg(feature = "datasets")]
 pub(crate) use pipeline::check;
 pub use pipeline::{MINIMUM_VISIBLE, Pipeline, PixelOperation, Plan, Transform};
-pub use preparation::{Preparation, Prepare};
-pub use resize::{Letterbox, RandomResizeShortest, Resize, ResizeShortest};
 pub use values::Values;
 
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::names::{kebab, under};
 
 /// One kind of augmentation.
 pub trait Augmentation {
@@ -67,54 +61,127 @@ pub trait Augmentation {
     fn problems(&self) -> Vec<(String, String)>;
 }
 
+/// Hands the list of all augmentations to a macro, by what they draw: the `fixed` draw nothing, those of a `coin` only
+/// whether they happen. Each is named with its file.
+macro_rules! every_augmentation {
+    ($then:ident) => {
+        $then! {
+            fixed {
+                /// Resizes to an exact size, whatever the shape was.
+                resize::Resize,
+                /// Resizes so that the shortest side has a given length.
+                resize::ResizeShortest,
+                /// Resizes as large as fits a frame, keeping the shape, and pads the rest evenly.
+                resize::Letterbox,
+                /// Cuts the middle out; a smaller image is padded around.
+                crop::CenterCrop,
+            }
+            coin {
+                /// Takes the colour out; the image keeps its channels.
+                color::Grayscale,
+                /// Flattens the histogram of each channel.
+                color::Equalize,
+                /// Stretches each channel to the full range.
+                color::AutoContrast,
+                /// Inverts all values.
+                color::Invert,
+            }
+            random {
+                /// Mirrors left and right.
+                flip::HorizontalFlip,
+                /// Mirrors top and bottom.
+                flip::VerticalFlip,
+                /// Mirrors on the diagonal: rows become columns.
+                flip::Transpose,
+                /// Rotates about the centre.
+                affine::Rotate,
+                /// Moves the content.
+                affine::Translate,
+                /// Enlarges or shrinks the content about the centre.
+                affine::Scale,
+                /// Shears along the rows and columns.
+                affine::Shear,
+                /// A view from the side.
+                perspective::Perspective,
+                /// Pads the edges and cuts the old size out again, at a random place.
+                crop::PadAndCrop,
+                /// Cuts a piece of one size out, at a random place.
+                crop::RandomCrop,
+                /// Cuts a random piece out and resizes it to one size.
+                crop::RandomResizedCrop,
+                /// Resizes so that the shortest side has a random length.
+                resize::RandomResizeShortest,
+                /// Cuts a piece out that overlaps some object by a drawn share.
+                objects::IouCrop,
+                /// Puts the image somewhere on a larger canvas.
+                objects::ZoomOut,
+                /// Resizes by a random factor and cuts or pads to a frame.
+                objects::ScaleJitter,
+                /// Changes brightness, contrast, saturation and hue.
+                color::ColorJitter,
+                /// Inverts the bright values.
+                color::Solarize,
+                /// Keeps the highest bits of each value.
+                color::Posterize,
+                /// Sharpens.
+                color::Sharpness,
+                /// Blurs.
+                filter::GaussianBlur,
+                /// Adds noise.
+                filter::GaussianNoise,
+                /// Overwrites a random rectangle.
+                erase::RandomErasing,
+                /// Several random operations at one magnitude.
+                auto::RandAugment,
+                /// One random operation at a random magnitude.
+                auto::TrivialAugmentWide,
+                /// A learnt policy: one of 25 pairs of operations.
+                auto::AutoAugment,
+            }
+        }
+    };
+}
+pub(crate) use every_augmentation;
+
 macro_rules! augmentations {
-    ($($name:ident),* $(,)?) => {
+    ($($kind:ident { $($(#[$doc:meta])+ $file:ident::$name:ident,)* })*) => {
+        $($(pub use $file::$name;)*)*
+
         /// One entry of a recipe's `augment` list.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub enum Augment {
-            $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)*
+            $($($(#[$doc])+ $name($name),)*)*
+        }
+
+        impl Augment {
+            /// Every augmentation there is, with its defaults.
+            pub fn all() -> Vec<Augment> {
+                vec![$($(Augment::$name($name::default()),)*)*]
+            }
+
+            /// The name by which a recipe asks for it.
+            pub fn name(&self) -> String {
+                match self { $($(Augment::$name(_) => kebab(stringify!($name)),)*)* }
+            }
         }
 
         impl Augmentation for Augment {
             fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
-                match self { $(Augment::$name(inner) => inner.draw(rng, plan),)* }
+                match self { $($(Augment::$name(inner) => inner.draw(rng, plan),)*)* }
             }
 
             fn problems(&self) -> Vec<(String, String)> {
-                let (name, problems) = match self {
-                    $(Augment::$name(inner) => (stringify!($name), inner.problems()),)*
+                let problems = match self {
+                    $($(Augment::$name(inner) => inner.problems(),)*)*
                 };
-                let name = kebab(name);
-                let under = |key: String| if key.is_empty() { name.clone() } else { format!("{name}.{key}") };
-                problems.into_iter().map(|(key, problem)| (under(key), problem)).collect()
+                under(&self.name(), problems)
             }
         }
     };
 }
 
-augmentations! {
-    HorizontalFlip, VerticalFlip, Transpose,
-    Rotate, Translate, Scale, Shear, Perspective,
-    CentreCrop, PadAndCrop, RandomCrop, RandomResizedCrop,
-    Resize, ResizeShortest, RandomResizeShortest, Letterbox,
-    IouCrop, ZoomOut, ScaleJitter,
-    ColourJitter, Greyscale, Solarise, Posterise, Equalise, AutoContrast, Invert, Sharpness,
-    GaussianBlur, GaussianNoise, RandomErasing,
-    RandAugment, TrivialAugmentWide, AutoAugment,
-}
-
-/// `HorizontalFlip` as `horizontal-flip`, the way serde names it.
-fn kebab(name: &str) -> String {
-    let mut kebab = String::new();
-    for (i, c) in name.char_indices() {
-        if c.is_ascii_uppercase() && i > 0 {
-            kebab.push('-');
-        }
-        kebab.push(c.to_ascii_lowercase());
-    }
-    kebab
-}
+every_augmentation!(augmentations);
 
 /// The longest side, in pixels, that an augmentation makes, so that a slip in a recipe does not use up the memory.
 pub const MAX_SIDE: usize = 16_384;

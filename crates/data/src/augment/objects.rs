@@ -1,5 +1,5 @@
 //! Augmentations for detection: crops that keep an overlap with some object, zooming out, scale jitter. Photometric
-//! distortion is [`ColourJitter`](super::ColourJitter).
+//! distortion is [`ColorJitter`](super::ColorJitter).
 
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;

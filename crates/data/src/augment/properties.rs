@@ -46,10 +46,10 @@ fn pipelines() -> Vec<Vec<Augment>> {
             probability: 1.0,
             ..Perspective::default()
         })],
-        vec![A::CentreCrop(CentreCrop {
+        vec![A::CenterCrop(CenterCrop {
             width: 40,
             height: 60,
-            ..CentreCrop::default()
+            ..CenterCrop::default()
         })],
         vec![A::PadAndCrop(PadAndCrop {
             padding: 12,
@@ -407,4 +407,44 @@ fn wrong_settings_do_not_panic_when_drawn() {
     let mut rng = stream(3, 0, 0, Domain::Sample);
     let case = case(&mut rng);
     wrong.apply(case.sample, &mut rng).unwrap();
+}
+
+#[test]
+fn every_augmentation_goes_by_its_name_and_does_the_same_again() {
+    for augment in Augment::all() {
+        let name = augment.name();
+        let read = |text: String| serde_json::from_str::<Augment>(&text);
+        assert_eq!(read(format!(r#"{{"{name}": {{}}}}"#)).unwrap(), augment);
+        let error = read(format!(r#"{{"{name}": {{"no-such-key": 1}}}}"#)).unwrap_err();
+        assert!(
+            error.to_string().contains("unknown field"),
+            "{name}: {error}"
+        );
+        assert_eq!(augment.problems(), [], "{name}");
+        let pipeline = Pipeline::new(vec![augment]);
+        for channels in [1, 3] {
+            let pixels = (0..40 * 30 * channels)
+                .map(|at| (at * 7 % 251) as u8)
+                .collect();
+            let image = Image {
+                width: 40,
+                height: 30,
+                channels,
+                pixels,
+            };
+            let sample = Sample {
+                image,
+                target: Target::default(),
+            };
+            let once = |seed| {
+                let mut rng = stream(seed, 0, 0, Domain::Sample);
+                pipeline.apply(sample.clone(), &mut rng).unwrap()
+            };
+            for seed in 0..8 {
+                let result = once(seed);
+                assert_eq!(result, once(seed), "{name}");
+                assert_eq!(result.image.channels, channels, "{name}");
+            }
+        }
+    }
 }

@@ -18,15 +18,15 @@ pub enum Values {
     /// Turns the hue by this part of the colour circle, from -0.5 to 0.5.
     Hue(f32),
     /// Red, green and blue all become the pixel's luma.
-    Greyscale,
+    Grayscale,
     /// 255 minus the value.
     Invert,
     /// Inverts the values from this one on.
-    Solarise(f32),
+    Solarize(f32),
     /// Keeps this many of the eight bits.
-    Posterise(u32),
+    Posterize(u32),
     /// Flattens each channel's histogram.
-    Equalise,
+    Equalize,
     /// Stretches each channel to 0..=255.
     AutoContrast,
     /// Blends with a smoothed image; 1 changes nothing, 0 smooths, more sharpens. The border stays.
@@ -46,20 +46,20 @@ impl PixelOperation for Values {
                 pixel.map(|v| cut(f32::from(v) * factor + grey))
             }),
             Values::Hue(turn) => each_colour(image, |pixel| turn_hue(pixel, turn)),
-            Values::Greyscale => each_colour(image, |pixel| [luma(pixel) as u8; 3]),
+            Values::Grayscale => each_colour(image, |pixel| [luma(pixel) as u8; 3]),
             Values::Invert => levels(image, |v| (255.0 - v) as u8),
-            Values::Solarise(threshold) => levels(image, |v| {
+            Values::Solarize(threshold) => levels(image, |v| {
                 if v >= threshold {
                     (255.0 - v) as u8
                 } else {
                     v as u8
                 }
             }),
-            Values::Posterise(bits) => {
+            Values::Posterize(bits) => {
                 let mask = (0xff00u32 >> bits.min(8)) as u8;
                 image.pixels.iter_mut().for_each(|v| *v &= mask);
             }
-            Values::Equalise => by_channel(image, equaliser),
+            Values::Equalize => by_channel(image, equalizer),
             Values::AutoContrast => by_channel(image, stretcher),
             Values::Sharpness(factor) => sharpen(image, factor),
         }
@@ -134,7 +134,7 @@ fn by_channel(image: &mut Image, table: impl Fn(&[u32; 256]) -> Option<[u8; 256]
 }
 
 /// Pillow's scheme: the highest value present counts towards no step.
-fn equaliser(histogram: &[u32; 256]) -> Option<[u8; 256]> {
+fn equalizer(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     let highest = *histogram.iter().rfind(|&&count| count > 0)?;
     let step = (histogram.iter().sum::<u32>() - highest) / 255;
     let mut below = step / 2;
@@ -239,9 +239,9 @@ mod tests {
             Values::Brightness(1.0),
             Values::Contrast(1.0),
             Values::Saturation(1.0),
-            Values::Posterise(8),
+            Values::Posterize(8),
             Values::Sharpness(1.0),
-            Values::Solarise(256.0),
+            Values::Solarize(256.0),
         ] {
             assert_eq!(after(values), photo(), "{values:?}");
         }
@@ -265,9 +265,9 @@ mod tests {
         );
         let flat = after(Values::Contrast(0.0));
         assert!(flat.pixels.iter().all(|&v| v == flat.pixels[0]));
-        assert!(after(Values::Posterise(0)).pixels.iter().all(|&v| v == 0));
+        assert!(after(Values::Posterize(0)).pixels.iter().all(|&v| v == 0));
         assert!(
-            after(Values::Posterise(1))
+            after(Values::Posterize(1))
                 .pixels
                 .iter()
                 .all(|&v| v == 0 || v == 128)
@@ -275,7 +275,7 @@ mod tests {
         let mut twice = after(Values::Invert);
         Values::Invert.apply(&mut twice);
         assert_eq!(twice, photo());
-        let grey = after(Values::Greyscale);
+        let grey = after(Values::Grayscale);
         assert!(grey.pixels.chunks(3).all(|p| p[0] == p[1] && p[1] == p[2]));
         let stretched = after(Values::AutoContrast);
         // The largest value is cut down to a whole number, as torchvision does: 254.99 gives 254.
@@ -294,8 +294,8 @@ mod tests {
         for values in [
             Values::Hue(0.3),
             Values::Saturation(0.1),
-            Values::Greyscale,
-            Values::Equalise,
+            Values::Grayscale,
+            Values::Equalize,
             Values::AutoContrast,
         ] {
             let mut image = grey.clone();

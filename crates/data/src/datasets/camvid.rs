@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use firesight_data::datasets::camvid::CamvidConfig;
-//! use firesight_data::mosaic::write_png;
+//! use firesight_data::draw::write_png;
 //! use firesight_data::Image;
 //!
 //! let folder = tempfile::tempdir()?;
@@ -73,7 +73,7 @@ impl Default for CamvidConfig {
 impl CamvidConfig {
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = super::path_problems(&self.path, "`train` and `trainannot`");
+        let mut problems = super::problems::path_problems(&self.path, "`train` and `trainannot`");
         problems.extend(class_problems(&self.classes));
         if usize::from(self.void) < self.classes.len() {
             let message = format!("{} is the number of a class", self.void);

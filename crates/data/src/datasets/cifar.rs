@@ -31,6 +31,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::packed::Packed;
+use crate::download::Published;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits};
 
@@ -111,9 +112,14 @@ impl Default for Cifar100Config {
 }
 
 impl Cifar10Config {
+    /// The published dataset that this is, the folder it belongs in, and whether it may be fetched.
+    pub(super) fn published(&self) -> Option<(Published, &Path, bool)> {
+        Some((Published::Cifar10, &self.path, self.download))
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        super::path_problems(&self.path, "CIFAR-10's binary files")
+        super::problems::path_problems(&self.path, "CIFAR-10's binary files")
     }
 
     /// The training records, and the test records if their file is there.
@@ -135,9 +141,14 @@ impl Cifar10Config {
 }
 
 impl Cifar100Config {
+    /// The published dataset that this is, the folder it belongs in, and whether it may be fetched.
+    pub(super) fn published(&self) -> Option<(Published, &Path, bool)> {
+        Some((Published::Cifar100, &self.path, self.download))
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        super::path_problems(&self.path, "CIFAR-100's binary files")
+        super::problems::path_problems(&self.path, "CIFAR-100's binary files")
     }
 
     /// The training records, and the test records if their file is there.
@@ -170,7 +181,7 @@ impl Cifar100Config {
                 format!("{} class names; expected {count}", classes.len()),
             ));
         }
-        if let Some((_, reason)) = super::name_problems(&classes) {
+        if let Some((_, reason)) = super::problems::name_problems(&classes) {
             return Err(DataError::unreadable(names.display().to_string(), reason));
         }
         let format = Format {
@@ -311,7 +322,7 @@ fn find(folder: &Path, file: &str, remarks: &mut Vec<Remark>) -> Option<PathBuf>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::SourceConfig;
+    use crate::datasets::SourceConfig;
     use crate::split::{HoldOut, SplitConfig};
     use crate::target::Target;
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::same_but_for_case;
+use super::problems::same_but_for_case;
 use crate::decode::{self, DecodeLimits, EXTENSIONS};
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -45,7 +45,7 @@ pub struct FolderConfig {
 impl FolderConfig {
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        super::path_problems(&self.path, "the images")
+        super::problems::path_problems(&self.path, "the images")
     }
 
     /// Lists the files; none is opened.
@@ -539,7 +539,7 @@ impl Source for Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::SourceConfig;
+    use crate::datasets::SourceConfig;
     use crate::split::{HoldOut, SplitConfig};
 
     fn put(root: &Path, path: &str, colour: u8) {

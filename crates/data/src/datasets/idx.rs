@@ -51,8 +51,8 @@ pub struct IdxConfig {
 impl IdxConfig {
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = super::path_problems(&self.path, "the IDX files");
-        problems.extend(super::name_problems(&self.classes));
+        let mut problems = super::problems::path_problems(&self.path, "the IDX files");
+        problems.extend(super::problems::name_problems(&self.classes));
         problems
     }
 

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::idx::IdxConfig;
+use crate::download::Published;
 use crate::error::DataError;
 use crate::source::Splits;
 
@@ -72,6 +73,11 @@ impl Default for FashionMnistConfig {
 }
 
 impl MnistConfig {
+    /// The published dataset that this is, the folder it belongs in, and whether it may be fetched.
+    pub(super) fn published(&self) -> Option<(Published, &Path, bool)> {
+        Some((Published::Mnist, &self.path, self.download))
+    }
+
     /// The 60,000 training and the 10,000 test images.
     ///
     /// # Errors
@@ -86,6 +92,11 @@ impl MnistConfig {
 }
 
 impl FashionMnistConfig {
+    /// The published dataset that this is, the folder it belongs in, and whether it may be fetched.
+    pub(super) fn published(&self) -> Option<(Published, &Path, bool)> {
+        Some((Published::FashionMnist, &self.path, self.download))
+    }
+
     /// The 60,000 training and the 10,000 test images.
     ///
     /// # Errors

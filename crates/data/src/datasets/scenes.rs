@@ -27,14 +27,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::digits::{self, Row};
 use crate::error::DataError;
+use crate::random::{below, keyed};
 use crate::sample::{Image, Sample};
 use crate::source::{Source, Splits, out_of_range};
-use crate::split::{below, keyed_rng};
 use crate::target::{BoxLabel, Mask, Target};
 
 /// Width and height of a scene.
@@ -154,7 +155,7 @@ impl Scenes {
     }
 
     fn any_row(&self, rng: &mut ChaCha8Rng) -> &Row {
-        let number = below(rng, self.numbers.len() as u64) as usize;
+        let number = below(rng, self.numbers.len());
         &self.rows[self.numbers[number]]
     }
 
@@ -240,14 +241,20 @@ impl Scenes {
         let mut classes = vec![0; SIDE * SIDE];
         let mut boxes = Vec::new();
         for digit in placed {
-            digit
-                .visible
-                .iter()
-                .for_each(|&(x, y)| classes[(y * S + x) as usize] = digit.label + 1);
+            let mut own = vec![0; SIDE * SIDE];
+            for at in digit.visible.iter().map(|&(x, y)| (y * S + x) as usize) {
+                classes[at] = digit.label + 1;
+                own[at] = 1;
+            }
             let (x1, y1, x2, y2) = hull(&digit.visible);
             boxes.push(BoxLabel {
                 xyxy: [x1 as f32, y1 as f32, x2 as f32, y2 as f32],
                 class: digit.label.into(),
+                mask: Some(Mask {
+                    width: SIDE,
+                    height: SIDE,
+                    classes: own,
+                }),
                 ..BoxLabel::default()
             });
         }
@@ -286,7 +293,7 @@ impl Source for Scenes {
             ));
         }
         // A scene too crowded for three digits is composed anew from the next stretch of its stream.
-        let mut rng = keyed_rng(self.seed, &format!("scenes {}", self.name), index as u64);
+        let mut rng = keyed(self.seed, &format!("scenes {}", self.name), index as u64);
         loop {
             if let Some(sample) = self.compose(&mut rng) {
                 return Ok(sample);
@@ -320,7 +327,11 @@ type Canvas = Vec<[i32; 3]>;
 
 /// A number from `low` to `high`, both included.
 fn between(rng: &mut ChaCha8Rng, low: i32, high: i32) -> i32 {
-    low + below(rng, (high - low + 1) as u64) as i32
+    if low == high {
+        rng.next_u64(); // One number takes a draw too: the scenes are pinned.
+        return low;
+    }
+    low + below(rng, (high - low + 1) as usize) as i32
 }
 
 fn colour(rng: &mut ChaCha8Rng) -> [i32; 3] {
@@ -621,6 +632,17 @@ mod tests {
                     .all(|other| overlap_is_low(*hull, *other))
             );
             let row = |y: i32| (hull.0..hull.2).map(move |x| mask.classes[(y * S + x) as usize]);
+            // The object's own mask lies in its box, touches its edges, and is of its class.
+            let own = &label.mask.as_ref().unwrap().classes;
+            let set: Vec<i32> = (0..S * S).filter(|&at| own[at as usize] == 1).collect();
+            let of_class = |&&at: &&i32| usize::from(mask.classes[at as usize]) == label.class + 1;
+            assert_eq!(set.iter().filter(of_class).count(), set.len());
+            let columns = || set.iter().map(|at| at % S);
+            assert_eq!((set[0] / S, set[set.len() - 1] / S + 1), (hull.1, hull.3));
+            assert_eq!(
+                (columns().min(), columns().max()),
+                (Some(hull.0), Some(hull.2 - 1))
+            );
             // Each edge of a box touches a pixel of its class.
             assert!(
                 [hull.1, hull.3 - 1]

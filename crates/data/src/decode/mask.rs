@@ -5,7 +5,7 @@
 //! use firesight_data::Mask;
 //! use firesight_data::decode::DecodeLimits;
 //! use firesight_data::decode::mask::{Encoding, decode_mask};
-//! use firesight_data::mosaic::overlay::write_mask;
+//! use firesight_data::draw::overlay::write_mask;
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("mask.png");
@@ -17,13 +17,13 @@
 
 use std::collections::HashMap;
 use std::io::Cursor;
-use std::path::Path;
 
 use image::ImageFormat;
 use png::{BitDepth, ColorType, Transformations};
 
+use super::numbers::{Numbers, unpack};
 use super::turn::Turn;
-use super::{DecodeLimits, Fault, OVERHEAD, check_size, decode, format, guarded, read_file, tiff};
+use super::{DecodeLimits, Fault, OVERHEAD, check_size, decode, format, guarded, tiff};
 use crate::error::DataError;
 use crate::target::Mask;
 
@@ -47,17 +47,18 @@ pub enum Encoding {
 /// # Errors
 /// [`DataError::Io`], [`DataError::Unreadable`] for what is damaged, is no mask, or holds a value that stands for
 /// no class, with its place; [`DataError::OverLimit`].
+#[cfg(feature = "datasets")]
 pub fn decode_mask(
-    path: &Path,
+    path: &std::path::Path,
     encoding: &Encoding,
     limits: &DecodeLimits,
 ) -> Result<Mask, DataError> {
     let origin = path.display().to_string();
-    decode_mask_bytes(&read_file(path, limits)?, &origin, encoding, limits)
+    decode_mask_bytes(&super::read_file(path, limits)?, &origin, encoding, limits)
 }
 
 /// Reads the bytes of a mask file. `origin` is how messages name it.
-pub(crate) fn decode_mask_bytes(
+pub fn decode_mask_bytes(
     bytes: &[u8],
     origin: &str,
     encoding: &Encoding,
@@ -112,80 +113,6 @@ pub(crate) fn decode_mask_bytes(
         height: image.height,
         classes,
     })
-}
-
-/// The numbers that a file stores for its pixels, row by row.
-pub(super) struct Numbers {
-    size: [usize; 2],
-    values: Vec<u16>,
-    /// The number that a binary mask has beside 0.
-    white: u16,
-}
-
-impl Numbers {
-    /// The numbers of a file of `[width, height]` and a depth of `bits`, turned as the picture that it is; fewer than
-    /// there should be are refused.
-    pub(super) fn new(
-        size: [usize; 2],
-        values: Vec<u16>,
-        bits: usize,
-        palette: bool,
-        turn: Turn,
-    ) -> Result<Self, Fault> {
-        let (width, height) = (size[0], size[1]);
-        if values.len() != width * height {
-            let found = values.len();
-            return Err(Fault::Damaged(format!(
-                "{found} values for {width}x{height} pixels"
-            )));
-        }
-        // A palette of two colours is black and white, whatever its colours are called.
-        let white = match palette && bits > 1 {
-            true => 255,
-            false => ((1u32 << bits) - 1) as u16,
-        };
-        let (size, values) = turn.plane(size, values);
-        Ok(Self {
-            size,
-            values,
-            white,
-        })
-    }
-
-    /// Each number as its class; the first that has none is named with its place.
-    fn classes(
-        self,
-        origin: &str,
-        class: impl Fn(u16) -> Option<u8>,
-        fault: impl Fn(String) -> String,
-    ) -> Result<Mask, DataError> {
-        let [width, height] = self.size;
-        let found: Option<Vec<u8>> = self.values.iter().map(|&value| class(value)).collect();
-        let classes = found.ok_or_else(|| {
-            let wrong = self.values.iter().position(|&value| class(value).is_none());
-            let at = wrong.unwrap_or_default();
-            let shown = format!("{} at {}, {}", self.values[at], at % width, at / width);
-            DataError::unreadable(origin, fault(shown))
-        })?;
-        Ok(Mask {
-            width,
-            height,
-            classes,
-        })
-    }
-}
-
-/// Numbers of `bits` each, up to 8, the first in the highest bits, each row from a byte of its own.
-pub(super) fn unpack(packed: &[u8], [width, height]: [usize; 2], bits: usize) -> Vec<u16> {
-    let row = (width * bits).div_ceil(8);
-    let mut values = Vec::with_capacity(width * height);
-    for line in packed.chunks_exact(row).take(height) {
-        values.extend((0..width).map(|x| {
-            let shift = 8 - bits - (x * bits) % 8;
-            (u16::from(line[x * bits / 8]) >> shift) & ((1 << bits) - 1)
-        }));
-    }
-    values
 }
 
 fn numbers(
@@ -312,6 +239,7 @@ fn bmp_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn write(path: &Path, colour: ColorType, depth: BitDepth, size: [u32; 2], data: &[u8]) {
         let file = std::fs::File::create(path).unwrap();

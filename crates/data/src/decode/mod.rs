@@ -18,14 +18,13 @@
 
 mod bytes;
 pub mod mask;
+mod numbers;
 mod several;
 mod tiff;
 pub mod turn;
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
@@ -76,7 +75,8 @@ const MAX_JPEG_SCANS: usize = 100;
 ///
 /// # Errors
 /// [`DataError::Io`], [`DataError::Unreadable`] for what is damaged or no image, [`DataError::OverLimit`].
-pub fn decode_file(path: &Path, limits: &DecodeLimits) -> Result<Image, DataError> {
+#[cfg(feature = "datasets")]
+pub fn decode_file(path: &std::path::Path, limits: &DecodeLimits) -> Result<Image, DataError> {
     decode(
         &read_file(path, limits)?,
         &path.display().to_string(),
@@ -88,14 +88,23 @@ pub fn decode_file(path: &Path, limits: &DecodeLimits) -> Result<Image, DataErro
 ///
 /// # Errors
 /// Those of [`decode_file`].
-pub fn decode_turned(path: &Path, limits: &DecodeLimits) -> Result<(Image, Turn), DataError> {
+#[cfg(feature = "datasets")]
+pub fn decode_turned(
+    path: &std::path::Path,
+    limits: &DecodeLimits,
+) -> Result<(Image, Turn), DataError> {
     let bytes = read_file(path, limits)?;
     decode_bytes(&bytes, &path.display().to_string(), limits)
 }
 
 /// The bytes of a file, if there are not too many.
-pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, DataError> {
-    let file = File::open(path).map_err(|error| DataError::io(path, "open", error))?;
+#[cfg(feature = "datasets")]
+pub(crate) fn read_file(
+    path: &std::path::Path,
+    limits: &DecodeLimits,
+) -> Result<Vec<u8>, DataError> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|error| DataError::io(path, "open", error))?;
     let metadata = file
         .metadata()
         .map_err(|error| DataError::io(path, "read", error))?;
@@ -389,6 +398,7 @@ fn from_dynamic(image: DynamicImage) -> Image {
 mod tests {
     use super::*;
     use image::{ExtendedColorType, ImageEncoder};
+    use std::path::Path;
     use std::path::PathBuf;
 
     const LIMITS: DecodeLimits = DecodeLimits {

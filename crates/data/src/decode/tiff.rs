@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
-use super::mask::{Numbers, unpack};
+use super::numbers::{Numbers, unpack};
 use super::turn::Turn;
 use super::{BYTES_PER_PIXEL, DecodeLimits, Fault, OVERHEAD, check_size, turned};
 use crate::sample::Image;

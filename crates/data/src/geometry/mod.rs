@@ -123,6 +123,22 @@ impl Geometry {
     }
 }
 
+/// The pixels of `[width, height]` that `map` takes into a mask, each the nearest there, and `outside` beyond it.
+pub(crate) fn nearest(
+    mask: &crate::target::Mask,
+    map: &Map,
+    size: [usize; 2],
+    outside: u8,
+) -> Vec<u8> {
+    resample::nearest(
+        mask,
+        Window::whole(mask.width, mask.height),
+        map,
+        size,
+        outside,
+    )
+}
+
 /// A rectangle of whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {

@@ -21,7 +21,7 @@ pub struct Sidecar {
     /// Standard deviation of each channel, on values from 0 to 1.
     pub std: Vec<f32>,
     /// What is done to an image before that, as the recipe says it.
-    pub prepare: serde_json::Value,
+    pub preprocess: serde_json::Value,
     /// The SHA-256 of the weights that this belongs to; none in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_sha256: Option<String>,
@@ -41,7 +41,7 @@ impl Sidecar {
             card: predictor.card().clone(),
             mean: normalize.mean,
             std: normalize.std,
-            prepare: serde_json::to_value(&recipe.data.prepare)?,
+            preprocess: serde_json::to_value(&recipe.data.preprocess)?,
             weights_sha256: Some(predictor.model().digest()),
             recipe: firesight_recipe::to_toml(recipe),
         })
@@ -81,11 +81,11 @@ impl Sidecar {
                 bail!("`{key}` is {said:?}, but the recipe in the file gives {built:?}");
             }
         }
-        let prepare = serde_json::to_value(&recipe.data.prepare)?;
-        if self.prepare != prepare {
+        let preprocess = serde_json::to_value(&recipe.data.preprocess)?;
+        if self.preprocess != preprocess {
             bail!(
-                "`prepare` is {}, but the recipe in the file gives {prepare}",
-                self.prepare
+                "`preprocess` is {}, but the recipe in the file gives {preprocess}",
+                self.preprocess
             );
         }
         Ok((self.card, recipe, self.weights_sha256))

@@ -30,8 +30,8 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use firesight_data::augment::Preparation;
 use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::preprocess::Preprocess;
 use firesight_data::sample::Image;
 use firesight_engine::{NetworkState, Weights, load};
 use firesight_models::weights::{
@@ -175,11 +175,13 @@ impl Predictor {
     ) -> crate::Result<Self> {
         let task = recipe.task.table();
         let model = task.load(&card, &mut weights, &device.device)?;
-        let prepare = Preparation::new(&recipe.data.prepare);
+        let preprocess = Preprocess::new(&recipe.data.preprocess);
         let normalize = normalize(&recipe, card.channels);
         let device = device.device.clone();
         Ok(Self {
-            predictor: firesight_predict::Predictor::new(model, card, prepare, normalize, device),
+            predictor: firesight_predict::Predictor::new(
+                model, card, preprocess, normalize, device,
+            ),
             recipe,
             weights: weights.which,
             path,
@@ -224,7 +226,7 @@ impl Predictor {
         images: Vec<Image>,
         copies: u32,
     ) -> crate::Result<Vec<Vec<Guess>>> {
-        let pipeline = self.preparation().then(&self.recipe.data.augment);
+        let pipeline = self.preprocess().then(&self.recipe.data.augment);
         let seed = self.recipe.seed;
         Ok(self
             .predictor
@@ -248,9 +250,9 @@ mod tests {
     use crate::recipe::TaskConfig;
 
     /// A predictor with untrained weights, for RGB pictures of 32x32.
-    fn predictor(task: &str, prepare: &str) -> Predictor {
+    fn predictor(task: &str, preprocess: &str) -> Predictor {
         let text = format!(
-            "epochs = 1\ndata = {{ source = {{ digits = {{}} }}, batch-size = 8, prepare = {prepare} }}\n\
+            "epochs = 1\ndata = {{ source = {{ digits = {{}} }}, batch-size = 8, preprocess = {preprocess} }}\n\
              optimizer = {{ sgd = {{}} }}\ntask = {{ {task} }}\n"
         );
         let recipe = crate::recipe::read_str(&text, "r.toml").unwrap().value;
@@ -316,10 +318,10 @@ mod tests {
             (DETECTOR, |p, image| p.detect(vec![image], None).map(drop)),
         ];
         let crop =
-            "[{ resize-shortest = { size = 40 } }, { centre-crop = { width = 32, height = 32 } }]";
+            "[{ resize-shortest = { size = 40 } }, { center-crop = { width = 32, height = 32 } }]";
         for (task, used) in uses {
-            for prepare in ["[]", crop] {
-                let predictor = predictor(task, prepare);
+            for preprocess in ["[]", crop] {
+                let predictor = predictor(task, preprocess);
                 for [width, height] in [[1, 1], [32, 32], [1, 60], [60, 1], [3, 2]] {
                     used(&predictor, image(width, height, 3)).unwrap();
                 }

@@ -118,8 +118,8 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
     checks.errors("data.source", data.source.problems());
     checks.errors("data.split", data.split.problems());
     checks.errors("data.sampling", data.sampling.problems());
-    for (index, step) in data.prepare.iter().enumerate() {
-        checks.errors(&format!("data.prepare[{index}]"), step.problems());
+    for (index, step) in data.preprocess.iter().enumerate() {
+        checks.errors(&format!("data.preprocess[{index}]"), step.problems());
     }
     for (index, step) in data.augment.iter().enumerate() {
         checks.errors(&format!("data.augment[{index}]"), step.problems());
@@ -482,8 +482,8 @@ pub fn check_parameters(
             lone.layer, lone.shape
         );
         let help = match size {
-            _ if images == 1 => "give more training images, or enlarge them in `data.prepare`",
-            1 => "give `data.batch-size` 2 or more, or enlarge the images in `data.prepare`",
+            _ if images == 1 => "give more training images, or enlarge them in `data.preprocess`",
+            1 => "give `data.batch-size` 2 or more, or enlarge the images in `data.preprocess`",
             _ => "set `data.drop-last = true`, or another `data.batch-size`",
         };
         checks.error("data.batch-size", message, Some(help));

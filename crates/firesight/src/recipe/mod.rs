@@ -29,11 +29,12 @@ mod watched;
 
 use std::path::{Path, PathBuf};
 
-use firesight_data::augment::{Augment, Prepare, Resize};
+use firesight_data::SourceConfig;
+use firesight_data::augment::{Augment, Resize};
 use firesight_data::batch::Mixing;
 use firesight_data::datasets::folder::FolderConfig;
+use firesight_data::preprocess::PreprocessStep;
 use firesight_data::sampling::Sampling;
-use firesight_data::source::SourceConfig;
 use firesight_data::split::SplitConfig;
 use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
@@ -180,7 +181,7 @@ pub struct DataConfig {
     /// Changes to each image in training, evaluation and prediction alike, before `augment`: resizing, cropping.
     /// They draw nothing; what is random stands in `augment`.
     #[serde(default)]
-    pub prepare: Vec<Prepare>,
+    pub preprocess: Vec<PreprocessStep>,
     /// Mean of each channel, on values from 0 to 1; one value counts for all channels.
     #[serde(default = "half")]
     pub mean: Vec<f32>,
@@ -222,7 +223,8 @@ impl DataConfig {
 
     /// With all images resized to width and height, in pixels.
     pub fn resize(mut self, width: usize, height: usize) -> Self {
-        self.prepare.push(Prepare::Resize(Resize { width, height }));
+        self.preprocess
+            .push(PreprocessStep::Resize(Resize { width, height }));
         self
     }
 
@@ -235,7 +237,7 @@ impl DataConfig {
             augment: Vec::new(),
             mix: Vec::new(),
             sampling: Sampling::default(),
-            prepare: Vec::new(),
+            preprocess: Vec::new(),
             mean: half(),
             std: half(),
             workers: one(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use burn::tensor::Tensor;
 use clap::Args;
-use firesight_data::mosaic::write_png;
+use firesight_data::draw::write_png;
 use firesight_data::sample::Image;
 use firesight_data::words::counted;
 use firesight_models::generation::Generator;

@@ -1,7 +1,7 @@
 //! A detector from recipe to pictures: train, evaluate, results files, predict, bad data.
 
 use crate::common::{recipe, run, succeed};
-use firesight_data::mosaic::write_png;
+use firesight_data::draw::write_png;
 use firesight_data::sample::Image;
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ epochs = 1
 source = { scenes = { train = 12, validation = 4, test = 4 } }
 batch-size = 4
 workers = 0
-prepare = [{ resize = { width = 96, height = 64 } }]
+preprocess = [{ resize = { width = 96, height = 64 } }]
 augment = ["horizontal-flip", { iou-crop = {} }, { resize = { width = 96, height = 64 } }]
 
 [task.detection.model.retinanet]

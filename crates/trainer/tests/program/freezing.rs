@@ -157,7 +157,7 @@ fn the_feature_recipe_trains_the_new_head_alone() {
     }
     let model = "[task.classification]\nmodel = \"resnet18\"";
     let source = "{ folder = { path = \"d\" } }";
-    let small = "prepare = [{ resize = { width = 33, height = 33 } }]";
+    let small = "preprocess = [{ resize = { width = 33, height = 33 } }]";
     write(
         folder.join("a.toml"),
         inputs::recipe(model, source, "epochs = 1\nmax-steps = 1", small, ""),
@@ -172,7 +172,7 @@ fn the_feature_recipe_trains_the_new_head_alone() {
     for set in [
         "task.classification.init={ weights = \"a.safetensors\" }",
         "data.source.folder.path=d",
-        "data.prepare=[{ resize = { width = 33, height = 33 } }]",
+        "data.preprocess=[{ resize = { width = 33, height = 33 } }]",
         "data.batch-size=6",
         "epochs=2",
     ] {
@@ -225,7 +225,7 @@ fn detectors_and_segmenters_freeze_by_the_same_names() {
         "[task.detection]\nfreeze = ['^backbone\\.body\\.']\n\n[task.detection.model",
     );
     let source = "{ scenes = { train = 12, validation = 4, test = 4 } }";
-    let small = "prepare = [{ resize = { width = 64, height = 64 } }]";
+    let small = "preprocess = [{ resize = { width = 64, height = 64 } }]";
     let average = "[ema]\ndecay = 0.5";
     let root = Path::new(".");
     let text = inputs::recipe(&detector, source, "epochs = 1", small, average);
@@ -268,7 +268,7 @@ fn first_block(text: &str, root: &Path) -> String {
 #[test]
 fn a_group_counts_in_any_of_two_networks() {
     let source = "{ digits = {} }";
-    let small = "prepare = [{ resize = { width = 16, height = 16 } }]";
+    let small = "preprocess = [{ resize = { width = 16, height = 16 } }]";
     let group =
         |pattern: &str| format!("[[parameter-groups]]\npattern = '{pattern}'\nrate-factor = 0.5");
     let summary = |pattern: &str| -> ParameterSummary {

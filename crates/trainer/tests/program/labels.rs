@@ -180,7 +180,7 @@ fn the_stated_size_says_whether_labels_are_turned_with_their_picture() {
         let red = sample.image.pixels[(y * 40 + x) * 3];
         assert_eq!(red == 230, bright, "{x}, {y}");
     }
-    let resized = "prepare = [{ resize = { width = 64, height = 96 } }]";
+    let resized = "preprocess = [{ resize = { width = 64, height = 96 } }]";
     for recipe in both(resized) {
         let (code, text) = check(folder, &recipe);
         assert_eq!(code, Some(0), "{text}");

@@ -344,10 +344,10 @@ fn pictures_of_many_sizes_are_an_error_before_training() {
         ],
     );
     // Of one size they are right, and the model's input is that of a prepared picture.
-    let prepare = "prepare = [{ resize = { width = 56, height = 40 } }]";
+    let preprocess = "preprocess = [{ resize = { width = 56, height = 40 } }]";
     write(
         folder.join("r.toml"),
-        recipe(CLASSIFIER, source, "epochs = 1", prepare, ""),
+        recipe(CLASSIFIER, source, "epochs = 1", preprocess, ""),
     );
     let (code, text) = said(folder, &["check", "r.toml"]);
     assert_eq!(code, Some(0), "{text}");
@@ -437,8 +437,7 @@ fn a_generator_needs_no_labels() {
     for index in 0..8 {
         picture(folder.join(format!("d/all/{index}.png")), index);
     }
-    let data =
-        "prepare = [{ resize = { width = 16, height = 16 } }]\nsplit = { validation = \"none\" }";
+    let data = "preprocess = [{ resize = { width = 16, height = 16 } }]\nsplit = { validation = \"none\" }";
     let text = recipe(
         GENERATOR,
         r#"{ folder = { path = "d" } }"#,

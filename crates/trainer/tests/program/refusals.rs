@@ -139,7 +139,7 @@ fn what_no_memory_holds_is_refused_by_its_key() {
         (
             vec![
                 "data.batch-size=1000000",
-                "data.prepare=[{ resize = { width = 4096, height = 4096 } }]",
+                "data.preprocess=[{ resize = { width = 4096, height = 4096 } }]",
             ],
             [
                 "data.batch-size: a batch of 1000000 images of 4096x4096x3",
@@ -149,7 +149,7 @@ fn what_no_memory_holds_is_refused_by_its_key() {
         (
             vec![
                 "evaluate.batch-size=1000000",
-                "data.prepare=[{ resize = { width = 4096, height = 4096 } }]",
+                "data.preprocess=[{ resize = { width = 4096, height = 4096 } }]",
             ],
             [
                 "evaluate.batch-size: a batch of 1000000 images",
@@ -291,7 +291,7 @@ fn predict_says_what_it_leaves_out() {
     let folder = kept.path();
     classes(
         folder,
-        "prepare = [{ resize = { width = 32, height = 32 } }]",
+        "preprocess = [{ resize = { width = 32, height = 32 } }]",
         "",
     );
     succeed(folder, &["train", "r.toml", "--out", "run"]);

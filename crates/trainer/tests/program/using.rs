@@ -235,7 +235,7 @@ fn options_of_other_tasks_are_refused_by_name() {
         DETECTOR,
         source,
         "epochs = 1\nmax-steps = 1",
-        "prepare = [{ resize = { width = 96, height = 64 } }]",
+        "preprocess = [{ resize = { width = 96, height = 64 } }]",
         "",
     );
     inputs::write(folder.join("det.toml"), text);
@@ -280,7 +280,7 @@ fn a_random_step_is_no_preparation() {
             CLASSIFIER,
             "{ digits = {} }",
             "epochs = 1",
-            &format!("prepare = [{{ resize = {{ width = 16, height = 16 }} }}, {step}]"),
+            &format!("preprocess = [{{ resize = {{ width = 16, height = 16 }} }}, {step}]"),
             "",
         )
     };
@@ -301,13 +301,13 @@ fn a_random_step_is_no_preparation() {
     }
     inputs::write(
         folder.join("r.toml"),
-        text("{ greyscale = { probability = 0.5 } }"),
+        text("{ grayscale = { probability = 0.5 } }"),
     );
     assert!(refused(folder, &["check", "r.toml"]).contains("probability"));
     for step in [
-        "\"greyscale\"",
+        "\"grayscale\"",
         "{ letterbox = { width = 24, height = 20 } }",
-        "{ centre-crop = { width = 12, height = 12 } }",
+        "{ center-crop = { width = 12, height = 12 } }",
     ] {
         inputs::write(folder.join("r.toml"), text(step));
         succeed(folder, &["check", "r.toml"]);
@@ -473,7 +473,7 @@ fn an_export_is_what_it_says() {
         ("task", json!("detection")),
         ("mean", json!([0.4, 0.5, 0.5])),
         ("std", json!([0.5])),
-        ("prepare", json!([{"resize": {"width": 8, "height": 8}}])),
+        ("preprocess", json!([{"resize": {"width": 8, "height": 8}}])),
         ("channels", json!(4)),
         ("width", json!(0)),
         ("height", json!(10_000_000_000u64)),

@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::objects::{Faulty, clipped, fault, inspect_stated};
-use super::super::path_problems;
+use super::super::problems::path_problems;
 use super::classes::Classes;
-use super::truth::{Picture, Truth, Wanted};
+use super::picture::{Picture, Wanted};
+use super::truth::Truth;
 use crate::decode::DecodeLimits;
 use crate::decode::turn::Turn;
 use crate::error::DataError;

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::same_but_for_case;
+use super::super::problems::same_but_for_case;
 use super::file::CategoryEntry;
 use super::value::{Id, Value};
 

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::objects::{Faulty, clipped, inspect_stated, leaves};
 use super::classes::Classes;
+use super::picture::{Object, Picture, Wanted};
 use super::reader::outline_leaves;
-use super::truth::{Object, Picture, Truth, Wanted};
+use super::truth::Truth;
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
 use crate::sample::Sample;

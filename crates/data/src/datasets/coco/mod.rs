@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use firesight_data::datasets::coco::{CocoConfig, CocoMasksConfig, CocoMasksPart};
-//! use firesight_data::mosaic::write_png;
+//! use firesight_data::draw::write_png;
 //! use firesight_data::Image;
 //!
 //! let folder = tempfile::tempdir()?;
@@ -41,6 +41,7 @@ mod classes;
 mod file;
 mod masks;
 mod outline;
+mod picture;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::objects::{Faulty, impossible, leaves};
 use super::classes::{Classes, Note};
 use super::file::{AnnotationEntry, Odd, TWICE};
-use super::truth::{Object, Picture, Wanted, note, together};
+use super::picture::{Object, Picture, Wanted, note, together};
 use super::value::{Id, Value};
 
 /// Puts annotations to their pictures.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::matching;
+use super::matching::{self, Pair, shown};
 use crate::decode::mask::{Encoding, decode_mask_bytes};
 use crate::decode::{self, DecodeLimits, read_file};
 use crate::error::DataError;
@@ -16,14 +16,6 @@ pub(in crate::datasets) struct Shared {
     pub classes: Vec<String>,
     pub encoding: Encoding,
     pub limits: DecodeLimits,
-}
-
-/// An image and its mask.
-pub(super) struct Pair {
-    pub image: PathBuf,
-    pub mask: PathBuf,
-    /// Why they cannot be a pair, if they cannot.
-    pub fault: Option<String>,
 }
 
 /// Image files with their mask files.
@@ -143,15 +135,6 @@ impl Pairs {
             None => Ok(mask),
         }
     }
-}
-
-/// A path relative to the root, with `/` on every platform.
-pub(super) fn shown(root: &Path, path: &Path) -> String {
-    let path = path.strip_prefix(root).unwrap_or(path);
-    let parts = path
-        .components()
-        .map(|part| part.as_os_str().to_string_lossy());
-    parts.collect::<Vec<_>>().join("/")
 }
 
 impl Source for Pairs {

@@ -3,13 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::files::{Pair, shown};
 use crate::decode::EXTENSIONS;
 use crate::error::DataError;
 use crate::source::Remark;
 
 /// The endings of formats that keep the numbers of a mask.
 const OF_MASKS: [&str; 4] = ["png", "tif", "tiff", "bmp"];
+
+/// An image and its mask.
+pub(super) struct Pair {
+    pub image: PathBuf,
+    pub mask: PathBuf,
+    /// Why they cannot be a pair, if they cannot.
+    pub fault: Option<String>,
+}
 
 /// A file by its name without the ending.
 type Named = (String, PathBuf);
@@ -101,6 +108,15 @@ pub(super) fn pairs(
         alone.map(|path| Remark::new(shown(root, &path), "a mask without an image, left out")),
     );
     Ok((found, remarks))
+}
+
+/// A path relative to the root, with `/` on every platform.
+pub(super) fn shown(root: &Path, path: &Path) -> String {
+    let path = path.strip_prefix(root).unwrap_or(path);
+    let parts = path
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// What a mask that is missing may be called instead.

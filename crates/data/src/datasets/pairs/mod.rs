@@ -117,7 +117,7 @@ impl MaskEncoding {
 pub(super) fn class_problems(classes: &[String]) -> Option<(String, String)> {
     let message = match classes.len() {
         0 | 1 => "name at least two classes, by class index".to_string(),
-        2..=255 => return super::name_problems(classes),
+        2..=255 => return super::problems::name_problems(classes),
         many => format!("{many} classes: a mask of 8 bits holds at most 255 and the ignored one"),
     };
     Some(("classes".into(), message))

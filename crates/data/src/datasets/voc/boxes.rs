@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::super::objects::{
     Faulty, Tally, clipped, frame, impossible, inspect_stated, leaves, shown,
 };
-use super::super::{path_problems, same_but_for_case};
+use super::super::problems::{path_problems, same_but_for_case};
 use super::layout::{Layout, List, Listed};
 use super::xml::{Annotation, Fault, Reading};
 use super::{ANNOTATIONS, IMAGES};

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::pairs::{Pairs, Shared, class_problems};
-use super::super::path_problems;
+use super::super::problems::path_problems;
 use super::IMAGES;
 use super::layout::{Layout, Listing};
 use crate::decode::DecodeLimits;

@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use firesight_data::datasets::voc::VocConfig;
-//! use firesight_data::mosaic::write_png;
+//! use firesight_data::draw::write_png;
 //! use firesight_data::Image;
 //!
 //! let folder = tempfile::tempdir()?;

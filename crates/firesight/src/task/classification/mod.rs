@@ -145,7 +145,7 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
             let (name, width, height) = (self.model.name(), card.width, card.height);
             let message =
                 format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
-            let help = "enlarge the images in `data.prepare`, or take another model";
+            let help = "enlarge the images in `data.preprocess`, or take another model";
             checks.error(&format!("{table}.model"), message, Some(help));
         }
     }

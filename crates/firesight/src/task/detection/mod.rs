@@ -1,6 +1,6 @@
 //! Detection: a box, a class and a score for each object; COCO's numbers.
 //!
-//! Detections and true boxes are measured in pixels of the original images: the recipe's `prepare` is a map from
+//! Detections and true boxes are measured in pixels of the original images: the recipe's `preprocess` is a map from
 //! one to the other, and its inverse takes both back. Crowds are left out of the training and count as COCO counts
 //! them; objects marked as difficult are trained on, and Pascal VOC's AP leaves them out. Areas are those of the boxes.
 
@@ -8,16 +8,15 @@ mod scores;
 
 use burn::tensor::{Device, Tensor};
 use firesight_data::DataError;
-use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
-use firesight_data::mosaic::denormalised;
+use firesight_data::draw::denormalized;
 use firesight_data::normalize::Normalize;
+use firesight_data::preprocess::{InverseTransform, Preprocess};
 use firesight_data::scan::Lesson;
 use firesight_data::target::Target;
 use firesight_metrics::detection::{DetectedBox, ImageBoxes, TrueBox, xywh};
 use firesight_models::detection::{Detection, Detector, DetectorConfig, Objects, Postprocess};
 use firesight_models::tags;
-use firesight_predict::Back;
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
 use schemars::JsonSchema;
@@ -126,7 +125,7 @@ impl TaskRecipe for DetectionConfig {
             checks.error(
                 &format!("{table}.model"),
                 message,
-                Some("enlarge the images in `data.prepare`"),
+                Some("enlarge the images in `data.preprocess`"),
             );
         }
     }
@@ -174,7 +173,7 @@ pub struct DetectionObjective {
     box_weight: f64,
     device: Device,
     classes: Vec<String>,
-    prepare: Preparation,
+    preprocess: Preprocess,
     normalize: Normalize,
 }
 
@@ -185,7 +184,7 @@ impl DetectionObjective {
             box_weight: config.box_weight,
             device: setup.device.clone(),
             classes: setup.card.classes.clone(),
-            prepare: Preparation::new(&setup.recipe.data.prepare),
+            preprocess: Preprocess::new(&setup.recipe.data.preprocess),
             normalize: normalize(setup.recipe, setup.card.channels),
         }
     }
@@ -202,9 +201,9 @@ fn objects(target: &Target) -> Objects {
 }
 
 /// What is there and what was found, in the original image.
-fn image_boxes(target: &Target, found: &[Detection], back: &Back) -> ImageBoxes {
+fn image_boxes(target: &Target, found: &[Detection], back: &InverseTransform) -> ImageBoxes {
     let truth = target.objects().iter().map(|b| {
-        let bbox = xywh(back.restore(b.xyxy));
+        let bbox = xywh(back.xyxy(b.xyxy));
         TrueBox {
             bbox,
             class: b.class,
@@ -214,7 +213,7 @@ fn image_boxes(target: &Target, found: &[Detection], back: &Back) -> ImageBoxes 
         }
     });
     let detected = found.iter().map(|d| DetectedBox {
-        bbox: xywh(back.restore(d.xyxy)),
+        bbox: xywh(back.xyxy(d.xyxy)),
         class: d.class,
         score: f64::from(d.score),
     });
@@ -261,7 +260,7 @@ impl Objective for DetectionObjective {
                 for at in 0..count.min(scores::PICTURES.saturating_sub(judged.pictures.len())) {
                     judged
                         .pictures
-                        .push(denormalised(&batch, at, &self.normalize));
+                        .push(denormalized(&batch, at, &self.normalize));
                 }
             }
             let output = model.forward(images(&mut batch, &device));
@@ -270,13 +269,13 @@ impl Objective for DetectionObjective {
             loss += f64::from(value) * count as f64;
             let found = detections(model, &output, size, model.postprocess())?;
             for (at, found) in found.into_iter().enumerate() {
-                let back = Back::new(&self.prepare, batch.sizes[at], None);
+                let back = self.preprocess.inverse(batch.sizes[at], None);
                 judged
                     .images
                     .push(image_boxes(&batch.targets[at], &found, &back));
                 judged.indices.push(batch.indices[at]);
                 if judged.prepared.len() < judged.pictures.len() {
-                    let same = Back::none([size[1], size[0]]);
+                    let same = InverseTransform::identity([size[1], size[0]]);
                     judged
                         .prepared
                         .push(image_boxes(&batch.targets[at], &found, &same));
@@ -317,7 +316,8 @@ fn detections(
 #[cfg(test)]
 mod tests {
     use firesight_data::BoxLabel;
-    use firesight_data::augment::{CentreCrop, Letterbox, Prepare, Resize};
+    use firesight_data::augment::{CenterCrop, Letterbox, Resize};
+    use firesight_data::preprocess::PreprocessStep;
 
     use super::*;
 
@@ -350,23 +350,23 @@ mod tests {
     fn boxes_come_back_from_every_preparation() {
         let steps = [
             vec![],
-            vec![Prepare::Resize(Resize {
+            vec![PreprocessStep::Resize(Resize {
                 width: 320,
                 height: 240,
             })],
-            vec![Prepare::Letterbox(Letterbox {
+            vec![PreprocessStep::Letterbox(Letterbox {
                 width: 100,
                 height: 100,
                 ..Letterbox::default()
             })],
-            vec![Prepare::CentreCrop(CentreCrop {
+            vec![PreprocessStep::CenterCrop(CenterCrop {
                 width: 300,
                 height: 200,
-                ..CentreCrop::default()
+                ..CenterCrop::default()
             })],
         ];
         let truth = [200.0, 160.0, 420.0, 280.0];
-        for prepare in steps {
+        for preprocess in steps {
             let sample = firesight_data::sample::Sample {
                 image: firesight_data::sample::Image {
                     width: 640,
@@ -380,12 +380,12 @@ mod tests {
                     ..BoxLabel::default()
                 }]),
             };
-            let prepare = Preparation::new(&prepare);
-            let prepared = prepare.apply(sample).unwrap();
-            let back = Back::new(&prepare, [640, 480], None);
-            let restored = back.restore(prepared.target.objects()[0].xyxy);
+            let preprocess = Preprocess::new(&preprocess);
+            let prepared = preprocess.apply(sample).unwrap();
+            let back = preprocess.inverse([640, 480], None);
+            let restored = back.xyxy(prepared.target.objects()[0].xyxy);
             for (got, want) in restored.iter().zip(truth) {
-                assert!((got - want).abs() < 0.01, "{prepare:?}: {restored:?}");
+                assert!((got - want).abs() < 0.01, "{preprocess:?}: {restored:?}");
             }
         }
     }

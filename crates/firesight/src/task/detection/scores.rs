@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use firesight_data::draw::{BoxColour, DrawnBox, draw_boxes};
+use firesight_data::draw::{BoxColor, DrawnBox, draw_boxes};
 use firesight_data::sample::Image;
 use firesight_metrics::MetricError;
 use firesight_metrics::detection::{
@@ -308,15 +308,15 @@ fn galleries(judged: &Judged, classes: &[String]) -> Vec<Gallery> {
         let (mut drawn, mut right, mut wrong) = (Vec::new(), 0, 0);
         let corners = |b: &[f64; 4]| [b[0], b[1], b[0] + b[2], b[1] + b[3]].map(|v| v as f32);
         for (detection, outcome) in boxes.detected.iter().zip(&outcome.detected) {
-            let colour = match outcome {
+            let color = match outcome {
                 BoxOutcome::TooLow | BoxOutcome::Ignored => continue,
                 BoxOutcome::Right { .. } => {
                     right += 1;
-                    BoxColour::Right
+                    BoxColor::Right
                 }
                 _ => {
                     wrong += 1;
-                    BoxColour::Wrong
+                    BoxColor::Wrong
                 }
             };
             let text = format!(
@@ -327,7 +327,7 @@ fn galleries(judged: &Judged, classes: &[String]) -> Vec<Gallery> {
             drawn.push(DrawnBox {
                 xyxy: corners(&detection.bbox),
                 text,
-                colour,
+                color,
             });
         }
         let missed = boxes
@@ -339,7 +339,7 @@ fn galleries(judged: &Judged, classes: &[String]) -> Vec<Gallery> {
             .map(|(truth, _)| DrawnBox {
                 xyxy: corners(&truth.bbox),
                 text: classes[truth.class].clone(),
-                colour: BoxColour::Missed,
+                color: BoxColor::Missed,
             })
             .collect();
         let caption = format!(

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::error::Context;
 use burn::tensor::{Device, Tensor, TensorData};
-use firesight_data::augment::{Preparation, Prepare, Resize};
+use firesight_data::augment::Resize;
 use firesight_data::normalize::Normalize;
+use firesight_data::preprocess::{Preprocess, PreprocessStep};
 use firesight_data::sample::{Image, Sample};
 use firesight_data::target::Target;
 use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};
@@ -152,7 +153,7 @@ impl Extractor {
 }
 
 fn resized(image: &Image, side: usize) -> crate::Result<Image> {
-    let resize = Prepare::Resize(Resize {
+    let resize = PreprocessStep::Resize(Resize {
         width: side,
         height: side,
     });
@@ -160,7 +161,7 @@ fn resized(image: &Image, side: usize) -> crate::Result<Image> {
         image: image.clone(),
         target: Target::default(),
     };
-    Ok(Preparation::new(&[resize]).apply(sample)?.image)
+    Ok(Preprocess::new(&[resize]).apply(sample)?.image)
 }
 
 fn small(images: &[Image]) -> crate::Result<(Vec<f32>, usize)> {

@@ -475,7 +475,7 @@ impl Measures<'_> {
 
     fn training_image(&self, index: usize) -> Result<Image, DataError> {
         let sample = self.task.train.read(index)?;
-        Ok(self.task.prepare.apply(sample)?.image)
+        Ok(self.task.preprocess.apply(sample)?.image)
     }
 
     /// The generated images that are nearest to a training image, each beside it.

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use firesight_data::DataError;
-use firesight_data::augment::Preparation;
 use firesight_data::batch::Batch;
-use firesight_data::mosaic::write_png;
+use firesight_data::draw::write_png;
+use firesight_data::preprocess::Preprocess;
 use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
 use firesight_data::target::Target;
@@ -187,7 +187,7 @@ impl TaskRecipe for GenerationConfig {
             checks.error(
                 &format!("{table}.model"),
                 format!("it makes images of 8, 16, 32, 64 or 128 pixels, not {width}x{height}"),
-                Some("set `data.prepare = [{ resize = { width = 32, height = 32 } }]`"),
+                Some("set `data.preprocess = [{ resize = { width = 32, height = 32 } }]`"),
             );
         }
     }
@@ -262,7 +262,7 @@ pub struct GenerationTask {
     device: Device,
     run: Option<PathBuf>,
     train: Arc<dyn Source>,
-    prepare: Preparation,
+    preprocess: Preprocess,
     extractor: Extractor,
     /// The metric that the recipe has watched, if it says which.
     watched: Option<String>,
@@ -306,7 +306,7 @@ impl GenerationTask {
             device: device.clone(),
             run: setup.run.map(PathBuf::from),
             train: Arc::clone(setup.train),
-            prepare: Preparation::new(&recipe.data.prepare),
+            preprocess: Preprocess::new(&recipe.data.preprocess),
             extractor,
             watched: recipe.checkpoint.best.metric.clone(),
             last_discriminator_loss: f64::NAN,

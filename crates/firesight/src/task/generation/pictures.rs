@@ -155,7 +155,7 @@ pub fn animate(paths: &[PathBuf], out: &Path) -> crate::Result<()> {
 mod tests {
     use super::*;
     use burn::tensor::Device;
-    use firesight_data::mosaic::write_png;
+    use firesight_data::draw::write_png;
 
     #[test]
     fn each_class_has_its_column() {

@@ -2,7 +2,7 @@
 //!
 //! The training loss is the recipe's (several terms, class weights, an auxiliary head). The `loss` of an evaluation
 //! is plain cross-entropy, the mean of `-ln p(true class)` over the pixels that count. An evaluation sees images as
-//! `data.prepare` leaves them, and counts pixels there.
+//! `data.preprocess` leaves them, and counts pixels there.
 
 mod loss;
 mod score;
@@ -185,7 +185,7 @@ impl TaskRecipe for SegmentationConfig {
             let (name, width, height) = (self.model.name(), card.width, card.height);
             let message =
                 format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
-            let help = "enlarge the images in `data.prepare`, or take another model";
+            let help = "enlarge the images in `data.preprocess`, or take another model";
             checks.error(&format!("{table}.model"), message, Some(help));
         }
     }

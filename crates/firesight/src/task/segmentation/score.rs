@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use firesight_data::Mask;
-use firesight_data::mosaic::overlay::{fitted, overlay, side_by_side, with_legend};
+use firesight_data::draw::overlay::{fitted, overlay, side_by_side, with_legend};
 use firesight_data::sample::Image;
 use firesight_metrics::{BoundaryF1, ConfusionMatrix};
 use firesight_report::metric::Metric;

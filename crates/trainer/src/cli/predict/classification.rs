@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use firesight_data::mosaic::{captioned, write_png};
+use firesight_data::draw::{captioned, write_png};
 use firesight_data::sample::Image;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use firesight_data::draw::{BoxColour, DrawnBox, draw_boxes};
-use firesight_data::mosaic::write_png;
+use firesight_data::draw::write_png;
+use firesight_data::draw::{BoxColor, DrawnBox, draw_boxes};
 use firesight_data::sample::Image;
 use firesight_data::words::counted;
 use firesight_models::detection::Postprocess;
@@ -123,7 +123,7 @@ impl Output for Boxes<'_> {
                     .map(|object| DrawnBox {
                         xyxy: object.xyxy,
                         text: format!("{} {:.0}%", object.name, 100.0 * object.score),
-                        colour: BoxColour::Class(object.class),
+                        color: BoxColor::Class(object.class),
                     })
                     .collect();
                 let [path] = names.next(file, [".png"]);

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use firesight_data::Mask;
-use firesight_data::mosaic::overlay::{overlay, with_legend, write_mask};
-use firesight_data::mosaic::write_png;
+use firesight_data::draw::overlay::{overlay, with_legend, write_mask};
+use firesight_data::draw::write_png;
 use firesight_data::sample::Image;
 use serde::Serialize;
 

@@ -1,52 +1,26 @@
-//! A picture of augmented batches with their labels drawn: what the model is really shown.
+//! Pictures of augmented batches with their targets drawn: what the model is really shown.
 //!
-//! Small images are enlarged by whole factors and stay blocky, large ones are reduced. Each class has a colour of its
-//! own, used for its boxes and its share of the mask; pixels marked [`Mask::IGNORE`] are striped.
-//!
-//! ```
-//! use firesight_data::mosaic::mosaic;
-//! use firesight_data::normalize::Normalize;
-//!
-//! // Nothing to show is a picture of one pixel.
-//! let picture = mosaic(&[], &Normalize::default(), &[], 16);
-//! let folder = tempfile::tempdir()?;
-//! firesight_data::mosaic::write_png(&picture, &folder.path().join("preview.png"))?;
-//! assert_eq!((picture.width, picture.height), (1, 1));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-
-pub(crate) mod glyphs;
-pub mod overlay;
-
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
-
-use image::ImageEncoder;
-use image::codecs::png::PngEncoder;
+//! Small images are enlarged by whole factors and stay blocky, large ones are reduced. Pixels marked
+//! [`Mask::IGNORE`] are striped.
 
 use crate::batch::Batch;
-use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry};
 use crate::normalize::Normalize;
 use crate::sample::{Image, Sample};
-use crate::target::{Mask, Target};
-use glyphs::{GLYPH_HEIGHT, draw_text};
+use crate::target::Mask;
+
+use super::text::{LETTER_HEIGHT, draw_text};
+use super::{GROUND, LARGEST_FACTOR, WHITE, class_color, enlarge, outline, plain, rgb, unlabelled};
 
 /// Images are enlarged or reduced to about this many pixels on their longer side.
 const TILE: usize = 192;
-/// The largest factor by which small images are enlarged.
-const LARGEST_FACTOR: usize = 12;
 /// Pixels between tiles.
 const GAP: usize = 4;
-/// The colour between tiles.
-const GROUND: [u8; 3] = [24, 24, 28];
-const WHITE: [u8; 3] = [255; 3];
 
 /// Draws up to `count` images of the batches, in order, in rows; `normalize` is what the batches were made with.
 ///
 /// Returns an RGB image; without images, one of a single pixel.
-pub fn mosaic(batches: &[Batch], normalize: &Normalize, classes: &[String], count: usize) -> Image {
+pub fn sheet(batches: &[Batch], normalize: &Normalize, classes: &[String], count: usize) -> Image {
     let of = |batch: &Batch| {
         (0..batch.targets.len())
             .map(|i| tile(batch, i, normalize, classes))
@@ -64,12 +38,7 @@ pub fn mosaic(batches: &[Batch], normalize: &Normalize, classes: &[String], coun
             tiles.len().div_ceil(columns) * (highest + GAP) + GAP,
         )
     };
-    let mut picture = Image {
-        width,
-        height,
-        channels: 3,
-        pixels: GROUND.repeat(width * height),
-    };
+    let mut picture = plain(width, height, GROUND);
     for (i, tile) in tiles.iter().enumerate() {
         let (x, y) = (
             GAP + i % columns * (widest + GAP),
@@ -89,54 +58,24 @@ const CAPTION_WIDTH: usize = 200;
 /// An RGB copy of an image with lines of text below it, in letters that grow with the picture; a small image is
 /// enlarged by a whole factor first, so that the text fits.
 pub fn captioned(image: &Image, lines: &[String]) -> Image {
-    let mut picture = image.clone();
-    if picture.channels == 1 {
-        picture.pixels = picture.pixels.iter().flat_map(|&grey| [grey; 3]).collect();
-        picture.channels = 3;
-    }
-    let plain = |image| Sample {
-        image,
-        target: Target::default(),
-    };
-    let factor = (TILE / picture.width.max(picture.height)).clamp(1, LARGEST_FACTOR);
-    picture = enlarge(plain(picture), factor).image;
+    let factor = (TILE / image.width.max(image.height)).clamp(1, LARGEST_FACTOR);
+    let mut picture = enlarge(unlabelled(rgb(image)), factor).image;
     let letters = (picture.width / CAPTION_WIDTH).max(1);
     let (width, height) = (
         picture.width.div_ceil(letters),
-        lines.len() * (GLYPH_HEIGHT + 3) + 3,
+        lines.len() * (LETTER_HEIGHT + 3) + 3,
     );
-    let mut strip = Image {
-        width,
-        height,
-        channels: 3,
-        pixels: GROUND.repeat(width * height),
-    };
+    let mut strip = plain(width, height, GROUND);
     for (number, line) in lines.iter().enumerate() {
-        let top = 3 + number * (GLYPH_HEIGHT + 3);
+        let top = 3 + number * (LETTER_HEIGHT + 3);
         draw_text(&mut strip, 2, top, line, WHITE, None);
     }
-    let strip = enlarge(plain(strip), letters).image;
+    let strip = enlarge(unlabelled(strip), letters).image;
     for row in strip.pixels.chunks_exact(strip.width * 3) {
         picture.pixels.extend(&row[..picture.width * 3]);
     }
     picture.height += strip.height;
     picture
-}
-
-/// Writes an image as PNG.
-///
-/// # Errors
-/// [`DataError::Io`] where the file cannot be written.
-pub fn write_png(image: &Image, path: &Path) -> Result<(), DataError> {
-    let kind = if image.channels == 1 {
-        image::ExtendedColorType::L8
-    } else {
-        image::ExtendedColorType::Rgb8
-    };
-    let file = File::create(path).map_err(|error| DataError::io(path, "write", error))?;
-    PngEncoder::new(BufWriter::new(file))
-        .write_image(&image.pixels, image.width as u32, image.height as u32, kind)
-        .map_err(|error| DataError::io(path, "write", std::io::Error::other(error)))
 }
 
 /// One image of a batch with its label drawn and its caption below.
@@ -147,7 +86,7 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
             .cloned()
             .unwrap_or_else(|| format!("class {class}"))
     };
-    let picture = denormalised(batch, at, normalize);
+    let picture = denormalized(batch, at, normalize);
     let target = batch.targets[at].clone();
     let longer = picture.width.max(picture.height);
     let factor = TILE / longer;
@@ -169,14 +108,14 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
     }
     for label in target.objects() {
         let [x1, y1, x2, y2] = label.xyxy.map(|v| v.round().max(0.0) as usize);
-        outline(&mut image, [x1, y1, x2, y2], colour(label.class));
-        let above = y1.saturating_sub(GLYPH_HEIGHT + 2);
+        outline(&mut image, [x1, y1, x2, y2], class_color(label.class));
+        let above = y1.saturating_sub(LETTER_HEIGHT + 2);
         draw_text(
             &mut image,
             x1 + 1,
             above,
             &name(label.class),
-            colour(label.class),
+            class_color(label.class),
             Some([0; 3]),
         );
     }
@@ -196,7 +135,7 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
     } else {
         caption
     };
-    let strip = GLYPH_HEIGHT + 4;
+    let strip = LETTER_HEIGHT + 4;
     image.width = image.width.max(1);
     image.pixels.extend(GROUND.repeat(image.width * strip));
     image.height += strip;
@@ -206,7 +145,7 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
 }
 
 /// The image of a batch at a place, back to bytes, as RGB.
-pub fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
+pub fn denormalized(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
     let [_, channels, height, width] = batch.shape;
     let plane = width * height;
     let values = &batch.images[at * channels * plane..][..channels * plane];
@@ -226,40 +165,6 @@ pub fn denormalised(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
     }
 }
 
-/// Repeats each pixel `factor` times in both directions.
-pub(crate) fn enlarge(sample: Sample, factor: usize) -> Sample {
-    let repeat = |width: usize, height: usize, values: &[u8], channels: usize| -> Vec<u8> {
-        let at = |x: usize, y: usize| {
-            &values[(y / factor * width + x / factor) * channels..][..channels]
-        };
-        let (w, h) = (width * factor, height * factor);
-        (0..w * h)
-            .flat_map(|i| at(i % w, i / w).iter().copied())
-            .collect()
-    };
-    let Image {
-        width,
-        height,
-        ref pixels,
-        ..
-    } = sample.image;
-    let image = Image {
-        width: width * factor,
-        height: height * factor,
-        channels: 3,
-        pixels: repeat(width, height, pixels, 3),
-    };
-    let target = sample.target.carried(
-        |xyxy| Some(xyxy.map(|edge| edge * factor as f32)),
-        |mask, _| Mask {
-            width: mask.width * factor,
-            height: mask.height * factor,
-            classes: repeat(mask.width, mask.height, &mask.classes, 1),
-        },
-    );
-    Sample { image, target }
-}
-
 /// Lays the colours of the classes over the image; class 0, the background of most masks, stays clear.
 fn tint(image: &mut Image, mask: &Mask) {
     let (pixels, _) = image.pixels.as_chunks_mut::<3>();
@@ -268,7 +173,7 @@ fn tint(image: &mut Image, mask: &Mask) {
             0 => continue,
             Mask::IGNORE if (i % mask.width + i / mask.width) % 6 < 3 => [128; 3],
             Mask::IGNORE => continue,
-            class => colour(usize::from(class)),
+            class => class_color(usize::from(class)),
         };
         pixel
             .iter_mut()
@@ -277,39 +182,12 @@ fn tint(image: &mut Image, mask: &Mask) {
     }
 }
 
-/// Draws the edge of `[x1, y1, x2, y2]`, inside it.
-fn outline(image: &mut Image, [x1, y1, x2, y2]: [usize; 4], colour: [u8; 3]) {
-    let (x2, y2) = (x2.min(image.width), y2.min(image.height));
-    for y in y1..y2 {
-        for x in x1..x2 {
-            if y == y1 || y + 1 == y2 || x == x1 || x + 1 == x2 {
-                let at = (y * image.width + x) * 3;
-                image.pixels[at..at + 3].copy_from_slice(&colour);
-            }
-        }
-    }
-}
-
-/// A colour for a class: hues a golden section apart, so that neighbours differ.
-pub(crate) fn colour(class: usize) -> [u8; 3] {
-    let hue = (class as f32 * 0.618_034 + 0.08).fract() * 6.0;
-    [0.0, 4.0, 2.0].map(|shift: f32| {
-        let ramp = ((hue + shift).rem_euclid(6.0) - 3.0).abs() - 1.0;
-        (70.0 + 185.0 * ramp.clamp(0.0, 1.0)) as u8
-    })
-}
-
-/// Width in pixels of a text as it is drawn.
-#[cfg(test)]
-fn text_width(text: &str) -> usize {
-    text.chars().count() * (glyphs::GLYPH_WIDTH + 1)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::write_png;
     use super::*;
     use crate::batch::Mix;
-    use crate::target::BoxLabel;
+    use crate::target::{BoxLabel, Target};
 
     fn batch(targets: Vec<Target>) -> Batch {
         let count = targets.len();
@@ -350,7 +228,7 @@ mod tests {
         let classes = ["background".to_string(), "Katze".to_string()];
         let mut batch = batch(labels);
         let all = |batch: &Batch| {
-            mosaic(
+            sheet(
                 std::slice::from_ref(batch),
                 &Normalize::default(),
                 &classes,
@@ -360,13 +238,13 @@ mod tests {
         let picture = all(&batch);
         // Three columns of images enlarged nine times, with captions.
         assert_eq!(picture.width, 3 * (20 * 9 + GAP) + GAP);
-        assert_eq!(picture.height, 2 * (16 * 9 + GLYPH_HEIGHT + 4 + GAP) + GAP);
+        assert_eq!(picture.height, 2 * (16 * 9 + LETTER_HEIGHT + 4 + GAP) + GAP);
         let edge =
-            ((GAP + 16 * 9 + GLYPH_HEIGHT + 4 + GAP + 2 * 9) * picture.width + GAP + 3 * 9 + 40)
+            ((GAP + 16 * 9 + LETTER_HEIGHT + 4 + GAP + 2 * 9) * picture.width + GAP + 3 * 9 + 40)
                 * 3;
         assert_eq!(
             picture.pixels[edge..edge + 3],
-            colour(1),
+            class_color(1),
             "the upper edge of the box"
         );
         batch.mixes = vec![
@@ -381,7 +259,7 @@ mod tests {
             picture,
             "the share of a mix stands in the caption"
         );
-        assert_eq!(mosaic(&[], &Normalize::default(), &[], 9).width, 1);
+        assert_eq!(sheet(&[], &Normalize::default(), &[], 9).width, 1);
     }
 
     #[test]
@@ -396,7 +274,7 @@ mod tests {
                 pixels: vec![77; width * height * channels],
             };
             let picture = captioned(&image, &["7 98.1 %".to_owned(), "1 1.2 %".to_owned()]);
-            let strip = (2 * (GLYPH_HEIGHT + 3) + 3) * letters;
+            let strip = (2 * (LETTER_HEIGHT + 3) + 3) * letters;
             let size = (width * factor, height * factor + strip);
             assert_eq!((picture.width, picture.height), size);
             assert_eq!(picture.pixels.len(), size.0 * size.1 * 3);
@@ -413,7 +291,7 @@ mod tests {
         let mut large = batch(vec![Target::of_class(0)]);
         large.shape = [1, 1, 300, 700];
         large.images = vec![0.25; 210_000];
-        let picture = mosaic(&[large], &Normalize::default(), &[], 4);
+        let picture = sheet(&[large], &Normalize::default(), &[], 4);
         assert_eq!(picture.width, TILE + 2 * GAP);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("preview.png");
@@ -424,18 +302,5 @@ mod tests {
             (picture.width, picture.pixels.clone())
         );
         assert!(write_png(&picture, &folder.path().join("none/preview.png")).is_err());
-    }
-
-    #[test]
-    fn text_is_cut_at_the_edge() {
-        let mut image = Image {
-            width: 30,
-            height: 12,
-            channels: 3,
-            pixels: vec![0; 1080],
-        };
-        draw_text(&mut image, 1, 2, "ABC defghij 0123 äß", WHITE, None);
-        assert!(image.pixels.contains(&255) && text_width("ABC") < 30);
-        draw_text(&mut image, 29, 11, "X", WHITE, Some([1; 3]));
     }
 }

@@ -2,20 +2,19 @@
 //!
 //! ```
 //! use firesight_data::Image;
-//! use firesight_data::draw::{BoxColour, DrawnBox, draw_boxes};
+//! use firesight_data::draw::{BoxColor, DrawnBox, draw_boxes};
 //!
 //! let image = Image { width: 100, height: 50, channels: 1, pixels: vec![7; 5000] };
 //! let xyxy = [20.0, 30.0, 60.0, 45.0];
-//! let found = DrawnBox { xyxy, text: "cat 93%".into(), colour: BoxColour::Right };
+//! let found = DrawnBox { xyxy, text: "cat 93%".into(), color: BoxColor::Right };
 //! let (picture, factor) = draw_boxes(&image, &[found]);
 //! assert_eq!((picture.width, picture.height, factor), (400, 200, 4));
 //! assert_eq!(picture.pixels[(120 * 400 + 80) * 3..][..3], [60, 220, 90]); // the upper left corner
 //! ```
 
-use crate::mosaic::glyphs::{GLYPH_HEIGHT, GLYPH_WIDTH, draw_text};
-use crate::mosaic::{colour, enlarge};
-use crate::sample::{Image, Sample};
-use crate::target::Target;
+use super::text::{LETTER_HEIGHT, LETTER_WIDTH, draw_text};
+use super::{class_color, enlarge, outline, plain, rgb, unlabelled};
+use crate::sample::Image;
 
 /// A box to be drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +24,12 @@ pub struct DrawnBox {
     /// What stands above it; nothing for an empty text.
     pub text: String,
     /// Its colour: that of a class, or one of the few below.
-    pub colour: BoxColour,
+    pub color: BoxColor,
 }
 
 /// The colour of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BoxColour {
+pub enum BoxColor {
     /// A colour for each class.
     Class(usize),
     /// Right: green.
@@ -47,37 +46,24 @@ const LEGIBLE: usize = 400;
 /// The picture as RGB with the boxes drawn, the first on top; a small one is enlarged. The second value is the
 /// factor.
 pub fn draw_boxes(image: &Image, boxes: &[DrawnBox]) -> (Image, usize) {
-    let pixels = match image.channels {
-        1 => image.pixels.iter().flat_map(|v| [*v; 3]).collect(),
-        _ => image.pixels.clone(),
-    };
-    let rgb = Image {
-        channels: 3,
-        pixels,
-        ..*image
-    };
     let longer = image.width.max(image.height).max(1);
     let factor = (LEGIBLE / longer).max(1);
-    let sample = Sample {
-        image: rgb,
-        target: Target::default(),
-    };
-    let mut image = enlarge(sample, factor).image;
+    let mut image = enlarge(unlabelled(rgb(image)), factor).image;
     let longer = longer * factor;
     let (line, letters) = ((longer / 300).max(1), (longer / 500).max(1));
     for drawn in boxes.iter().rev() {
-        let rgb = match drawn.colour {
-            BoxColour::Class(class) => colour(class),
-            BoxColour::Right => [60, 220, 90],
-            BoxColour::Wrong => [255, 70, 60],
-            BoxColour::Missed => [255, 215, 0],
+        let color = match drawn.color {
+            BoxColor::Class(class) => class_color(class),
+            BoxColor::Right => [60, 220, 90],
+            BoxColor::Wrong => [255, 70, 60],
+            BoxColor::Missed => [255, 215, 0],
         };
         let most = [image.width, image.height];
         let edge =
             |i: usize| ((drawn.xyxy[i] * factor as f32).round().max(0.0) as usize).min(most[i % 2]);
         let [x1, y1, x2, y2] = [edge(0), edge(1), edge(2), edge(3)];
         for ring in 0..line {
-            frame(
+            outline(
                 &mut image,
                 [
                     x1 + ring,
@@ -85,48 +71,22 @@ pub fn draw_boxes(image: &Image, boxes: &[DrawnBox]) -> (Image, usize) {
                     x2.saturating_sub(ring),
                     y2.saturating_sub(ring),
                 ],
-                rgb,
+                color,
             );
         }
-        label(&mut image, [x1, y1], &drawn.text, rgb, letters);
+        label(&mut image, [x1, y1], &drawn.text, color, letters);
     }
     (image, factor)
 }
 
-fn frame(image: &mut Image, [x1, y1, x2, y2]: [usize; 4], colour: [u8; 3]) {
-    let mut put = |x: usize, y: usize| {
-        let at = (y * image.width + x) * 3;
-        image.pixels[at..at + 3].copy_from_slice(&colour);
-    };
-    if x1 >= x2 || y1 >= y2 {
-        return;
-    }
-    for x in x1..x2 {
-        put(x, y1);
-        put(x, y2 - 1);
-    }
-    for y in y1..y2 {
-        put(x1, y);
-        put(x2 - 1, y);
-    }
-}
-
 /// A text on black above a point, or below it where the picture ends; `scale` pixels to each of the letters'.
-fn label(image: &mut Image, [x, y]: [usize; 2], text: &str, colour: [u8; 3], scale: usize) {
+fn label(image: &mut Image, [x, y]: [usize; 2], text: &str, color: [u8; 3], scale: usize) {
     if text.is_empty() {
         return;
     }
-    let (width, height) = (
-        text.chars().count() * (GLYPH_WIDTH + 1) + 1,
-        GLYPH_HEIGHT + 2,
-    );
-    let mut plate = Image {
-        width,
-        height,
-        channels: 3,
-        pixels: vec![0; width * height * 3],
-    };
-    draw_text(&mut plate, 1, 1, text, colour, Some([0; 3]));
+    let (width, height) = (text.chars().count() * LETTER_WIDTH + 1, LETTER_HEIGHT + 2);
+    let mut plate = plain(width, height, [0; 3]);
+    draw_text(&mut plate, 1, 1, text, color, Some([0; 3]));
     let top = match y.checked_sub(height * scale) {
         Some(top) => top,
         None => y,
@@ -161,7 +121,7 @@ mod tests {
         DrawnBox {
             xyxy,
             text: text.into(),
-            colour: BoxColour::Right,
+            color: BoxColor::Right,
         }
     }
 

@@ -1,22 +1,22 @@
 //! Class masks over their images, with contours and a legend, and as palette PNG files.
 //!
 //! ```
-//! use firesight_data::mosaic::overlay::{mask_colour, overlay};
+//! use firesight_data::draw::overlay::{mask_color, overlay};
 //! use firesight_data::{Image, Mask};
 //!
 //! let image = Image { width: 3, height: 1, channels: 1, pixels: vec![100; 3] };
 //! let mask = Mask { width: 3, height: 1, classes: vec![0, 2, 2] };
 //! let laid = overlay(&image, &mask);
 //! assert_eq!(laid.pixels[..3], [100; 3]); // the first class stays clear
-//! assert_eq!(laid.pixels[3..6], mask_colour(2)); // a contour
+//! assert_eq!(laid.pixels[3..6], mask_color(2)); // a contour
 //! ```
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
+#[cfg(feature = "datasets")]
+use std::{fs::File, io::BufWriter, path::Path};
 
-use super::glyphs::{GLYPH_HEIGHT, GLYPH_WIDTH, draw_text};
-use super::{GROUND, LARGEST_FACTOR, WHITE, colour, enlarge};
+use super::text::{LETTER_HEIGHT, LETTER_WIDTH, draw_text};
+use super::{GROUND, LARGEST_FACTOR, WHITE, class_color, enlarge, plain, rgb};
+#[cfg(feature = "datasets")]
 use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry};
 use crate::sample::{Image, Sample};
@@ -28,11 +28,11 @@ const GAP: usize = 4;
 const IGNORED: [u8; 3] = [224, 224, 192];
 
 /// The colour of a class in masks and overlays; the first class, the background of most masks, is black.
-pub fn mask_colour(class: u8) -> [u8; 3] {
+pub fn mask_color(class: u8) -> [u8; 3] {
     match class {
         0 => [0; 3],
         Mask::IGNORE => IGNORED,
-        class => colour(usize::from(class)),
+        class => class_color(usize::from(class)),
     }
 }
 
@@ -41,12 +41,9 @@ pub fn mask_colour(class: u8) -> [u8; 3] {
 ///
 /// The mask must have the image's size; what is outside of it stays as it is.
 pub fn overlay(image: &Image, mask: &Mask) -> Image {
-    let mut pixels: Vec<u8> = match image.channels {
-        1 => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
-        _ => image.pixels.clone(),
-    };
+    let mut laid = rgb(image);
     let (width, classes) = (mask.width.max(1), &mask.classes);
-    for (at, (pixel, &class)) in pixels.chunks_exact_mut(3).zip(classes).enumerate() {
+    for (at, (pixel, &class)) in (laid.pixels.chunks_exact_mut(3)).zip(classes).enumerate() {
         let differs = |other: usize| classes.get(other).is_some_and(|c| *c != class);
         let contour = (at % width > 0 && differs(at - 1))
             || (at % width + 1 < width && differs(at + 1))
@@ -55,35 +52,23 @@ pub fn overlay(image: &Image, mask: &Mask) -> Image {
         let (over, share) = match class {
             0 => continue,
             Mask::IGNORE => ([128; 3], 2),
-            class if contour => (colour(usize::from(class)), 1),
-            class => (colour(usize::from(class)), 2),
+            class if contour => (class_color(usize::from(class)), 1),
+            class => (class_color(usize::from(class)), 2),
         };
         for (value, over) in pixel.iter_mut().zip(over) {
             let mixed = (u16::from(*value) * (share - 1) + u16::from(over)) / share;
             *value = mixed as u8;
         }
     }
-    Image {
-        channels: 3,
-        pixels,
-        ..*image
-    }
+    laid
 }
 
 /// An image as RGB and its mask, enlarged by a whole factor or reduced so that the longer side has about `side`
 /// pixels.
 pub fn fitted(image: &Image, mask: &Mask, side: usize) -> (Image, Mask) {
     let longer = image.width.max(image.height).max(1);
-    let rgb = match image.channels {
-        1 => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
-        _ => image.pixels.clone(),
-    };
     let sample = Sample {
-        image: Image {
-            channels: 3,
-            pixels: rgb,
-            ..*image
-        },
+        image: rgb(image),
         target: Target::of_mask(mask.clone()),
     };
     let fitted = match side / longer {
@@ -105,12 +90,7 @@ pub fn side_by_side(pictures: &[Image]) -> Image {
     let height = pictures.iter().map(|p| p.height).max().unwrap_or(1);
     let gaps = GAP * pictures.len().saturating_sub(1);
     let width = (pictures.iter().map(|p| p.width).sum::<usize>() + gaps).max(1);
-    let mut row = Image {
-        width,
-        height,
-        channels: 3,
-        pixels: GROUND.repeat(width * height),
-    };
+    let mut row = plain(width, height, GROUND);
     let mut left = 0;
     for picture in pictures {
         for (y, line) in picture
@@ -128,12 +108,12 @@ pub fn side_by_side(pictures: &[Image]) -> Image {
 
 /// An RGB picture with the names and colours of the classes below it, as many to a line as fit.
 pub fn with_legend(mut picture: Image, classes: &[(u8, &str)]) -> Image {
-    let line = GLYPH_HEIGHT + 6;
-    let swatch = GLYPH_HEIGHT + 2;
+    let line = LETTER_HEIGHT + 6;
+    let swatch = LETTER_HEIGHT + 2;
     let mut places = Vec::new();
     let (mut x, mut y) = (2, picture.height + 2);
     for (class, name) in classes {
-        let width = swatch + 3 + name.chars().count() * (GLYPH_WIDTH + 1) + 8;
+        let width = swatch + 3 + name.chars().count() * LETTER_WIDTH + 8;
         if x > 2 && x + width > picture.width {
             (x, y) = (2, y + line);
         }
@@ -148,7 +128,7 @@ pub fn with_legend(mut picture: Image, classes: &[(u8, &str)]) -> Image {
         for row in y..y + swatch {
             for column in x..(x + swatch).min(picture.width) {
                 let at = (row * picture.width + column) * 3;
-                picture.pixels[at..at + 3].copy_from_slice(&mask_colour(class));
+                picture.pixels[at..at + 3].copy_from_slice(&mask_color(class));
             }
         }
         draw_text(&mut picture, x + swatch + 3, y + 1, name, WHITE, None);
@@ -160,6 +140,7 @@ pub fn with_legend(mut picture: Image, classes: &[(u8, &str)]) -> Image {
 ///
 /// # Errors
 /// [`DataError::Io`] where the file cannot be written.
+#[cfg(feature = "datasets")]
 pub fn write_mask(mask: &Mask, path: &Path) -> Result<(), DataError> {
     let fault = |error| DataError::io(path, "write", error);
     let file = File::create(path).map_err(fault)?;
@@ -167,7 +148,7 @@ pub fn write_mask(mask: &Mask, path: &Path) -> Result<(), DataError> {
     let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_palette((0..=255).flat_map(mask_colour).collect::<Vec<u8>>());
+    encoder.set_palette((0..=255).flat_map(mask_color).collect::<Vec<u8>>());
     let written = encoder.write_header().and_then(|mut writer| {
         writer.write_image_data(&mask.classes)?;
         writer.finish()
@@ -201,7 +182,7 @@ mod tests {
         );
         assert_eq!(read.unwrap(), mask());
         let shown = crate::decode::decode_file(&path, &DecodeLimits::default()).unwrap();
-        assert_eq!(shown.pixels[6..9], mask_colour(2));
+        assert_eq!(shown.pixels[6..9], mask_color(2));
     }
 
     #[test]
@@ -214,8 +195,8 @@ mod tests {
         };
         let laid = overlay(&image, &mask());
         assert_eq!(laid.pixels[..3], [100; 3]);
-        assert_eq!(laid.pixels[6..9], mask_colour(2));
-        let half = mask_colour(2).map(|v| ((100 + u16::from(v)) / 2) as u8);
+        assert_eq!(laid.pixels[6..9], mask_color(2));
+        let half = mask_color(2).map(|v| ((100 + u16::from(v)) / 2) as u8);
         assert_eq!(laid.pixels[9..12], half);
         assert_eq!(laid.pixels[24..27], [114; 3]);
         let row = side_by_side(&[laid.clone(), laid]);
@@ -225,6 +206,6 @@ mod tests {
             explained.pixels.len(),
             explained.width * explained.height * 3
         );
-        assert!(explained.height > 3 + 2 * GLYPH_HEIGHT);
+        assert!(explained.height > 3 + 2 * LETTER_HEIGHT);
     }
 }

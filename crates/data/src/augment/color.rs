@@ -11,7 +11,7 @@ use crate::random::{coin, shuffle, uniform};
 /// Brightness, contrast, saturation and hue, in random order, as torchvision's `ColorJitter`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct ColourJitter {
+pub struct ColorJitter {
     /// The factor is drawn from `1 - brightness` (but at least 0) to `1 + brightness`.
     pub brightness: f64,
     /// The factor is drawn from `1 - contrast` (but at least 0) to `1 + contrast`.
@@ -24,9 +24,9 @@ pub struct ColourJitter {
     pub probability: f64,
 }
 
-impl Default for ColourJitter {
+impl Default for ColorJitter {
     fn default() -> Self {
-        ColourJitter {
+        ColorJitter {
             brightness: 0.4,
             contrast: 0.4,
             saturation: 0.4,
@@ -36,7 +36,7 @@ impl Default for ColourJitter {
     }
 }
 
-impl Augmentation for ColourJitter {
+impl Augmentation for ColorJitter {
     fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
         if !coin(rng, self.probability) {
             return;
@@ -108,25 +108,25 @@ macro_rules! fixed {
 
 fixed! {
     /// Takes the colour out, as torchvision's `RandomGrayscale`; the image keeps its channels.
-    Greyscale, 0.1, |_own| Values::Greyscale
+    Grayscale, 0.1, |_own| Values::Grayscale
 }
 fixed! {
     /// Inverts the values from a threshold on, as torchvision's `RandomSolarize`.
-    Solarise, 0.5,
+    Solarize, 0.5,
     /// The lowest value that is inverted, from 0 to 256.
     threshold: f64 = 128.0 in 0.0..=256.0,
-    |own| Values::Solarise(own.threshold as f32)
+    |own| Values::Solarize(own.threshold as f32)
 }
 fixed! {
     /// Keeps the upper bits of each value, as torchvision's `RandomPosterize`.
-    Posterise, 0.5,
+    Posterize, 0.5,
     /// How many of the eight bits are kept, from 0 to 8.
     bits: u32 = 4 in 0.0..=8.0,
-    |own| Values::Posterise(own.bits)
+    |own| Values::Posterize(own.bits)
 }
 fixed! {
     /// Flattens the histogram of each channel, as torchvision's `RandomEqualize`.
-    Equalise, 0.5, |_own| Values::Equalise
+    Equalize, 0.5, |_own| Values::Equalize
 }
 fixed! {
     /// Stretches each channel to the full range, as torchvision's `RandomAutocontrast`.
