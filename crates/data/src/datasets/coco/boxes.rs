@@ -9,17 +9,18 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::objects::{Faulty, clipped, fault, inspect_stated};
+use super::super::objects::{Faulty, clipped, fault, inspect_stated, leaves};
 use super::super::problems::path_problems;
 use super::classes::Classes;
-use super::picture::{Picture, Wanted};
+use super::picture::{Object, Parts, Picture, Wanted};
+use super::reader::outline_leaves;
 use super::truth::Truth;
 use crate::decode::DecodeLimits;
 use crate::decode::turn::Turn;
 use crate::error::DataError;
 use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits};
-use crate::target::{BoxLabel, Target};
+use crate::target::{BoxLabel, Mask, Target};
 
 /// An annotation file and its images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +49,9 @@ pub struct CocoConfig {
     /// What to do about objects that cannot be true or are not understood. `faulty-boxes` is an older name of this key.
     #[serde(default, alias = "faulty-boxes")]
     pub faulty: Faulty,
+    /// Whether each box comes with the mask of its object, from `segmentation` (polygons or run lengths).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub instance_masks: bool,
     /// What one image file may cost.
     #[serde(default)]
     pub limits: DecodeLimits,
@@ -71,7 +75,10 @@ impl CocoConfig {
                 annotations: root.join(&part.annotations),
                 images: root.join(&part.images),
                 faulty: self.faulty,
-                masks: false,
+                parts: match self.instance_masks {
+                    true => Parts::Both,
+                    false => Parts::Box,
+                },
                 chosen: &[],
                 classes,
             })?;
@@ -118,11 +125,22 @@ impl Coco {
         for object in &picture.objects {
             let Some(written) = object.xyxy else { continue };
             let mut inside = clipped(frame.xyxy(written, stored), size);
-            if let Some(reason) = fault(written, stored) {
+            let name = &self.truth.classes.names[object.class];
+            let (mask, wrong) = match outlined(object, stored) {
+                Ok((mask, wrong)) => (mask.map(|mask| frame.mask(mask)), wrong),
+                Err(reason) => {
+                    inside = None;
+                    (None, Some(reason))
+                }
+            };
+            let of_box = |reason| {
                 let [x1, y1, x2, y2] = written;
-                let name = &self.truth.classes.names[object.class];
-                let shown = format!("`{name}` [{x1}, {y1}, {}, {}]", x2 - x1, y2 - y1);
-                let (reason, place) = (format!("{shown}: {reason}"), self.truth.place(object));
+                format!("`{name}` [{x1}, {y1}, {}, {}]: {reason}", x2 - x1, y2 - y1)
+            };
+            let reason = fault(written, stored).map(of_box);
+            if let Some(reason) = reason.or_else(|| wrong.map(|wrong| format!("`{name}`: {wrong}")))
+            {
+                let place = self.truth.place(object);
                 let done = match self.truth.faulty {
                     Faulty::Refuse => return Err(DataError::unreadable(place, reason)),
                     Faulty::Repair if inside.is_some() => "clipped",
@@ -139,11 +157,34 @@ impl Coco {
                 crowd: object.crowd,
                 difficult: false,
                 cover: object.cover,
-                mask: None,
+                mask,
             }));
         }
         Ok(boxes)
     }
+}
+
+/// The mask of an object in a frame of `size`, where its outline is kept, and what is wrong with the outline.
+///
+/// # Errors
+/// Why there is none.
+fn outlined(object: &Object, size: [usize; 2]) -> Result<(Option<Mask>, Option<String>), String> {
+    let Some(outline) = &object.outline else {
+        return Ok((None, None));
+    };
+    let covered = outline.covered(size)?;
+    let out = outline.bound().is_some_and(|bound| leaves(bound, size));
+    let out = out.then(|| outline_leaves(size));
+    if !covered.contains(&true) {
+        let nothing = "the outline covers the centre of no pixel";
+        return Err(out.unwrap_or_else(|| nothing.to_owned()));
+    }
+    let mask = Mask {
+        width: size[0],
+        height: size[1],
+        classes: covered.into_iter().map(u8::from).collect(),
+    };
+    Ok((Some(mask), out))
 }
 
 impl Source for Coco {
@@ -174,7 +215,14 @@ impl Source for Coco {
         let objects = picture.objects.iter();
         let objects = objects.map(|o| format!(" {} {:?} {}", o.class, o.xyxy, o.crowd));
         let file = picture.file.display();
-        format!("{} {file}{}", picture.id, objects.collect::<String>()).into_bytes()
+        let mut bytes =
+            format!("{} {file}{}", picture.id, objects.collect::<String>()).into_bytes();
+        let outlines = picture
+            .objects
+            .iter()
+            .filter_map(|object| object.outline.as_ref());
+        outlines.for_each(|outline| outline.identity(&mut bytes));
+        bytes
     }
 
     fn number(&self, index: usize) -> u64 {
@@ -245,12 +293,75 @@ mod tests {
         let config = CocoConfig {
             path: folder.path().into(),
             train: part,
-            validation: None,
-            test: None,
-            faulty: Faulty::Refuse,
-            limits: DecodeLimits::default(),
+            ..CocoConfig::default()
         };
         (folder, config)
+    }
+
+    #[test]
+    fn each_box_brings_the_mask_of_its_object_where_that_is_asked_for() {
+        let with = |outlines: [&str; 2]| {
+            let [one, other] = outlines;
+            let text = format!(
+                r#"{{"images": [{{"id": 9, "file_name": "a.png", "width": 20, "height": 10}}],
+                "categories": [{{"id": 7, "name": "dog"}}], "annotations": [
+                {{"id": 1, "image_id": 9, "category_id": 7, "bbox": [1, 2, 3, 2] {one}}},
+                {{"id": 2, "image_id": 9, "category_id": 7, "bbox": [0, 0, 2, 10] {other}}}]}}"#
+            );
+            let (folder, mut config) = dataset(&text);
+            config.instance_masks = true;
+            (folder, config)
+        };
+        let polygon = r#", "segmentation": [[1, 2, 4, 2, 4, 4, 1, 4]]"#;
+        // Column by column: none of the first ten pixels, the next ten, none of the rest.
+        let runs = r#", "iscrowd": 1, "segmentation": {"size": [10, 20], "counts": [10, 10, 180]}"#;
+        let (_folder, config) = with([polygon, runs]);
+        let source = config.open(Path::new("")).unwrap().train;
+        let target = source.read(0).unwrap().target;
+        assert_eq!(source.target(0).unwrap(), target);
+        assert_eq!(target.fault(Some([20, 10]), 1, 0), None);
+        let covered = |number: usize| {
+            let mask = target.objects()[number].mask.as_ref().unwrap();
+            let set = (0..200).filter(|&at| mask.classes[at] == 1);
+            set.map(|at| [at % 20, at / 20]).collect::<Vec<_>>()
+        };
+        assert_eq!(covered(0), [[1, 2], [2, 2], [3, 2], [1, 3], [2, 3], [3, 3]]);
+        assert_eq!(covered(1), (0..10).map(|y| [1, y]).collect::<Vec<_>>());
+
+        let leaves = r#", "segmentation": [[1, 2, 4, 2, 4, 14, 1, 14]]"#;
+        for (wrong, reason, left) in [
+            ("", "`dog` has no outline (`segmentation`)", [2, 1]),
+            (
+                leaves,
+                "the outline leaves the image of 20x10 pixels",
+                [2, 1],
+            ),
+        ] {
+            let (_folder, mut config) = with([wrong, runs]);
+            let error = refusal(&config);
+            assert!(
+                error.contains("/annotations/0") && error.contains(reason),
+                "{error}"
+            );
+            for (faulty, left) in [Faulty::Repair, Faulty::Drop].into_iter().zip(left) {
+                config.faulty = faulty;
+                let source = config.open(Path::new("")).unwrap().train;
+                let target = source.read(0).unwrap().target;
+                assert_eq!(target.objects().len(), left, "{faulty:?}: {reason}");
+                assert_eq!(target.fault(Some([20, 10]), 1, 0), None);
+            }
+            // Boxes alone need no outline.
+            config.instance_masks = false;
+            config.faulty = Faulty::Refuse;
+            let target = config
+                .open(Path::new(""))
+                .unwrap()
+                .train
+                .read(0)
+                .unwrap()
+                .target;
+            assert!(target.objects().iter().all(|object| object.mask.is_none()));
+        }
     }
 
     #[test]

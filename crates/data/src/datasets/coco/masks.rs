@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::objects::{Faulty, clipped, inspect_stated, leaves};
 use super::classes::Classes;
-use super::picture::{Object, Picture, Wanted};
+use super::picture::{Object, Parts, Picture, Wanted};
 use super::reader::outline_leaves;
 use super::truth::Truth;
 use crate::decode::DecodeLimits;
@@ -110,7 +110,7 @@ impl CocoMasksConfig {
             annotations: data_root.join(&part.annotations),
             images: data_root.join(&part.images),
             faulty: self.faulty,
-            masks: true,
+            parts: Parts::Outline,
             chosen: &self.classes,
             classes,
         })?;

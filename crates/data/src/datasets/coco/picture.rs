@@ -11,6 +11,27 @@ use super::value::Id;
 /// How many faults of a file or picture a message lists.
 const LISTED: usize = 3;
 
+/// Which parts of an annotation are learnt from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Its box.
+    Box,
+    /// Its outline.
+    Outline,
+    /// Both.
+    Both,
+}
+
+impl Parts {
+    pub fn outline(self) -> bool {
+        self != Self::Box
+    }
+
+    pub fn bbox(self) -> bool {
+        self != Self::Outline
+    }
+}
+
 /// What a part is read with.
 pub(super) struct Wanted<'a> {
     /// The annotation file.
@@ -18,8 +39,8 @@ pub(super) struct Wanted<'a> {
     /// The folder of the images.
     pub images: PathBuf,
     pub faulty: Faulty,
-    /// Whether outlines are learnt from, and not boxes.
-    pub masks: bool,
+    /// What is learnt from.
+    pub parts: Parts,
     /// The names of the classes that are asked for, all where it is empty.
     pub chosen: &'a [String],
     /// The classes of the training part, where this is another.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::objects::{Faulty, impossible, leaves};
 use super::classes::{Classes, Note};
 use super::file::{AnnotationEntry, Odd, TWICE};
-use super::picture::{Object, Picture, Wanted, note, together};
+use super::picture::{Object, Parts, Picture, Wanted, note, together};
 use super::value::{Id, Value};
 
 /// Puts annotations to their pictures.
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         match (self.wanted.faulty, &object) {
             (Faulty::Refuse, _) => picture.faults.append(&mut faults),
             (Faulty::Repair, Some(object)) => {
-                let done = match self.wanted.masks && object.outline.is_none() {
+                let done = match self.wanted.parts == Parts::Outline && object.outline.is_none() {
                     true => "the pixels of its box do not count",
                     false => "used all the same",
                 };
@@ -144,15 +144,17 @@ impl<'a> Reader<'a> {
             Ok(bbox) => (bbox, None),
             Err(odd) => (None, Some(odd)),
         };
-        let (needed, other) = match self.wanted.masks {
-            true => (no_outline, no_box),
-            false => (no_box, no_outline),
-        };
-        let missing = needed.is_none();
-        faults.extend(needed.map(odd_one));
-        if let Some(Odd { key, reason }) = other {
-            let reason = format!("{reason}; it is not needed");
-            self.notes.push(odd_one(Odd { key, reason }));
+        let parts = self.wanted.parts;
+        let missing = [no_outline.is_none(), no_box.is_none()];
+        for (odd, needed) in [(no_outline, parts.outline()), (no_box, parts.bbox())] {
+            match odd {
+                Some(odd) if needed => faults.push(odd_one(odd)),
+                Some(Odd { key, reason }) => {
+                    let reason = format!("{reason}; it is not needed");
+                    self.notes.push(odd_one(Odd { key, reason }));
+                }
+                None => {}
+            }
         }
         let bound = outline.as_ref().map(|around| around.bound);
         let xyxy = bbox.map(|[x, y, w, h]| [x, y, x + w, y + h]).or(bound);
@@ -166,21 +168,22 @@ impl<'a> Reader<'a> {
         };
         // Where objects are not refused, what leaves the image is seen to when it is read.
         let size = stated.filter(|_| self.wanted.faulty == Faulty::Refuse);
-        if self.wanted.masks {
+        if parts.outline() {
             if let (Some(bound), Some([width, height])) = (bound, size)
                 && leaves(bound, [width, height])
             {
                 let reason = format!("`{name}`: {}", outline_leaves([width, height]));
                 faults.push(here(reason));
             }
-            if outline.is_none() && missing {
+            if outline.is_none() && missing[0] {
                 faults.push(here(format!("`{name}` has no outline (`segmentation`)")));
             }
             usable &= outline.is_some() || xyxy.is_some_and(|xyxy| impossible(xyxy).is_none());
             object.outline = outline.and_then(|around| around.outline);
-        } else {
+        }
+        if parts.bbox() {
             match xyxy {
-                None if missing => {
+                None if missing[1] => {
                     faults.push(here(format!(
                         "`{name}` has neither a `bbox` nor an outline"
                     )));

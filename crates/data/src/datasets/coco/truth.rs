@@ -35,7 +35,7 @@ impl Truth {
     /// A file that cannot be read, ids of images or categories that are missing or occur twice, annotations of images
     /// that there are not (where faulty objects are refused), a file of which nothing can be used.
     pub fn open(wanted: &Wanted) -> Result<Self, DataError> {
-        let file = CocoFile::read(&wanted.annotations, wanted.masks)?;
+        let file = CocoFile::read(&wanted.annotations, wanted.parts.outline())?;
         let shown = file.shown;
         let wrong =
             |(pointer, reason): Note| DataError::unreadable(format!("{shown}: {pointer}"), reason);
@@ -77,11 +77,11 @@ impl Truth {
         }
         let done = |(pointer, reason)| (pointer, format!("{reason}; left out"));
         notes.extend(left_out.into_iter().map(done));
-        if !wanted.masks {
+        if wanted.parts.bbox() {
             crowds_alone(&pictures, &classes, &mut notes);
         }
         numbers(&pictures, &classes, &mut notes);
-        same_files(&pictures, wanted.masks, &mut notes);
+        same_files(&pictures, !wanted.parts.bbox(), &mut notes);
         let empty = |picture: &&Picture| !picture.annotated && picture.faults.is_empty();
         let empty = pictures.iter().filter(empty).count();
         let mut remarks = file.remarks;
