@@ -19,6 +19,8 @@ pub mod batch;
 #[cfg(feature = "datasets")]
 pub mod cached;
 #[cfg(feature = "datasets")]
+pub mod combine;
+#[cfg(feature = "datasets")]
 pub mod datasets;
 pub mod decode;
 #[cfg(feature = "datasets")]

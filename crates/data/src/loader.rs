@@ -33,6 +33,7 @@ use std::thread::JoinHandle;
 
 use crate::augment::{self, Pipeline};
 use crate::batch::{Batch, Mixing, mix};
+use crate::combine::{Combine, combine};
 use crate::error::DataError;
 use crate::normalize::{Line, Normalize, write_planes};
 use crate::random::{Domain, stream};
@@ -60,6 +61,8 @@ pub struct LoaderConfig {
     pub max_bad: usize,
     /// How often each sample is drawn.
     pub sampling: Sampling,
+    /// Ways of combining each sample with others before it is augmented, one after the other; none for none.
+    pub combine: Vec<Combine>,
     /// Ways of mixing the images of a batch, one of which is drawn for each; none for no mixing.
     pub mixing: Vec<Mixing>,
 }
@@ -75,6 +78,7 @@ impl Default for LoaderConfig {
             seed: 0,
             max_bad: 0,
             sampling: Sampling::Uniform,
+            combine: Vec::new(),
             mixing: Vec::new(),
         }
     }
@@ -146,10 +150,13 @@ impl Loader {
             .iter()
             .flat_map(Mixing::problems)
             .map(under("mixing"));
+        let combining = config.combine.iter().flat_map(Combine::problems);
+        let combining = combining.map(under("combine"));
         let problems = pipeline.problems().into_iter().map(under("augment"));
         let problems = problems
             .chain(normalize.problems().into_iter().map(under("normalize")))
-            .chain(mixing);
+            .chain(mixing)
+            .chain(combining);
         if let Some((key, problem)) = { problems }.next() {
             return Err(DataError::setting(key, problem));
         }
@@ -297,7 +304,7 @@ impl Job {
         })
     }
 
-    /// Reads, augments and normalises one sample into the batch.
+    /// Reads, combines, augments and normalises one sample into the batch.
     fn add(&self, batch: &mut Batch, position: usize, index: usize) -> Result<(), DataError> {
         let Inner {
             source,
@@ -310,9 +317,18 @@ impl Job {
         let sample = source.read(index)?;
         let classes = [source.classes().len(), source.mask_classes().len()];
         augment::check(&sample, &source.origin(index), classes)?;
+        let stream = |domain| stream(config.seed, self.epoch, position as u64, domain);
+        let sample = match config.combine.is_empty() {
+            true => sample,
+            false => combine(
+                &config.combine,
+                sample,
+                &**source,
+                &mut stream(Domain::Combine),
+            )?,
+        };
         let original = [sample.image.width, sample.image.height];
-        let mut rng = stream(config.seed, self.epoch, position as u64, Domain::Sample);
-        let sample = pipeline.apply(sample, &mut rng)?;
+        let sample = pipeline.apply(sample, &mut stream(Domain::Sample))?;
         let image = &sample.image;
         let shape = [image.channels, image.height, image.width];
         if batch.targets.is_empty() {

@@ -29,6 +29,8 @@ pub enum Domain {
     Batch = 3,
     /// Everything that happens once, such as splitting a dataset.
     Once = 4,
+    /// What other samples come into a sample; the position is that in the epoch's order.
+    Combine = 5,
 }
 
 /// The stream of `(seed, epoch, position)` in `domain`.

@@ -144,6 +144,7 @@ impl Experiment {
             seed: self.recipe.seed,
             max_bad: data.max_bad,
             sampling: data.sampling.clone(),
+            combine: data.combine.clone(),
             mixing: data.mix.clone(),
         };
         self.loader(Arc::clone(&self.splits.train), pipeline, config)

@@ -124,6 +124,9 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
     for (index, step) in data.augment.iter().enumerate() {
         checks.errors(&format!("data.augment[{index}]"), step.problems());
     }
+    for (index, combine) in data.combine.iter().enumerate() {
+        checks.errors(&format!("data.combine[{index}]"), combine.problems());
+    }
     for (index, mixing) in data.mix.iter().enumerate() {
         checks.errors(&format!("data.mix[{index}]"), mixing.problems());
     }

@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use firesight_data::SourceConfig;
 use firesight_data::augment::{Augment, Resize};
 use firesight_data::batch::Mixing;
+use firesight_data::combine::Combine;
 use firesight_data::datasets::folder::FolderConfig;
 use firesight_data::preprocess::PreprocessStep;
 use firesight_data::sampling::Sampling;
@@ -169,6 +170,9 @@ pub struct DataConfig {
     pub split: SplitConfig,
     /// Images per batch.
     pub batch_size: usize,
+    /// Other images of the dataset that come into a training image, with their boxes and masks, before `augment`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub combine: Vec<Combine>,
     /// Changes to each training image, in order.
     #[serde(default)]
     pub augment: Vec<Augment>,
@@ -234,6 +238,7 @@ impl DataConfig {
             source,
             split: SplitConfig::default(),
             batch_size,
+            combine: Vec::new(),
             augment: Vec::new(),
             mix: Vec::new(),
             sampling: Sampling::default(),
