@@ -172,7 +172,7 @@ fn every_way_goes_by_its_name_and_keeps_targets_true() {
         for index in 0..20 {
             let sample = scenes.read(index).unwrap();
             let combined = combine(
-                &[way.clone()],
+                std::slice::from_ref(&way),
                 sample.clone(),
                 &*scenes,
                 &mut rng(index as u64),
