@@ -56,3 +56,8 @@ pub mod train;
 
 pub use error::{Error, ErrorKind, Result};
 pub use firesight_engine as engine;
+
+/// The programs of the book are compiled with the examples of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+pub struct Book;

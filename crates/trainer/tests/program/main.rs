@@ -6,6 +6,7 @@ mod common;
 mod detection;
 #[cfg(unix)]
 mod disk_full;
+mod docs;
 mod freezing;
 mod generation;
 mod house;
