@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ema::Ema;
 use crate::optimizer::Optimizer;
+use crate::optimizers::{OptimizerConfig, ParameterGroup};
 use crate::parameters::{GradientChange, gradient_norm, map_gradients, trainable};
-use crate::rules::{OptimizerConfig, ParameterGroup};
 use crate::settings::{Clip, EmaConfig};
 
 /// How a network is trained; the same for all networks of most tasks.

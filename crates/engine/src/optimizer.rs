@@ -15,8 +15,8 @@ use burn_pack::Scalar;
 use firesight_models::weights::TorchNames;
 use regex::Regex;
 
+use crate::optimizers::{OptimizerConfig, ParameterGroup};
 use crate::parameters::trainable;
-use crate::rules::{OptimizerConfig, ParameterGroup};
 
 /// How one group of parameters is updated.
 struct Group {
@@ -201,7 +201,7 @@ mod tests {
     use burn::module::ParamId;
 
     use super::*;
-    use crate::rules::*;
+    use crate::optimizers::*;
 
     #[derive(Module, Debug)]
     struct Pair {
@@ -316,10 +316,12 @@ mod tests {
             weight_decay: 0.1,
             ..AdamwConfig::default()
         };
-        assert_pinned("adamw", OptimizerConfig::Adamw(adamw.clone()));
-        let lamb = AdamwConfig {
+        assert_pinned("adamw", OptimizerConfig::Adamw(adamw));
+        let lamb = LambConfig {
+            learning_rate: 0.01,
+            weight_decay: 0.1,
             epsilon: 1e-6,
-            ..adamw
+            ..LambConfig::default()
         };
         assert_pinned("lamb", OptimizerConfig::Lamb(lamb));
         let rmsprop = RmspropConfig {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::PlateauState;
+use crate::schedules::PlateauState;
 use crate::settings::{EarlyStopping, Goal};
 use crate::task::StepReport;
 

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use crate::event::{Event, Sink};
 use crate::network::{StepError, Weights};
 use crate::progress::{BestScore, Finish, Progress};
-use crate::schedule::Schedule;
+use crate::schedules::Schedule;
 use crate::settings::{CheckpointConfig, EarlyStopping, EvaluateConfig, Goal};
 use crate::signals::{Signal, StopSignal};
 use crate::spent::Spent;

@@ -17,52 +17,99 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::{Device, Tensor};
 
-/// A backend that was compiled in, in the order of preference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A backend.
+#[derive(Clone, Copy, Debug)]
 pub struct Backend {
     /// The name in `--device` and the Cargo feature.
     pub name: &'static str,
     /// Whether the name may be followed by `:<index>`.
     pub indexed: bool,
+    /// Constructs the device of an index; none where the backend is not compiled in.
+    construct: Option<Construct>,
 }
 
-/// Every backend that Firesight knows, compiled in or not, in the order of preference.
-pub const BACKENDS: [Backend; 10] = [
-    Backend::new("cuda", true),
-    Backend::new("rocm", true),
-    Backend::new("metal", true),
-    Backend::new("vulkan", true),
-    Backend::new("wgpu", true),
-    Backend::new("webgpu", true),
-    Backend::new("tch", true),
-    Backend::new("ndarray", false),
-    Backend::new("flex", false),
-    Backend::new("remote", false),
-];
+type Construct = fn(Option<usize>) -> Device;
+
+/// The list of the backends, in the order of preference. A line is all of one: its name, which is its Cargo feature too,
+/// and its constructor. Those of the second group have one device and stand in the tests of this crate; those of the third
+/// are reached by an address.
+macro_rules! backends {
+    (
+        indexed { $($name:literal: $make:expr;)* }
+        single { $($one:literal: $make_one:expr;)* }
+        addressed { $($far:literal;)* }
+    ) => {
+        /// Every backend that Firesight knows, compiled in or not, in the order of preference.
+        #[allow(deprecated, reason = "Burn's ndarray is still here")]
+        pub const BACKENDS: &[Backend] = &[
+            $(Backend {
+                name: $name,
+                indexed: true,
+                #[cfg(feature = $name)]
+                construct: Some($make),
+                #[cfg(not(feature = $name))]
+                construct: None,
+            },)*
+            $(Backend {
+                name: $one,
+                indexed: false,
+                #[cfg(any(feature = $one, test))]
+                construct: Some($make_one),
+                #[cfg(not(any(feature = $one, test)))]
+                construct: None,
+            },)*
+            $(Backend {
+                name: $far,
+                indexed: false,
+                construct: if cfg!(feature = $far) { Some(unaddressed) } else { None },
+            },)*
+        ];
+    };
+}
+
+backends! {
+    indexed {
+        "cuda": |index| Device::cuda(index.unwrap_or(0));
+        "rocm": |index| Device::rocm(index.unwrap_or(0));
+        "metal": |index| Device::metal(adapter(index));
+        "vulkan": |index| Device::vulkan(adapter(index));
+        "wgpu": |index| Device::wgpu(adapter(index));
+        "webgpu": |index| Device::webgpu(adapter(index));
+        "tch": |index| index.map_or_else(Device::libtorch, Device::libtorch_cuda);
+    }
+    single {
+        "ndarray": |_| Device::ndarray();
+        "flex": |_| Device::flex();
+    }
+    addressed {
+        "remote";
+    }
+}
+
+/// Without an index the graphics interface names its best adapter; a software adapter counts as a CPU.
+#[cfg(any(
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal",
+    feature = "webgpu"
+))]
+fn adapter(index: Option<usize>) -> burn::tensor::DeviceKind {
+    use burn::tensor::DeviceKind;
+    index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu)
+}
+
+/// A backend that is reached by an address is connected, not constructed.
+fn unaddressed(_: Option<usize>) -> Device {
+    unreachable!("`named` connects it before")
+}
 
 /// CPU backends, the best first: what `--device cpu` means.
 const CPU: [&str; 3] = ["flex", "tch", "ndarray"];
 
 impl Backend {
-    const fn new(name: &'static str, indexed: bool) -> Self {
-        Self { name, indexed }
-    }
-
     /// Whether this build of the program has the backend.
     pub fn is_compiled_in(&self) -> bool {
-        match self.name {
-            "cuda" => cfg!(feature = "cuda"),
-            "rocm" => cfg!(feature = "rocm"),
-            "metal" => cfg!(feature = "metal"),
-            "vulkan" => cfg!(feature = "vulkan"),
-            "wgpu" => cfg!(feature = "wgpu"),
-            "webgpu" => cfg!(feature = "webgpu"),
-            "tch" => cfg!(feature = "tch"),
-            "ndarray" => cfg!(feature = "ndarray") || cfg!(test),
-            "flex" => cfg!(feature = "flex") || cfg!(test),
-            "remote" => cfg!(feature = "remote"),
-            _ => false,
-        }
+        self.construct.is_some()
     }
 }
 
@@ -149,10 +196,8 @@ pub enum DeviceError {
 
 /// The backends of this build, the preferred first.
 pub fn compiled_in() -> Vec<Backend> {
-    BACKENDS
-        .into_iter()
-        .filter(Backend::is_compiled_in)
-        .collect()
+    let backends = BACKENDS.iter().copied();
+    backends.filter(Backend::is_compiled_in).collect()
 }
 
 /// Names the device where no command does.
@@ -195,20 +240,20 @@ fn named(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
         Some((backend, index)) => (backend, Some(index)),
         None => (name, None),
     };
-    let backend = BACKENDS
-        .into_iter()
+    let mut known = BACKENDS.iter().copied();
+    let backend = known
         .find(|b| b.name == backend_name)
         .ok_or_else(|| DeviceError::Unknown {
             name: name.into(),
-            known: names(&BACKENDS),
+            known: names(BACKENDS),
         })?;
-    if !backend.is_compiled_in() {
-        return Err(DeviceError::NotCompiledIn {
+    let construct = backend
+        .construct
+        .ok_or_else(|| DeviceError::NotCompiledIn {
             name: name.into(),
             backend: backend.name.into(),
             compiled: names(&compiled),
-        });
-    }
+        })?;
     if backend.name == "remote" {
         return remote(name, backend, index.unwrap_or_default());
     }
@@ -225,7 +270,7 @@ fn named(name: Option<&str>) -> Result<NamedDevice, DeviceError> {
             }
         },
     };
-    start(name, backend, || construct(backend.name, index))
+    start(name, backend, || construct(index))
 }
 
 /// Connects the device that a server on another machine hosts; its first, where it hosts several.
@@ -297,51 +342,6 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .cloned()
         .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()))
         .unwrap_or_else(|| "the backend gave no reason".into())
-}
-
-/// The constructor of each backend; called for backends that are compiled in only.
-#[allow(
-    unused_variables,
-    deprecated,
-    reason = "which arms exist depends on the features"
-)]
-fn construct(backend: &str, index: Option<usize>) -> Device {
-    #[cfg(any(
-        feature = "wgpu",
-        feature = "vulkan",
-        feature = "metal",
-        feature = "webgpu"
-    ))]
-    use burn::tensor::DeviceKind;
-    // Without an index the graphics interface names its best adapter; a software adapter counts as a CPU.
-    #[cfg(any(
-        feature = "wgpu",
-        feature = "vulkan",
-        feature = "metal",
-        feature = "webgpu"
-    ))]
-    let kind = index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu);
-    match backend {
-        #[cfg(feature = "cuda")]
-        "cuda" => Device::cuda(index.unwrap_or(0)),
-        #[cfg(feature = "rocm")]
-        "rocm" => Device::rocm(index.unwrap_or(0)),
-        #[cfg(feature = "metal")]
-        "metal" => Device::metal(kind),
-        #[cfg(feature = "vulkan")]
-        "vulkan" => Device::vulkan(kind),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => Device::wgpu(kind),
-        #[cfg(feature = "webgpu")]
-        "webgpu" => Device::webgpu(kind),
-        #[cfg(feature = "tch")]
-        "tch" => index.map_or_else(Device::libtorch, Device::libtorch_cuda),
-        #[cfg(any(feature = "ndarray", test))]
-        "ndarray" => Device::ndarray(),
-        #[cfg(any(feature = "flex", test))]
-        "flex" => Device::flex(),
-        other => panic!("the backend {other} has no constructor in this build"),
-    }
 }
 
 #[cfg(test)]

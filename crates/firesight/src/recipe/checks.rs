@@ -6,6 +6,8 @@ use firesight_data::words::counted;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
 use firesight_report::metric::Metrics;
 
+use firesight_engine::{Problem, Problems, WEIGHT_DECAY};
+
 use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
 use crate::card::ModelCard;
 use crate::error::Error;
@@ -178,84 +180,19 @@ fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
     }
 }
 
-/// The range of a weight decay.
-const WEIGHT_DECAY: [f64; 2] = [0.0, 1e3];
 /// The range of a length in epochs.
 const EPOCHS: [f64; 2] = [0.0, 1e9];
 
 /// Checks an optimizer's settings; `key` is where it stands: `optimizer`.
 pub(crate) fn optimizer(optimizer: &OptimizerConfig, key: &str, checks: &mut Checks<'_>) {
     let table = format!("{key}.{}", optimizer.name());
-    let rate = optimizer.learning_rate();
-    if !(rate > 0.0 && rate <= 1e4) {
-        let path = format!("{table}.learning-rate");
-        let help = Some("0.1 and 0.001 are usual");
-        checks.error(
-            &path,
-            format!("{rate} is not above 0 and at most 10000"),
-            help,
-        );
-    }
-    let decay = optimizer.weight_decay();
-    within(
-        checks,
-        &format!("{table}.weight-decay"),
-        decay,
-        WEIGHT_DECAY,
-    );
-    let epsilon = |checks: &mut Checks<'_>, value: f64| {
-        if !(1e-30..=10.0).contains(&value) {
-            let message = format!("{value} is not above 0 and at most 10");
-            let help = Some("it keeps a division from one by 0; 1e-8 is usual");
-            checks.error(&format!("{table}.epsilon"), message, help);
-        }
-    };
-    match optimizer {
-        OptimizerConfig::Sgd(sgd) => {
-            share(checks, &format!("{table}.momentum"), sgd.momentum);
-            within(
-                checks,
-                &format!("{table}.dampening"),
-                sgd.dampening,
-                [0.0, 1.0],
-            );
-            if sgd.nesterov && (sgd.momentum == 0.0 || sgd.dampening != 0.0) {
-                checks.error(
-                    &format!("{table}.nesterov"),
-                    "Nesterov's look-ahead needs `momentum` above 0 and `dampening` 0",
-                    Some("set `momentum = 0.9`"),
-                );
-            }
-        }
-        OptimizerConfig::Adam(adam) => {
-            betas(checks, &table, adam.betas);
-            epsilon(checks, adam.epsilon);
-        }
-        OptimizerConfig::Adamw(adam) | OptimizerConfig::Lamb(adam) => {
-            betas(checks, &table, adam.betas);
-            epsilon(checks, adam.epsilon);
-        }
-        OptimizerConfig::Lion(lion) => betas(checks, &table, lion.betas),
-        OptimizerConfig::Rmsprop(rms) => {
-            share(checks, &format!("{table}.alpha"), rms.alpha);
-            share(checks, &format!("{table}.momentum"), rms.momentum);
-            epsilon(checks, rms.epsilon);
-        }
-        OptimizerConfig::Muon(muon) => {
-            share(checks, &format!("{table}.momentum"), muon.momentum);
-            whole(
-                checks,
-                &format!("{table}.steps"),
-                muon.steps,
-                [1, 100],
-                None,
-            );
-        }
-        OptimizerConfig::Adagrad(adagrad) => {
-            let path = format!("{table}.learning-rate-decay");
-            within(checks, &path, adagrad.learning_rate_decay, [0.0, 1e3]);
-            epsilon(checks, adagrad.epsilon);
-        }
+    problems(checks, &table, optimizer.problems());
+}
+
+/// Adds what is wrong with a table.
+fn problems(checks: &mut Checks<'_>, table: &str, found: Problems) {
+    for Problem { key, message, help } in found.0 {
+        checks.error(&format!("{table}.{key}"), message, help.as_deref());
     }
 }
 
@@ -285,102 +222,12 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
             );
         }
     }
-    match &recipe.schedule {
-        ScheduleConfig::Constant {} => {}
-        ScheduleConfig::Polynomial(c) => {
-            within(checks, "schedule.polynomial.power", c.power, [0.0, 100.0]);
-        }
-        ScheduleConfig::Step(c) => {
-            above(
-                checks,
-                "schedule.step.every-epochs",
-                c.every_epochs,
-                EPOCHS[1],
-            );
-            above(checks, "schedule.step.factor", c.factor, FACTOR);
-        }
-        ScheduleConfig::MultiStep(c) => {
-            above(checks, "schedule.multi-step.factor", c.factor, FACTOR);
-            for (index, milestone) in c.milestones.iter().enumerate() {
-                let path = format!("schedule.multi-step.milestones[{index}]");
-                within(checks, &path, *milestone, EPOCHS);
-            }
-            if !c.milestones.is_sorted() {
-                let path = "schedule.multi-step.milestones";
-                checks.error(path, "the milestones do not rise", None);
-            }
-        }
-        ScheduleConfig::Exponential(c) => {
-            above(checks, "schedule.exponential.factor", c.factor, FACTOR);
-        }
-        ScheduleConfig::Cosine(c) => {
-            within(checks, "schedule.cosine.floor", c.floor, [0.0, 1.0]);
-            if let Some(length) = c.restart_epochs {
-                within(
-                    checks,
-                    "schedule.cosine.restart-epochs",
-                    length,
-                    [0.01, EPOCHS[1]],
-                );
-            }
-            let factor = c.restart_factor as usize;
-            whole(
-                checks,
-                "schedule.cosine.restart-factor",
-                factor,
-                [1, 1000],
-                None,
-            );
-        }
-        ScheduleConfig::OneCycle(c) => {
-            if recipe.warmup.is_some() {
-                let message = "the one-cycle schedule rises by itself";
-                checks.error("warmup", message, Some("leave out `[warmup]`"));
-            }
-            within(
-                checks,
-                "schedule.one-cycle.start-divisor",
-                c.start_divisor,
-                [1.0, 1e12],
-            );
-            within(
-                checks,
-                "schedule.one-cycle.end-divisor",
-                c.end_divisor,
-                [1.0, 1e12],
-            );
-            if !(c.rise > 0.0 && c.rise < 1.0) {
-                let message = format!("{} is no share between 0 and 1", c.rise);
-                checks.error("schedule.one-cycle.rise", message, None);
-            }
-        }
-        ScheduleConfig::Plateau(c) => {
-            within(checks, "schedule.plateau.floor", c.floor, [0.0, 1.0]);
-            within(
-                checks,
-                "schedule.plateau.threshold",
-                c.threshold,
-                [0.0, 1.0],
-            );
-            if !(c.factor > 0.0 && c.factor < 1.0) {
-                let message = format!("{} would not lower the rate", c.factor);
-                checks.error(
-                    "schedule.plateau.factor",
-                    message,
-                    Some("give a share below 1"),
-                );
-            }
-        }
+    if recipe.schedule.rises() && recipe.warmup.is_some() {
+        let message = format!("the {} schedule rises by itself", recipe.schedule.name());
+        checks.error("warmup", message, Some("leave out `[warmup]`"));
     }
-}
-
-/// The largest factor of a schedule's change.
-const FACTOR: f64 = 10.0;
-
-fn betas(checks: &mut Checks<'_>, table: &str, betas: [f64; 2]) {
-    for (index, beta) in betas.into_iter().enumerate() {
-        share(checks, &format!("{table}.betas[{index}]"), beta);
-    }
+    let table = format!("schedule.{}", recipe.schedule.name());
+    problems(checks, &table, recipe.schedule.problems());
 }
 
 /// A share from 0 to below 1.

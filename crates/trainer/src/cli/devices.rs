@@ -33,7 +33,7 @@ struct Entry {
 /// # Errors
 /// A standard output that cannot be written.
 pub fn run(args: DevicesArgs) -> anyhow::Result<End> {
-    let backends = BACKENDS.into_iter().map(|backend| {
+    let backends = BACKENDS.iter().map(|backend| {
         let compiled_in = backend.is_compiled_in();
         let tried = compiled_in.then(|| select(Some(backend.name)));
         Entry {

@@ -4,161 +4,117 @@
 //! resumed run needs no history (the plateau schedule alone keeps some). Lengths are given in epochs
 //! and hold fractions of them; a schedule's own clock starts when the warm-up ends, as with PyTorch's
 //! `SequentialLR`.
-
-use std::f64::consts::PI;
+//!
+//! Each schedule is one file: its table of the recipe, its [`Course`]. Adding one is a file and a line of the list below.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::problems::Problems;
 use crate::settings::Goal;
 
-/// The course of the learning rate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ScheduleConfig {
-    /// The base rate throughout.
-    Constant {},
-    /// Multiplied by `factor` every so many epochs (`StepLR`).
-    Step(StepConfig),
-    /// Multiplied by `factor` at each milestone (`MultiStepLR`).
-    MultiStep(MultiStepConfig),
-    /// Multiplied by `factor` each epoch (`ExponentialLR`).
-    Exponential(ExponentialConfig),
-    /// Half a cosine down to the floor (`CosineAnnealingLR`), or several (`CosineAnnealingWarmRestarts`).
-    Cosine(CosineConfig),
-    /// `(1 - progress) ^ power` (`PolynomialLR`).
-    Polynomial(PolynomialConfig),
-    /// Up to the base rate and down far below it within the run (`OneCycleLR`).
-    OneCycle(OneCycleConfig),
-    /// Multiplied by `factor` when the validation score has stopped improving (`ReduceLROnPlateau`).
-    Plateau(PlateauConfig),
+/// The list of the schedules: from a line each follow the table of the recipe, its name, its checks and its course.
+macro_rules! schedules {
+    ($($(#[$about:meta])* $name:literal $variant:ident = $module:ident::$config:ident;)*) => {
+        $(mod $module; pub use $module::$config;)*
+
+        /// The course of the learning rate.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub enum ScheduleConfig {
+            $($(#[$about])* #[serde(rename = $name)] $variant($config),)*
+        }
+
+        impl ScheduleConfig {
+            /// The names in the recipe.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            /// The name in the recipe.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            fn own(&self) -> &dyn Course {
+                match self { $(Self::$variant(config) => config,)* }
+            }
+        }
+    };
 }
+
+schedules! {
+    /// The base rate throughout.
+    "constant" Constant = constant::ConstantConfig;
+    /// Multiplied by `factor` every so many epochs (`StepLR`).
+    "step" Step = step::StepConfig;
+    /// Multiplied by `factor` at each milestone (`MultiStepLR`).
+    "multi-step" MultiStep = multi_step::MultiStepConfig;
+    /// Multiplied by `factor` each epoch (`ExponentialLR`).
+    "exponential" Exponential = exponential::ExponentialConfig;
+    /// Half a cosine down to the floor (`CosineAnnealingLR`), or several (`CosineAnnealingWarmRestarts`).
+    "cosine" Cosine = cosine::CosineConfig;
+    /// `(1 - progress) ^ power` (`PolynomialLR`).
+    "polynomial" Polynomial = polynomial::PolynomialConfig;
+    /// Up to the base rate and down far below it within the run (`OneCycleLR`).
+    "one-cycle" OneCycle = one_cycle::OneCycleConfig;
+    /// Multiplied by `factor` when the validation score has stopped improving (`ReduceLROnPlateau`).
+    "plateau" Plateau = plateau::PlateauConfig;
+}
+
+/// The course that a schedule's table says.
+pub trait Course {
+    /// The factor of the base rate at a place of the run.
+    fn factor(&self, at: Place) -> f64;
+
+    /// What is wrong with its settings.
+    fn problems(&self, problems: &mut Problems);
+
+    /// Whether the rate rises by itself in the beginning, so that there is no warm-up before it.
+    fn rises(&self) -> bool {
+        false
+    }
+
+    /// What it makes of a validation score; the new factor where that changes.
+    fn observe(&self, state: &mut PlateauState, score: f64, goal: Goal) -> Option<f64> {
+        let _ = (state, score, goal);
+        None
+    }
+}
+
+/// A place in a run, after its warm-up.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Optimizer steps since the warm-up.
+    pub step: f64,
+    /// Optimizer steps from the warm-up to the end.
+    pub length: f64,
+    /// The steps in epochs.
+    pub epochs: f64,
+    /// The factor that scores have brought about.
+    pub plateau: f64,
+}
+
+/// The most epochs that a setting may name.
+const EPOCHS: [f64; 2] = [0.0, 1e9];
+/// The largest factor of a rate.
+const FACTOR: f64 = 10.0;
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self::Constant {}
+        Self::Constant(ConstantConfig {})
     }
 }
 
-/// Multiplied by `factor` every so many epochs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct StepConfig {
-    /// Epochs between two changes.
-    pub every_epochs: f64,
-    /// What the rate is multiplied by.
-    #[serde(default = "tenth")]
-    pub factor: f64,
-}
-
-/// Multiplied by `factor` at each milestone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct MultiStepConfig {
-    /// The epochs at which the rate changes, rising.
-    pub milestones: Vec<f64>,
-    /// What the rate is multiplied by.
-    #[serde(default = "tenth")]
-    pub factor: f64,
-}
-
-/// Multiplied by `factor` each epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ExponentialConfig {
-    /// What the rate is multiplied by each epoch.
-    pub factor: f64,
-}
-
-fn tenth() -> f64 {
-    0.1
-}
-
-/// Half a cosine down to the floor, or several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct CosineConfig {
-    /// The lowest rate, as a share of the base rate.
-    pub floor: f64,
-    /// Epochs until the rate starts anew from the base; without it one cosine spans the run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restart_epochs: Option<f64>,
-    /// What each cycle is longer by than the one before it.
-    pub restart_factor: u32,
-}
-
-impl Default for CosineConfig {
-    fn default() -> Self {
-        Self {
-            floor: 0.0,
-            restart_epochs: None,
-            restart_factor: 1,
-        }
+impl ScheduleConfig {
+    /// What is wrong with the settings.
+    pub fn problems(&self) -> Problems {
+        let mut problems = Problems::default();
+        self.own().problems(&mut problems);
+        problems
     }
-}
 
-/// `(1 - progress) ^ power`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PolynomialConfig {
-    /// The exponent; 1 is a straight line.
-    pub power: f64,
-}
-
-impl Default for PolynomialConfig {
-    fn default() -> Self {
-        Self { power: 1.0 }
-    }
-}
-
-/// Up to the base rate and down far below it within the run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct OneCycleConfig {
-    /// The share of the run in which the rate rises.
-    pub rise: f64,
-    /// The first rate is the base rate divided by this.
-    pub start_divisor: f64,
-    /// The last rate is the first rate divided by this.
-    pub end_divisor: f64,
-}
-
-impl Default for OneCycleConfig {
-    fn default() -> Self {
-        Self {
-            rise: 0.3,
-            start_divisor: 25.0,
-            end_divisor: 1e4,
-        }
-    }
-}
-
-/// Multiplied by `factor` when the validation score has stopped improving.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PlateauConfig {
-    /// What the rate is multiplied by.
-    pub factor: f64,
-    /// Evaluations without improvement that are borne; the rate falls at the next one.
-    pub patience: u64,
-    /// The share of the best score that a new one must be better by (PyTorch's `threshold_mode = "rel"`). The best score
-    /// stays where it is until it is beaten by that. 0 or more.
-    pub threshold: f64,
-    /// Evaluations after a change in which none is counted as bad.
-    pub cooldown: u64,
-    /// The lowest rate, as a share of the base rate.
-    pub floor: f64,
-}
-
-impl Default for PlateauConfig {
-    fn default() -> Self {
-        Self {
-            factor: 0.1,
-            patience: 10,
-            threshold: 1e-4,
-            cooldown: 0,
-            floor: 0.0,
-        }
+    /// Whether the rate rises by itself in the beginning, so that there is no warm-up before it.
+    pub fn rises(&self) -> bool {
+        self.own().rises()
     }
 }
 
@@ -247,57 +203,18 @@ impl Schedule {
         let t = (step - self.warmup_steps) as f64;
         let length = self.total_steps.saturating_sub(self.warmup_steps).max(1) as f64;
         let epochs = t / self.steps_per_epoch;
-        match &self.config {
-            ScheduleConfig::Constant {} => 1.0,
-            ScheduleConfig::Step(c) => c.factor.powf((epochs / c.every_epochs).floor()),
-            ScheduleConfig::MultiStep(c) => {
-                let passed = c.milestones.iter().filter(|m| epochs >= **m).count();
-                c.factor.powi(passed as i32)
-            }
-            ScheduleConfig::Exponential(c) => c.factor.powf(epochs.floor()),
-            ScheduleConfig::Cosine(c) => {
-                let progress = match c.restart_epochs {
-                    None => (t / length).min(1.0),
-                    Some(first) => cycle_progress(epochs, first, c.restart_factor),
-                };
-                c.floor + (1.0 - c.floor) * (1.0 + (PI * progress).cos()) / 2.0
-            }
-            ScheduleConfig::Polynomial(c) => (1.0 - (t / length).min(1.0)).powf(c.power),
-            ScheduleConfig::OneCycle(c) => one_cycle(c, t, length),
-            ScheduleConfig::Plateau(_) => self.plateau.factor,
-        }
+        self.config.own().factor(Place {
+            step: t,
+            length,
+            epochs,
+            plateau: self.plateau.factor,
+        })
     }
 
     /// Tells a plateau schedule of a validation score; gives the new factor where it changed.
     pub fn observe(&mut self, score: f64) -> Option<f64> {
-        let ScheduleConfig::Plateau(config) = &self.config else {
-            return None;
-        };
         let state = &mut self.plateau;
-        let better = match (state.best, self.goal) {
-            (None, _) => score.is_finite(),
-            (Some(best), Goal::Max) => score > best * (1.0 + config.threshold),
-            (Some(best), Goal::Min) => score < best * (1.0 - config.threshold),
-        };
-        if better {
-            state.best = Some(score);
-            state.bad = 0;
-        } else {
-            state.bad += 1;
-        }
-        if state.cooldown > 0 {
-            state.cooldown -= 1;
-            state.bad = 0;
-        }
-        if state.bad <= config.patience {
-            return None;
-        }
-        state.cooldown = config.cooldown;
-        state.bad = 0;
-        let lower = (state.factor * config.factor).max(config.floor);
-        let changed = lower < state.factor;
-        state.factor = lower;
-        changed.then_some(lower)
+        self.config.own().observe(state, score, self.goal)
     }
 
     /// What a checkpoint keeps of the schedule.
@@ -311,38 +228,12 @@ impl Schedule {
     }
 }
 
-/// The progress within the present cycle, 0 to below 1.
-fn cycle_progress(epochs: f64, first: f64, factor: u32) -> f64 {
-    let mut length = first;
-    let mut start = 0.0;
-    while epochs >= start + length && length > 0.0 {
-        start += length;
-        length *= f64::from(factor.max(1));
-    }
-    (epochs - start) / length
-}
-
-/// PyTorch's `OneCycleLR` with cosine annealing, relative to the peak.
-fn one_cycle(config: &OneCycleConfig, t: f64, length: f64) -> f64 {
-    let first = 1.0 / config.start_divisor;
-    let last = first / config.end_divisor;
-    let peak = config.rise * length - 1.0;
-    let anneal = |from: f64, to: f64, share: f64| {
-        to + (from - to) / 2.0 * (1.0 + (PI * share.clamp(0.0, 1.0)).cos())
-    };
-    if t <= peak {
-        anneal(first, 1.0, t / peak)
-    } else {
-        anneal(1.0, last, (t - peak) / (length - 1.0 - peak))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn fixture() -> serde_json::Value {
-        serde_json::from_str(include_str!("../fixtures/schedules.json")).unwrap()
+        serde_json::from_str(include_str!("../../fixtures/schedules.json")).unwrap()
     }
 
     fn floats(value: &serde_json::Value) -> Vec<f64> {
@@ -369,7 +260,7 @@ mod tests {
     #[test]
     fn the_first_fifty_values_are_pytorchs() {
         use ScheduleConfig as S;
-        assert_pinned("constant", S::Constant {}, None, 50);
+        assert_pinned("constant", S::Constant(ConstantConfig {}), None, 50);
         assert_pinned(
             "step",
             S::Step(StepConfig {
