@@ -1,4 +1,4 @@
-"""Writes outputs of torchvision's segmenters for crates/models/tests/segmentation.rs, one small file per model:
+"""Writes outputs of torchvision's segmenters for crates/models/tests/zoo/segmentation.rs, one small file per model:
 crates/models/tests/fixtures/segmentation/<name>.safetensors
 
     python scripts/export_segmentation_reference.py [NAME ...]

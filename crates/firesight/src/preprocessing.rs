@@ -4,7 +4,6 @@ use firesight_data::augment::{CenterCrop, ResizeShortest};
 use firesight_data::geometry::Filter;
 use firesight_data::normalize::Normalize;
 use firesight_data::preprocess::PreprocessStep;
-use firesight_models::classification::ClassifierConfig;
 use firesight_models::tags::{self, Preprocessing, ResizeFilter, Tag};
 use firesight_recipe::Checks;
 
@@ -77,7 +76,7 @@ pub(crate) fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
         checks.error("task.classification.init.tag", message, Some(&help));
         return;
     };
-    match transforms_input(&config.model) {
+    match config.model.transforms_input() {
         // Brought to a mean and a deviation of 0.5 by the network, or by the recipe.
         Some(false) if is(&recipe.data.mean, &[0.5; 3]) && is(&recipe.data.std, &[0.5; 3]) => {}
         Some(false) => {
@@ -113,15 +112,6 @@ fn normalisation(recipe: &Recipe, tag: &Tag, checks: &mut Checks<'_>) {
                 Some("set `data.mean` and `data.std` to those of the weights"),
             );
         }
-    }
-}
-
-/// Whether the network brings ImageNet's normalisation to another one; none for networks without that option.
-fn transforms_input(model: &ClassifierConfig) -> Option<bool> {
-    match model {
-        ClassifierConfig::Googlenet(config) => Some(config.transform_input),
-        ClassifierConfig::InceptionV3(config) => Some(config.transform_input),
-        _ => None,
     }
 }
 

@@ -152,11 +152,6 @@ impl ConfusionMatrix {
         average(self.per_class().iter().map(|c| c.recall))
     }
 
-    /// Mean F1 (Dice) over the classes that are in the truth or predicted.
-    pub fn mean_f1(&self) -> Option<f64> {
-        average(self.per_class().iter().map(|c| c.f1))
-    }
-
     /// Mean precision over the classes that are in the truth or predicted; one that is never predicted has 0, as
     /// with scikit-learn's `zero_division=0`.
     pub fn mean_precision(&self) -> Option<f64> {
@@ -216,7 +211,6 @@ mod tests {
                 &case["mean_accuracy"],
                 1e-12,
             );
-            near(matrix.mean_f1().unwrap(), &case["mean_f1"], 1e-12);
             near(
                 matrix.mean_precision().unwrap(),
                 &case["mean_precision"],

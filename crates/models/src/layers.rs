@@ -14,7 +14,7 @@
 //! assert_eq!(firesight_kernels::conv2d(&stem, x).dims(), [1, 64, 16, 16]);
 //! ```
 
-use burn::module::{Flag, Module, ModuleMapper, Param};
+use burn::module::{Flag, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Initializer, Linear, LinearConfig,
@@ -235,29 +235,6 @@ pub fn check_width(key: &str, width: usize) -> Option<(String, String)> {
 pub fn check_widths(key: &str, widths: &[usize]) -> Option<(String, String)> {
     let mut widths = widths.iter().enumerate();
     widths.find_map(|(at, width)| check_width(&format!("{key}[{at}]"), *width))
-}
-
-/// Switches dropout and stochastic depth off for good, and leaves normalisation in training mode.
-pub fn without_dropout<M: Module>(module: M) -> M {
-    #[derive(Default)]
-    struct Quiet {
-        containers: Vec<String>,
-    }
-    impl ModuleMapper for Quiet {
-        fn enter_module(&mut self, _: &str, container: &str) {
-            self.containers.push(container.to_string());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.containers.pop();
-        }
-        fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-            match self.containers.last().map(String::as_str) {
-                Some("Struct:Dropout" | "Struct:StochasticDepth") => flag.with_value(false),
-                _ => flag,
-            }
-        }
-    }
-    module.map(&mut Quiet::default())
 }
 
 /// Drops the residual branch of whole samples in training (Huang et al. 2016, arXiv:1603.09382),

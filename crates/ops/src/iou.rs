@@ -19,7 +19,7 @@ use std::f64::consts::PI;
 
 use burn::tensor::Tensor;
 
-use crate::boxes::{columns, from_columns};
+use crate::boxes::columns;
 
 /// Which overlap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,18 +153,6 @@ fn broadcast(
     f(a.clone().expand(shape), b.clone().expand(shape))
 }
 
-/// Boxes from their left, top, right and bottom distances to points, the output of point-based detectors (FCOS).
-///
-/// # Shapes
-/// - `points`: `[N, 2]`, x and y
-/// - `distances`: `[N, 4]`
-/// - output: `[N, 4]`
-pub fn boxes_around(points: Tensor<2>, distances: Tensor<2>) -> Tensor<2> {
-    let (x, y) = (points.clone().narrow(1, 0, 1), points.narrow(1, 1, 1));
-    let [l, t, r, b] = columns(distances);
-    from_columns([x.clone() - l, y.clone() - t, x + r, y + b])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,18 +234,6 @@ mod tests {
                 let loss = iou_loss(kind, special, float(&case["special_target"], &device));
                 assert_near(&values(loss), &numbers(&case["special"]), 1e-5, name);
             }
-        }
-    }
-
-    #[test]
-    fn distances_around_points_become_boxes() {
-        for device in devices() {
-            let points = Tensor::<2>::from_floats([[10.0, 20.0]], &device);
-            let distances = Tensor::<2>::from_floats([[1.0, 2.0, 3.0, 4.0]], &device);
-            assert_eq!(
-                values(boxes_around(points, distances)),
-                [9.0, 18.0, 13.0, 24.0]
-            );
         }
     }
 }

@@ -11,7 +11,7 @@
 //! assert_eq!(matches, [0, Matcher::BETWEEN, Matcher::BACKGROUND]);
 //! ```
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 
 /// Matching by thresholds on a quality, usually the IoU (torchvision's `Matcher`; Ren et al. 2015).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +36,7 @@ impl Matcher {
     /// qualities the first true box wins.
     ///
     /// # Shapes
-    /// - `quality`: `[M, N]`, true boxes by predictions, without NaN; M is at least 1 (an image without boxes is
-    ///   [`Self::all_background`])
+    /// - `quality`: `[M, N]`, true boxes by predictions, without NaN; M is at least 1 (in an image without boxes all are background)
     /// - output: `[N]`
     pub fn matches(&self, quality: Tensor<2>) -> Tensor<1, Int> {
         let (best, index) = quality.clone().max_dim_with_indices(0);
@@ -58,14 +57,6 @@ impl Matcher {
             matches = matches.mask_where(kept, index);
         }
         matches.squeeze_dim(0)
-    }
-
-    /// The matches of an image without true boxes: every prediction is background.
-    ///
-    /// # Shapes
-    /// - output: `[predictions]`
-    pub fn all_background(predictions: usize, device: &Device) -> Tensor<1, Int> {
-        Tensor::full([predictions], Self::BACKGROUND, device)
     }
 }
 
@@ -103,7 +94,6 @@ mod tests {
                 low_quality: true,
             };
             assert_eq!(list(matcher.matches(quality)), [-1, -2, 1]);
-            assert_eq!(list(Matcher::all_background(2, &device)), [-1, -1]);
         }
     }
 }

@@ -51,7 +51,8 @@ impl RoiAlign {
     pub fn forward(&self, features: Tensor<4>, boxes: Tensor<2>, images: &[usize]) -> Tensor<4> {
         let [n, c, h, w] = features.dims();
         let [ph, pw] = self.output_size;
-        let boxes = crate::nms::read_boxes(boxes);
+        let boxes: Vec<f32> = boxes.into_data_as::<f32>().iter::<f32>().collect();
+        let (boxes, _) = boxes.as_chunks::<4>();
         assert_eq!(
             boxes.len(),
             images.len(),

@@ -85,3 +85,8 @@ pub fn assert_near(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
         assert!(near, "{what}: element {i} is {a}, the reference has {b}");
     }
 }
+
+/// Boxes as slices.
+pub fn stored_boxes(v: &Value) -> Vec<[f32; 4]> {
+    numbers(v).as_chunks().0.to_vec()
+}

@@ -17,11 +17,6 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Whether the value at a path is written in the recipe, in a base or in a `--set`.
-    pub fn is_written(&self, path: &str) -> bool {
-        self.places.contains_key(&plain(path))
-    }
-
     /// The paths of all values that are written, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.places
@@ -30,17 +25,13 @@ impl Tree {
             .filter(|path| !path.is_empty())
     }
 
-    /// Where the value at a path is written; for a table with a header, the header.
-    pub fn value_place(&self, path: &str) -> Option<&Place> {
-        self.places.get(&plain(path)).map(|places| &places.value)
-    }
-
     /// Where the key of the value at a path is written; `None` also for the items of a list.
     pub fn key_place(&self, path: &str) -> Option<&Place> {
         self.places.get(&plain(path))?.key.as_ref()
     }
 
-    /// The place of the value at a path, or of the nearest table around it that is written; and whether it is the value.
+    /// The place of the value at a path (of a table with a header, the header's), or of the nearest table around it that is
+    /// written; and whether it is the value.
     pub fn nearest(&self, path: &str) -> Option<(&Place, bool)> {
         let whole = plain(path);
         let mut path = whole.as_str();

@@ -247,22 +247,6 @@ impl Drop for Buffer {
     }
 }
 
-/// Gives all waiting memory back to the system, for instance between training and a long evaluation.
-pub fn release_memory() {
-    let waiting = {
-        let mut store = store();
-        store.most_used = store.used;
-        let waiting = std::mem::take(&mut store.waiting);
-        store.held -= waiting
-            .values()
-            .flatten()
-            .map(|b| b.capacity)
-            .sum::<usize>();
-        waiting
-    };
-    drop(waiting);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +260,6 @@ mod tests {
         let again = Buffer::zeros(99_999);
         assert!(again.iter().all(|v| *v == 0.0) && again.len() == 99_999);
         drop(again);
-        release_memory();
     }
 
     #[test]

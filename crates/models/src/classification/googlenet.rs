@@ -121,6 +121,10 @@ impl Architecture for GoogLeNet {
         dropout.into_iter().chain(aux).collect()
     }
 
+    fn transforms_input(config: &GoogLeNetConfig) -> Option<bool> {
+        Some(config.transform_input)
+    }
+
     fn build(
         _: &(),
         config: &GoogLeNetConfig,

@@ -167,6 +167,10 @@ impl Architecture for InceptionV3 {
         check_rate("dropout", config.dropout).into_iter().collect()
     }
 
+    fn transforms_input(config: &InceptionV3Config) -> Option<bool> {
+        Some(config.transform_input)
+    }
+
     fn build(
         _: &(),
         config: &InceptionV3Config,

@@ -91,6 +91,11 @@ pub trait Architecture: Module + TorchNames + Sized {
     /// What is wrong with the options: `(key, message)` pairs.
     fn problems(config: &Self::Config) -> Vec<(String, String)>;
 
+    /// Whether the network brings ImageNet's normalisation to another one; none where it has no such option.
+    fn transforms_input(_: &Self::Config) -> Option<bool> {
+        None
+    }
+
     /// Makes the network. Input, classes and options have been checked.
     ///
     /// # Errors
@@ -195,6 +200,13 @@ macro_rules! zoo {
             pub fn problems(&self) -> Vec<(String, String)> {
                 match self {
                     $($(Self::$variant(config) => <$file::$family as Architecture>::problems(config),)+)+
+                }
+            }
+
+            /// Whether the network brings ImageNet's normalisation to another one; none where it has no such option.
+            pub fn transforms_input(&self) -> Option<bool> {
+                match self {
+                    $($(Self::$variant(config) => <$file::$family as Architecture>::transforms_input(config),)+)+
                 }
             }
 

@@ -112,7 +112,7 @@ fn near(a: f32, b: f32) -> bool {
 /// Whether rounding may decide that a detection is on this side, whose others are `side`, and not on the other.
 fn undecided(detection: &Detection, side: &[Detection], postprocess: &Postprocess) -> bool {
     let last = side.iter().map(|d| d.score).fold(f32::INFINITY, f32::min);
-    let cut = side.len() >= postprocess.most && near(detection.score, last);
+    let cut = side.len() >= postprocess.max_detections && near(detection.score, last);
     let suppressed = side.iter().any(|d| {
         let overlap = iou(&d.xyxy, &detection.xyxy);
         d != detection

@@ -28,7 +28,7 @@ pub struct Postprocess {
     /// A box goes where its IoU with a better one of its class is greater.
     pub iou_threshold: f32,
     /// The most detections of an image.
-    pub most: usize,
+    pub max_detections: usize,
     /// Whether boxes of different classes suppress each other too.
     #[serde(default)]
     pub class_agnostic: bool,
@@ -40,7 +40,7 @@ impl Postprocess {
         score_threshold: 0.05,
         candidates: 1000,
         iou_threshold: 0.5,
-        most: 300,
+        max_detections: 300,
         class_agnostic: false,
     };
     /// torchvision's numbers for FCOS.
@@ -48,7 +48,7 @@ impl Postprocess {
         score_threshold: 0.2,
         candidates: 1000,
         iou_threshold: 0.6,
-        most: 100,
+        max_detections: 100,
         class_agnostic: false,
     };
 
@@ -63,7 +63,10 @@ impl Postprocess {
                 problems.push((key.to_string(), format!("{value} is not between 0 and 1")));
             }
         }
-        for (key, value) in [("candidates", self.candidates), ("most", self.most)] {
+        for (key, value) in [
+            ("candidates", self.candidates),
+            ("max-detections", self.max_detections),
+        ] {
             if !(1..=1_000_000).contains(&value) {
                 let message = format!("{value} is not from 1 to 1000000");
                 problems.push((key.to_string(), message));
@@ -117,7 +120,11 @@ impl Postprocess {
             let classes: Vec<usize> = found.iter().map(|d| d.class).collect();
             batched_nms(&corners, &scores, &classes, self.iou_threshold)?
         };
-        Ok(keep.into_iter().take(self.most).map(|i| found[i]).collect())
+        Ok(keep
+            .into_iter()
+            .take(self.max_detections)
+            .map(|i| found[i])
+            .collect())
     }
 }
 
@@ -152,7 +159,7 @@ mod tests {
     fn the_best_of_each_level_survive_threshold_cut_and_suppression() {
         let post = Postprocess {
             candidates: 2,
-            most: 3,
+            max_detections: 3,
             ..Postprocess::RETINANET
         };
         let boxes = [

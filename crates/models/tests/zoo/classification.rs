@@ -9,12 +9,13 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use firesight_models::classification::{Classifier, registry};
 use firesight_models::family::Entry;
-use firesight_models::layers::without_dropout;
 use firesight_models::verify::compare;
 use firesight_models::weights::parameters;
 use firesight_models::{Backbone, InputSpec, formula};
 
-use crate::reference::{Double, Reference, check_mutations, check_parameters, seeded};
+use crate::reference::{
+    Double, Reference, check_mutations, check_parameters, seeded, without_dropout,
+};
 
 macro_rules! suite {
     ($($file:ident { $first:ident $($other:ident)* })+) => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::{ModuleMapper, Param};
+use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
 use firesight_models::formula::FormulaScale;
 use firesight_models::verify::{NamedOutputs, Verdict, verify};
@@ -139,4 +139,27 @@ pub fn check_mutations<M: TorchNames + NamedOutputs>(
         model = put(model, original);
     }
     assert!(passed(&model), "the network did not come back");
+}
+
+/// Switches dropout and stochastic depth off for good, and leaves normalisation in training mode.
+pub fn without_dropout<M: Module>(module: M) -> M {
+    #[derive(Default)]
+    struct Quiet {
+        containers: Vec<String>,
+    }
+    impl ModuleMapper for Quiet {
+        fn enter_module(&mut self, _: &str, container: &str) {
+            self.containers.push(container.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.containers.pop();
+        }
+        fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+            match self.containers.last().map(String::as_str) {
+                Some("Struct:Dropout" | "Struct:StochasticDepth") => flag.with_value(false),
+                _ => flag,
+            }
+        }
+    }
+    module.map(&mut Quiet::default())
 }

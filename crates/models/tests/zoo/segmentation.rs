@@ -5,7 +5,6 @@ use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use firesight_models::classification::ClassifierConfig;
-use firesight_models::layers::without_dropout;
 use firesight_models::segmentation::deeplabv3::DeepLabV3Config;
 use firesight_models::segmentation::fcn::FcnConfig;
 use firesight_models::segmentation::fcn_skip::FcnSkipConfig;
@@ -16,7 +15,9 @@ use firesight_models::verify::compare;
 use firesight_models::{InputSpec, formula};
 use firesight_ops::loss::{CrossEntropyOptions, cross_entropy_pixels};
 
-use crate::reference::{Double, Reference, check_mutations, check_parameters, seeded};
+use crate::reference::{
+    Double, Reference, check_mutations, check_parameters, seeded, without_dropout,
+};
 
 macro_rules! suite {
     (fcn_vgg { $($vgg:ident)+ } $($file:ident { $($name:ident)+ })+) => {

@@ -1,8 +1,7 @@
 //! Non-maximum suppression: the best box stays, the others that overlap it go.
 //!
-//! The core works on plain slices, so that it is the same on every backend and can be used after an asynchronous read;
-//! [`suppress`] and [`suppress_soft`] wrap it for tensors. Boxes of different classes never touch each
-//! other where classes are given ([`batched_nms`]); without, all do ([`nms`], class-agnostic). The result equals
+//! It works on plain slices, so that it is the same on every backend and can be used after an asynchronous read. Boxes of
+//! different classes never touch each other where classes are given ([`batched_nms`]); without, all do ([`nms`], class-agnostic). The result equals
 //! torchvision's, ties included: equal scores keep their order, a box goes where its IoU with one that stays is
 //! greater than the threshold (computed in `f32` as there), and boxes without area or inverted touch nothing.
 //!
@@ -18,8 +17,6 @@
 
 mod grid;
 mod soft;
-
-use burn::tensor::{Int, Tensor};
 
 pub use soft::{Decay, Kept, soft_nms};
 
@@ -81,64 +78,6 @@ pub fn batched_nms(
 ) -> Result<Vec<usize>, NmsError> {
     check(boxes, scores, Some(classes), threshold)?;
     Ok(greedy(boxes, scores, |i| classes[i], threshold))
-}
-
-/// [`nms`] or, with classes, [`batched_nms`] on tensors. Reads from the device.
-///
-/// # Shapes
-/// - `boxes`: `[N, 4]`
-/// - `scores`, `classes`: `[N]`
-/// - output: `[K]`, on the device of the boxes
-pub fn suppress(
-    boxes: Tensor<2>,
-    scores: Tensor<1>,
-    classes: Option<&[usize]>,
-    threshold: f32,
-) -> Result<Tensor<1, Int>, NmsError> {
-    let device = boxes.device();
-    let (boxes, scores) = (read_boxes(boxes), read(scores));
-    let keep = match classes {
-        Some(classes) => batched_nms(&boxes, &scores, classes, threshold)?,
-        None => nms(&boxes, &scores, threshold)?,
-    };
-    Ok(indices(&keep, &device))
-}
-
-/// [`soft_nms`] on tensors: the indices of the boxes that stay and their new scores. Reads from the device.
-///
-/// # Shapes
-/// - `boxes`: `[N, 4]`
-/// - `scores`, `classes`: `[N]`
-/// - outputs: `[K]` each, on the device of the boxes
-pub fn suppress_soft(
-    boxes: Tensor<2>,
-    scores: Tensor<1>,
-    classes: Option<&[usize]>,
-    decay: Decay,
-    least: f32,
-) -> Result<(Tensor<1, Int>, Tensor<1>), NmsError> {
-    let device = boxes.device();
-    let kept = soft_nms(&read_boxes(boxes), &read(scores), classes, decay, least)?;
-    let keep: Vec<usize> = kept.iter().map(|k| k.index).collect();
-    let scores: Vec<f32> = kept.iter().map(|k| k.score).collect();
-    Ok((
-        indices(&keep, &device),
-        Tensor::from_floats(scores.as_slice(), &device),
-    ))
-}
-
-/// The boxes of a tensor `[N, 4]`.
-pub(crate) fn read_boxes(boxes: Tensor<2>) -> Vec<[f32; 4]> {
-    read(boxes.flatten::<1>(0, 1)).as_chunks().0.to_vec()
-}
-
-fn read(x: Tensor<1>) -> Vec<f32> {
-    x.into_data_as::<f32>().iter::<f32>().collect()
-}
-
-fn indices(keep: &[usize], device: &burn::tensor::Device) -> Tensor<1, Int> {
-    let keep: Vec<i64> = keep.iter().map(|i| *i as i64).collect();
-    Tensor::from_ints(keep.as_slice(), device)
 }
 
 fn check(
@@ -215,11 +154,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::testing::{cases, devices, float, integers, numbers};
-
-    fn stored_boxes(v: &Value) -> Vec<[f32; 4]> {
-        numbers(v).as_chunks().0.to_vec()
-    }
+    use crate::testing::{cases, integers, numbers, stored_boxes};
 
     fn indices_of(v: &Value) -> Vec<usize> {
         integers(v).iter().map(|i| *i as usize).collect()
@@ -243,33 +178,6 @@ mod tests {
                 indices_of(&case["batched"]),
                 "case {number}, batched, threshold {threshold}"
             );
-        }
-    }
-
-    #[test]
-    fn tensors_give_the_same_on_every_device() {
-        for device in devices() {
-            for case in cases("nms", "nms") {
-                let classes = indices_of(&case["classes"]);
-                let threshold = case["threshold"].as_f64().unwrap() as f32;
-                let boxes = float(&case["boxes"], &device);
-                let keep = suppress(
-                    boxes,
-                    float(&case["scores"], &device),
-                    Some(&classes),
-                    threshold,
-                )
-                .unwrap();
-                let keep: Vec<i64> = keep.try_into_vec_as().unwrap();
-                assert_eq!(keep, integers(&case["batched"]));
-            }
-            let none = suppress(
-                Tensor::zeros([0, 4], &device),
-                Tensor::zeros([0], &device),
-                None,
-                0.5,
-            );
-            assert_eq!(none.unwrap().dims(), [0]);
         }
     }
 

@@ -23,7 +23,7 @@ levels = 3
 head-depth = 1
 anchor-size = 12
 # Low enough that a hardly trained network finds something.
-postprocess = { score-threshold = 0.001, candidates = 100, iou-threshold = 0.5, most = 20 }
+postprocess = { score-threshold = 0.001, candidates = 100, iou-threshold = 0.5, max-detections = 20 }
 
 [optimizer.adamw]
 learning-rate = 0.001
