@@ -175,7 +175,7 @@ fn masks_keep_clear_of_other_masks() {
         ("--augment", "2"),
         ("--score", "0.5"),
         ("--iou", "0.5"),
-        ("--most", "3"),
+        ("--max-detections", "3"),
     ] {
         let errors = refused(folder, &["predict", "seg", "pairs/images", option, value]);
         assert!(
@@ -210,7 +210,7 @@ fn options_of_other_tasks_are_refused_by_name() {
         &["--scales", "1"],
         &["--score", "0.1"],
         &["--iou", "0.5"],
-        &["--most", "3"],
+        &["--max-detections", "3"],
     ] {
         let errors = refused(folder, &[&["predict", "run", "d"], option].concat());
         assert!(
@@ -262,8 +262,8 @@ fn options_of_other_tasks_are_refused_by_name() {
     for (option, value) in [
         ("--score", "1.5"),
         ("--iou", "nan"),
-        ("--most", "0"),
-        ("--most", "4294967295"),
+        ("--max-detections", "0"),
+        ("--max-detections", "4294967295"),
     ] {
         assert!(
             refused(folder, &["predict", "found", "det/images", option, value]).contains(option)

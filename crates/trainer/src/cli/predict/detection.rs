@@ -45,14 +45,16 @@ impl<'a> Boxes<'a> {
         let choice = Postprocess {
             score_threshold: args.score.unwrap_or(SHOWN),
             iou_threshold: args.iou.unwrap_or(own.iou_threshold),
-            most: args.most.map_or(own.most, |most| most as usize),
+            max_detections: args
+                .max_detections
+                .map_or(own.max_detections, |most| most as usize),
             ..own
         };
         if let Some((key, message)) = choice.problems().into_iter().next() {
             let option = match key.as_str() {
                 "score-threshold" => "--score",
                 "iou-threshold" => "--iou",
-                "most" => "--most",
+                "max-detections" => "--max-detections",
                 other => other,
             };
             return Err(Usage(format!("{option}: {message}")).into());

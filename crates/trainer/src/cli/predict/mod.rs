@@ -82,7 +82,7 @@ pub struct PredictArgs {
     iou: Option<f32>,
     /// The most objects of an image
     #[arg(long, value_name = "COUNT", help_heading = DETECTORS)]
-    most: Option<u32>,
+    max_detections: Option<u32>,
 }
 
 const CLASSIFIERS: &str = "Classifiers";
@@ -103,7 +103,7 @@ impl PredictArgs {
             (self.scales.is_some(), "--scales", SEGMENTERS),
             (self.score.is_some(), "--score", DETECTORS),
             (self.iou.is_some(), "--iou", DETECTORS),
-            (self.most.is_some(), "--most", DETECTORS),
+            (self.max_detections.is_some(), "--max-detections", DETECTORS),
         ];
         let own = match model {
             Model::Classifier(_) => CLASSIFIERS,
