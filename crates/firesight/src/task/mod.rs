@@ -1,4 +1,4 @@
-//! One file per kind of training: its table of the recipe, a [`TaskRecipe`], and its training, a
+//! One folder per kind of training: its table of the recipe, a [`TaskRecipe`], and its training, a
 //! [`firesight_engine::Task`].
 //!
 //! ```
