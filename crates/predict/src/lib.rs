@@ -53,5 +53,5 @@ pub use error::PredictError;
 pub use model::{Classify, Model, Segment, Weighted};
 pub use picture::PictureError;
 pub use predictor::{Predictor, with_channels};
-pub use segmentation::{PredictConfig, Segmentation, classes_of};
+pub use segmentation::{PredictConfig, Segmentation, SlidingWindow, Tta, classes_of};
 pub use views::probabilities;

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use firesight_ops::{Interpolation, resize};
 
 use crate::model::Segment;
-use crate::segmentation::PredictConfig;
+use crate::segmentation::{PredictConfig, SlidingWindow, Tta};
 
 /// The probabilities of every pixel, the mean of the settings' views.
 ///
@@ -21,13 +21,16 @@ pub fn probabilities(
 ) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
     let mut views = Vec::new();
-    for scale in &settings.scales {
+    for scale in &settings.tta.scales {
         let side = |side: usize| ((side as f64 * scale).round() as usize).max(least).max(1);
         let seen = to_size(x.clone(), base.map(side));
-        for pose in Pose::all(settings) {
-            let view = windows(pose.apply(seen.clone()), settings, least, |x| {
-                softmax(model.logits(x), 1)
-            });
+        for pose in Pose::all(&settings.tta) {
+            let view = windows(
+                pose.apply(seen.clone()),
+                settings.sliding_window,
+                least,
+                |x| softmax(model.logits(x), 1),
+            );
             views.push(to_size(pose.undo(view), [height, width]));
         }
     }
@@ -47,8 +50,8 @@ struct Pose {
 
 impl Pose {
     /// Those that the settings ask for: the image as it is first.
-    fn all(settings: &PredictConfig) -> impl Iterator<Item = Pose> {
-        let PredictConfig { flip, turn, .. } = *settings;
+    fn all(settings: &Tta) -> impl Iterator<Item = Pose> {
+        let Tta { flip, rotate, .. } = *settings;
         let poses = (0..8).map(|bits| Pose {
             mirrored: bits & 1 != 0,
             upside_down: bits & 2 != 0,
@@ -59,7 +62,7 @@ impl Pose {
             let flips = [pose.mirrored, pose.upside_down, pose.transposed];
             let turned = pose.transposed || pose.upside_down;
             let same_hand = flips.iter().filter(|flip| **flip).count() % 2 == 0;
-            (turn || !turned) && (flip || same_hand)
+            (rotate || !turned) && (flip || same_hand)
         })
     }
 
@@ -114,12 +117,15 @@ fn ramp(side: usize) -> Vec<f32> {
 /// - output: `[N, K, H, W]`
 fn windows(
     x: Tensor<4>,
-    settings: &PredictConfig,
+    settings: Option<SlidingWindow>,
     least: usize,
     see: impl Fn(Tensor<4>) -> Tensor<4>,
 ) -> Tensor<4> {
     let [images, channels, height, width] = x.dims();
-    let tile = settings.tile.map_or(usize::MAX, |tile| tile.max(least));
+    let Some(window) = settings else {
+        return see(x);
+    };
+    let tile = window.size.max(least);
     if height <= tile && width <= tile {
         return see(x);
     }
@@ -128,8 +134,8 @@ fn windows(
     let mut total = vec![0.0f32; height * width];
     let mut sums: Vec<f32> = Vec::new();
     let mut classes = 0;
-    let rows = starts(height, tile, settings.overlap);
-    let columns = starts(width, tile, settings.overlap);
+    let rows = starts(height, tile, window.overlap);
+    let columns = starts(width, tile, window.overlap);
     for &top in &rows {
         for &left in &columns {
             let part = [0..images, 0..channels, top..top + high, left..left + wide];
@@ -185,16 +191,16 @@ mod tests {
         let x = Tensor::<1, burn::tensor::Int>::arange(0..6, &device)
             .float()
             .reshape([1, 1, 2, 3]);
-        for (flip, turn, count) in [
+        for (flip, rotate, count) in [
             (false, false, 1),
             (true, false, 2),
             (false, true, 4),
             (true, true, 8),
         ] {
-            let settings = PredictConfig {
+            let settings = Tta {
                 flip,
-                turn,
-                ..Default::default()
+                rotate,
+                ..Tta::default()
             };
             let mut seen = Vec::new();
             for pose in Pose::all(&settings) {
@@ -217,12 +223,11 @@ mod tests {
             .map(|i| (i as f32 * 0.37).sin())
             .collect();
         let x = Tensor::<4>::from_data(TensorData::new(values, [2, 2, 13, 17]), &device);
-        let settings = PredictConfig {
-            tile: Some(6),
+        let window = SlidingWindow {
+            size: 6,
             overlap: 0.3,
-            ..Default::default()
         };
-        let blended = windows(x.clone(), &settings, 1, |x| x.mul_scalar(2.0));
+        let blended = windows(x.clone(), Some(window), 1, |x| x.mul_scalar(2.0));
         let error = (blended - x.mul_scalar(2.0)).abs().max();
         assert!(error.into_scalar::<f32>() < 1e-6);
     }

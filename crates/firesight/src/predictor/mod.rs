@@ -41,7 +41,7 @@ use firesight_models::weights::{
 pub use export::Sidecar;
 pub use firesight_predict::{
     Classify, Found, Guess, Model, PictureError, PredictConfig, PredictError, Segment,
-    Segmentation, latent, with_channels,
+    Segmentation, SlidingWindow, Tta, latent, with_channels,
 };
 
 use crate::card::{self, ModelCard};
@@ -353,7 +353,7 @@ mod tests {
     fn a_view_beyond_all_sizes_is_an_error() {
         let predictor = predictor(SEGMENTER, "[]");
         let mut settings = predictor.segmentation_settings().unwrap();
-        settings.scales = vec![8.0];
+        settings.tta.scales = vec![8.0];
         let error = predictor
             .segment(&image(2049, 1, 3), &settings)
             .unwrap_err();
@@ -365,7 +365,7 @@ mod tests {
             "{error:#}"
         );
         // Settings that came from elsewhere are checked too.
-        settings.scales = vec![f64::NAN];
+        settings.tta.scales = vec![f64::NAN];
         assert!(predictor.segment(&image(8, 8, 3), &settings).is_err());
     }
 

@@ -17,7 +17,7 @@ workers = 0
 model = { unet = { channels = [8, 16, 16] } }
 loss = ["cross-entropy", { dice = { weight = 0.5 } }]
 class-weights = "median-frequency"
-predict = { tile = 96, flip = true }
+predict = { sliding-window = { size = 96 }, tta = { flip = true } }
 
 [optimizer.adamw]
 learning-rate = 0.01

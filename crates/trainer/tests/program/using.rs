@@ -184,9 +184,9 @@ fn masks_keep_clear_of_other_masks() {
         );
     }
     for (option, value) in [
-        ("--tile", "0"),
-        ("--tile", "1"),
-        ("--tile", "9223372036854775807"),
+        ("--window", "0"),
+        ("--window", "1"),
+        ("--window", "9223372036854775807"),
         ("--overlap", "1"),
         ("--overlap", "nan"),
         ("--scales", "0,1"),
@@ -203,9 +203,9 @@ fn options_of_other_tasks_are_refused_by_name() {
     let folder = folder.path();
     classifier(folder);
     for option in [
-        &["--turn"][..],
+        &["--rotate"][..],
         &["--flip"],
-        &["--tile", "32"],
+        &["--window", "32"],
         &["--overlap", "0.5"],
         &["--scales", "1"],
         &["--score", "0.1"],
@@ -245,10 +245,10 @@ fn options_of_other_tasks_are_refused_by_name() {
     );
     for option in [
         &["--top", "3"][..],
-        &["--turn"],
+        &["--rotate"],
         &["--features", "f.safetensors"],
         &["--augment", "1"],
-        &["--tile", "64"],
+        &["--window", "64"],
     ] {
         let errors = refused(
             folder,

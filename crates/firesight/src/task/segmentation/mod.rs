@@ -89,12 +89,13 @@ pub enum ClassWeights {
 
 impl SegmentationConfig {
     /// A window that is smaller than the model can see.
-    pub fn tile_problem(&self, predict: &PredictConfig) -> Option<(String, String)> {
+    pub fn window_problem(&self, predict: &PredictConfig) -> Option<(String, String)> {
         let least = self.model.minimum();
-        let tile = predict.tile.filter(|tile| *tile < least)?;
+        let window = predict.sliding_window?;
+        let tile = (window.size < least).then_some(window.size)?;
         let name = self.model.name();
         let message = format!("a window of {tile} pixels; {name} needs at least {least}");
-        Some(("tile".into(), message))
+        Some(("sliding-window.size".into(), message))
     }
 }
 
@@ -143,7 +144,7 @@ impl TaskRecipe for SegmentationConfig {
         checks.errors(&format!("{table}.predict"), self.predict.problems());
         checks.errors(
             &format!("{table}.predict"),
-            self.tile_problem(&self.predict),
+            self.window_problem(&self.predict),
         );
     }
 

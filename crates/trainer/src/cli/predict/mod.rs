@@ -61,7 +61,7 @@ pub struct PredictArgs {
     features: Option<PathBuf>,
     /// Segment through windows of this side in pixels
     #[arg(long, value_name = "PIXELS", help_heading = SEGMENTERS)]
-    tile: Option<usize>,
+    window: Option<usize>,
     /// The share of a window that overlaps the next
     #[arg(long, value_name = "SHARE", help_heading = SEGMENTERS)]
     overlap: Option<f64>,
@@ -70,7 +70,7 @@ pub struct PredictArgs {
     flip: bool,
     /// Segment the image turned by 90, 180 and 270 degrees too, and average
     #[arg(long, help_heading = SEGMENTERS)]
-    turn: bool,
+    rotate: bool,
     /// Segment at these scales, and average: 0.5,1,1.5
     #[arg(long, value_name = "SCALES", value_delimiter = ',', help_heading = SEGMENTERS)]
     scales: Option<Vec<f64>>,
@@ -96,10 +96,10 @@ impl PredictArgs {
             (self.top.is_some(), "--top", CLASSIFIERS),
             (self.augment.is_some(), "--augment", CLASSIFIERS),
             (self.features.is_some(), "--features", CLASSIFIERS),
-            (self.tile.is_some(), "--tile", SEGMENTERS),
+            (self.window.is_some(), "--window", SEGMENTERS),
             (self.overlap.is_some(), "--overlap", SEGMENTERS),
             (self.flip, "--flip", SEGMENTERS),
-            (self.turn, "--turn", SEGMENTERS),
+            (self.rotate, "--rotate", SEGMENTERS),
             (self.scales.is_some(), "--scales", SEGMENTERS),
             (self.score.is_some(), "--score", DETECTORS),
             (self.iou.is_some(), "--iou", DETECTORS),

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::{Names, Output, PredictArgs};
 use crate::cli::eval::quoted;
 use crate::cli::print_json;
-use firesight::predictor::PredictConfig;
 use firesight::predictor::Predictor;
+use firesight::predictor::{PredictConfig, SlidingWindow};
 use firesight::recipe::TaskConfig;
 
 /// Writes the mask and the overlay of each image.
@@ -37,19 +37,37 @@ struct Row {
 impl<'a> Masks<'a> {
     pub(super) fn new(predictor: &'a Predictor, args: &'a PredictArgs) -> anyhow::Result<Self> {
         let mut settings = predictor.segmentation_settings()?;
-        settings.tile = args.tile.or(settings.tile);
-        settings.overlap = args.overlap.unwrap_or(settings.overlap);
-        settings.flip |= args.flip;
-        settings.turn |= args.turn;
+        if let Some(size) = args.window {
+            let overlap = settings.sliding_window.map(|window| window.overlap);
+            let mut window = SlidingWindow::new(size);
+            window.overlap = overlap.unwrap_or(window.overlap);
+            settings.sliding_window = Some(window);
+        }
+        match (args.overlap, &mut settings.sliding_window) {
+            (Some(overlap), Some(window)) => window.overlap = overlap,
+            (Some(_), None) => {
+                let message =
+                    "--overlap: the image is not seen through windows; give --window PIXELS too";
+                return Err(super::Usage(message.into()).into());
+            }
+            (None, _) => {}
+        }
+        settings.tta.flip |= args.flip;
+        settings.tta.rotate |= args.rotate;
         if let Some(scales) = &args.scales {
-            settings.scales = scales.clone();
+            settings.tta.scales = scales.clone();
         }
         let mut problems = settings.problems();
         if let TaskConfig::Segmentation(config) = &predictor.recipe().task {
-            problems.extend(config.tile_problem(&settings));
+            problems.extend(config.window_problem(&settings));
         }
         if let Some((key, message)) = problems.into_iter().next() {
-            return Err(super::Usage(format!("--{key}: {message}")).into());
+            let option = match key.as_str() {
+                "sliding-window.size" => "--window",
+                "sliding-window.overlap" => "--overlap",
+                _ => "--scales",
+            };
+            return Err(super::Usage(format!("{option}: {message}")).into());
         }
         if args.csv {
             println!("file,mask,overlay");
