@@ -56,7 +56,7 @@ pub mod words;
 pub use datasets::SourceConfig;
 pub use decode::DecodeLimits;
 pub use error::DataError;
-pub use sample::{Image, Sample};
+pub use sample::{Image, MAX_CHANNELS, Sample};
 #[cfg(feature = "datasets")]
 pub use source::{Remark, Source, SourceDataset, Splits, Subset, fingerprint};
 #[cfg(feature = "datasets")]

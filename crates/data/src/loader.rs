@@ -35,7 +35,7 @@ use crate::augment::{self, Pipeline};
 use crate::batch::{Batch, Mixing, mix};
 use crate::combine::{Combine, combine};
 use crate::error::DataError;
-use crate::normalize::{Line, Normalize, write_planes};
+use crate::normalize::{Normalize, write_planes};
 use crate::random::{Domain, stream};
 use crate::sampling::{Sampler, Sampling};
 use crate::source::Source;
@@ -105,8 +105,6 @@ struct Inner {
     source: Arc<dyn Source>,
     pipeline: Arc<Pipeline>,
     normalize: Normalize,
-    /// The normalisation for 1 and for 3 channels; empty where it does not fit.
-    lines: [Vec<Line>; 2],
     config: LoaderConfig,
     sampler: Sampler,
     skipped: Mutex<Bad>,
@@ -161,20 +159,12 @@ impl Loader {
             return Err(DataError::setting(key, problem));
         }
         let sampler = Sampler::new(&config.sampling, config.shuffle, &*source)?;
-        let lines = [1, 3].map(|c| {
-            if normalize.fits(c) {
-                normalize.lines(c)
-            } else {
-                Vec::new()
-            }
-        });
         let skipped = Mutex::default();
         Ok(Loader {
             inner: Arc::new(Inner {
                 source,
                 pipeline,
                 normalize,
-                lines,
                 config,
                 sampler,
                 skipped,
@@ -310,7 +300,6 @@ impl Job {
             source,
             pipeline,
             normalize,
-            lines,
             config,
             ..
         } = &*self.inner;
@@ -350,8 +339,7 @@ impl Job {
             );
             return Err(DataError::setting("augment", reason));
         }
-        let lines = &lines[usize::from(image.channels == 3)];
-        if lines.is_empty() {
+        if !normalize.fits(image.channels) {
             let reason = format!(
                 "{} means and {} deviations for {}, which has {} channel(s)",
                 normalize.mean.len(),
@@ -361,7 +349,7 @@ impl Job {
             );
             return Err(DataError::setting("normalize", reason));
         }
-        write_planes(image, lines, &mut batch.images);
+        write_planes(image, &normalize.lines(image.channels), &mut batch.images);
         batch.shape[0] += 1;
         batch.targets.push(sample.target);
         batch.indices.push(index);

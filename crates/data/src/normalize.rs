@@ -12,7 +12,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::sample::Image;
+use crate::sample::{Image, MAX_CHANNELS};
 
 /// `(value / 255 - mean) / std` for each channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,10 +47,10 @@ impl Normalize {
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
         for (key, list) in [("mean", &self.mean), ("std", &self.std)] {
-            if !matches!(list.len(), 1 | 3) {
+            if !(1..=MAX_CHANNELS).contains(&list.len()) {
                 problems.push((
                     key.to_string(),
-                    format!("{} numbers; 1 or one for each of 3 channels", list.len()),
+                    format!("{} numbers; 1, or one for each channel", list.len()),
                 ));
             }
             if list.iter().any(|v| !v.is_finite()) {
@@ -138,11 +138,17 @@ impl pulp::WithSimd for Planes<'_> {
     fn with_simd<S: pulp::Simd>(self, _: S) {
         match self.lines {
             [only] => write_plane(self.pixels.as_chunks::<1>().0, 0, *only, self.values),
-            lines => {
-                // A plane at a time: the image is in the cache, and nothing is written twice.
+            // A plane at a time: the image is in the cache, and nothing is written twice.
+            [_, _, _] => {
                 let pixels = self.pixels.as_chunks::<3>().0;
-                for (channel, line) in lines.iter().take(3).enumerate() {
+                for (channel, line) in self.lines.iter().enumerate() {
                     write_plane(pixels, channel, *line, self.values);
+                }
+            }
+            lines => {
+                for (channel, line) in lines.iter().enumerate() {
+                    let plane = self.pixels.iter().skip(channel).step_by(lines.len());
+                    self.values.extend(plane.map(|byte| line.at(*byte)));
                 }
             }
         }
@@ -201,12 +207,26 @@ mod tests {
             pixels: vec![0, 255],
         };
         assert_eq!(Normalize::default().apply(&grey), [0.0, 1.0]);
+        let two = Image {
+            width: 2,
+            height: 1,
+            channels: 2,
+            pixels: vec![0, 255, 255, 51],
+        };
+        let each = Normalize {
+            mean: vec![0.0, 0.2],
+            std: vec![1.0, 0.5],
+        };
+        let values = each.apply(&two);
+        let expected = [0.0, 1.0, 1.6, 0.0];
+        let near = |(a, b): (&f32, f32)| (a - b).abs() < 1e-6;
+        assert!(values.iter().zip(expected).all(near), "{values:?}");
     }
 
     #[test]
     fn problems_are_named() {
         let bad = Normalize {
-            mean: vec![0.0, 1.0],
+            mean: vec![],
             std: vec![0.0],
         };
         let keys: Vec<_> = bad.problems().into_iter().map(|(key, _)| key).collect();

@@ -20,6 +20,7 @@
 use std::path::Path;
 
 use crate::error::bail;
+use firesight_data::MAX_CHANNELS;
 use firesight_data::augment::MAX_SIDE;
 use firesight_data::words::counted;
 use firesight_recipe::Loaded;
@@ -72,9 +73,9 @@ pub fn same_model(card: &ModelCard, loaded: &Loaded<Recipe>) -> crate::Result<()
             bail!("`{key}` is `{said}`, but the recipe beside it says `{built}`");
         }
     }
-    if !matches!(card.channels, 1 | 3) {
+    if !(1..=MAX_CHANNELS).contains(&card.channels) {
         bail!(
-            "`channels` is {}; there are models of 1 and 3",
+            "`channels` is {}; from 1 to {MAX_CHANNELS} are possible",
             card.channels
         );
     }

@@ -7,7 +7,7 @@ const LONGEST: usize = 64;
 ///
 /// In this order: the same but for case and `_`, initials (`lr` for `learning-rate`), the smallest edit distance
 /// (insertions, deletions, substitutions, swaps of neighbours) up to a third of the longer word, and
-/// a candidate that alone begins with the word or has it among its parts.
+/// a candidate that alone begins with the word, has it among its parts, or shares its first half and four letters.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     let length = word.chars().count();
@@ -51,6 +51,13 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
     the_only(&|name| name.starts_with(&word) || (name.len() > 3 && word.starts_with(name)))
         .or_else(|| the_only(&|name| name.split('-').any(|part| part == word)))
+        .or_else(|| {
+            let shared = |name: &str| {
+                let pairs = word.chars().zip(name.chars());
+                pairs.take_while(|(a, b)| a == b).count()
+            };
+            the_only(&|name| shared(name) >= 4.max(length.div_ceil(2)))
+        })
 }
 
 fn plain(word: &str) -> String {
@@ -96,5 +103,8 @@ mod tests {
             Some("resnet18")
         );
         assert_eq!(nearest(&"a".repeat(100_000), keys), None);
+        let keys = ["preprocess", "prefetch", "presets"];
+        assert_eq!(nearest("prepare", keys), Some("preprocess"));
+        assert_eq!(nearest("precise", keys), None);
     }
 }

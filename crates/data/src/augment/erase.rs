@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Augmentation, PixelOperation, Plan, Problems};
 use crate::random::{between, coin, uniform};
-use crate::sample::Image;
+use crate::sample::{Image, filling};
 
 /// Overwrites a random rectangle (Zhong et al., "Random Erasing Data Augmentation", 2017), as torchvision's
 /// `RandomErasing`. Boxes and masks stay as they are.
@@ -110,8 +110,9 @@ impl PixelOperation for Erase {
             let span = &mut image.pixels[(line + left) * channels..(line + right) * channels];
             match self.value {
                 EraseValue::Color(color) => {
+                    let color = filling(color, channels);
                     span.chunks_exact_mut(channels)
-                        .for_each(|pixel| pixel.copy_from_slice(&color[..channels]));
+                        .for_each(|pixel| pixel.copy_from_slice(&color));
                 }
                 EraseValue::Random => rng.fill_bytes(span),
             }

@@ -7,13 +7,19 @@ use rand_chacha::ChaCha8Rng;
 use super::{Augment, Augmentation};
 use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry, Map};
-use crate::sample::{Image, Sample};
+use crate::sample::{Image, MAX_CHANNELS, Sample};
 use crate::target::BoxLabel;
 
 /// An operation on the values of an image, its parameters drawn; size and channels stay.
 pub trait PixelOperation: Debug + Send + Sync {
     /// Changes the image in place.
     fn apply(&self, image: &mut Image);
+
+    /// What an image of so many channels lacks for it, if it does.
+    fn lacks(&self, channels: usize) -> Option<String> {
+        let _ = channels;
+        None
+    }
 }
 
 /// One step of a plan.
@@ -130,7 +136,8 @@ impl Plan {
     /// Carries the plan out. The same plan gives the same result.
     ///
     /// # Errors
-    /// A sample whose buffers do not fit its sizes, or whose mask has another size than its image.
+    /// A sample whose buffers do not fit its sizes, or whose mask has another size than its image; an operation on colors
+    /// and an image that has none.
     pub fn apply(&self, mut sample: Sample) -> Result<Sample, DataError> {
         check(&sample, "the sample", ANY_CLASSES)?;
         if let Some(boxes) = &mut sample.target.boxes
@@ -143,7 +150,13 @@ impl Plan {
         for transform in &self.transforms {
             match transform {
                 Transform::Geometry(operation) => canvas.push(operation),
-                Transform::Pixels(operation) => operation.apply(canvas.image_mut()),
+                Transform::Pixels(operation) => {
+                    let image = canvas.image_mut();
+                    if let Some(reason) = operation.lacks(image.channels) {
+                        return Err(DataError::setting("augment", reason));
+                    }
+                    operation.apply(image);
+                }
             }
         }
         Ok(canvas.finish())
@@ -221,9 +234,9 @@ pub(crate) fn check(
         ref pixels,
     } = sample.image;
     let refuse = |problem: String| Err(DataError::unreadable(origin, problem));
-    if width == 0 || height == 0 || !matches!(channels, 1 | 3) {
+    if width == 0 || height == 0 || !(1..=MAX_CHANNELS).contains(&channels) {
         return refuse(format!(
-            "an image of {width}x{height} with {channels} channels; 1 or 3 channels are known"
+            "an image of {width}x{height} with {channels} channels; from 1 to {MAX_CHANNELS} are possible"
         ));
     }
     if pixels.len() != width * height * channels {

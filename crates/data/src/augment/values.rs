@@ -6,7 +6,8 @@
 use super::PixelOperation;
 use crate::sample::Image;
 
-/// An operation on the values of an image. On a grey image the colour operations do nothing.
+/// An operation on the values of an image. On a grey image the colour operations do nothing; images of other channels
+/// than grey and RGB they refuse.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {
     /// Multiplies; 1 changes nothing.
@@ -34,6 +35,19 @@ pub enum Values {
 }
 
 impl PixelOperation for Values {
+    fn lacks(&self, channels: usize) -> Option<String> {
+        let name = match self {
+            Values::Saturation(_) => "a change of saturation",
+            Values::Hue(_) => "a change of hue",
+            Values::Grayscale => "grayscale",
+            _ => return None,
+        };
+        let lacks = !matches!(channels, 1 | 3);
+        lacks.then(|| {
+            format!("{name} needs a grey or an RGB image, and this one has {channels} channels")
+        })
+    }
+
     fn apply(&self, image: &mut Image) {
         match *self {
             Values::Brightness(factor) => levels(image, |v| cut(v * factor)),
@@ -107,17 +121,12 @@ fn each_colour(image: &mut Image, change: impl Fn([u8; 3]) -> [u8; 3]) {
 }
 
 fn mean_grey(image: &Image) -> f32 {
-    let sum: u64 = if image.channels == 3 {
-        image
-            .pixels
-            .as_chunks::<3>()
-            .0
-            .iter()
-            .map(|&pixel| luma(pixel) as u64)
-            .sum()
-    } else {
-        image.pixels.iter().map(|&v| u64::from(v)).sum()
-    };
+    if image.channels != 3 {
+        let sum: u64 = image.pixels.iter().map(|&v| u64::from(v)).sum();
+        return (sum as f64 / image.pixels.len() as f64) as f32;
+    }
+    let pixels = image.pixels.as_chunks::<3>().0.iter();
+    let sum: u64 = pixels.map(|&pixel| luma(pixel) as u64).sum();
     (sum as f64 / (image.width * image.height) as f64) as f32
 }
 

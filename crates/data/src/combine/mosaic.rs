@@ -8,7 +8,7 @@ use super::{Combination, Settings, fitted, laid};
 use crate::augment::MAX_SIDE;
 use crate::error::DataError;
 use crate::random::{coin, uniform};
-use crate::sample::{Image, Sample};
+use crate::sample::{Image, Sample, filling};
 use crate::target::{Mask, Target};
 
 /// The sample and three others around a random point of a frame, each with its inner corner there (Bochkovskiy et al.,
@@ -62,7 +62,7 @@ impl Combination for Mosaic {
             width: self.width,
             height: self.height,
             channels,
-            pixels: self.fill[..channels].repeat(self.width * self.height),
+            pixels: filling(self.fill, channels).repeat(self.width * self.height),
         };
         let all = || std::iter::once(&sample).chain(&partners);
         let classes = vec![Mask::IGNORE; self.width * self.height];

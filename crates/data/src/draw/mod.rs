@@ -1,4 +1,4 @@
-//! Everything that is drawn: [`sheet`]s of batches, [`captioned`] pictures, [`draw_boxes`], masks laid over images
+//! Everything that is drawn: a [`sheet()`] of batches, [`captioned`] pictures, [`draw_boxes`], masks laid over images
 //! ([`overlay`](overlay::overlay)). Each class has a color of its own, everywhere the same.
 //!
 //! ```
@@ -58,11 +58,15 @@ fn plain(width: usize, height: usize, color: [u8; 3]) -> Image {
     }
 }
 
-/// An RGB copy of an image.
+/// An RGB copy of an image; of other channels than grey and RGB the first three, or the first alone where there are fewer.
 fn rgb(image: &Image) -> Image {
     let pixels = match image.channels {
         1 => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
-        _ => image.pixels.clone(),
+        3 => image.pixels.clone(),
+        count => {
+            let shown = |pixel: &[u8]| [0, 1, 2].map(|c| pixel[if count < 3 { 0 } else { c }]);
+            image.pixels.chunks_exact(count).flat_map(shown).collect()
+        }
     };
     Image {
         channels: 3,
@@ -133,16 +137,15 @@ fn outline(image: &mut Image, [x1, y1, x2, y2]: [usize; 4], color: [u8; 3]) {
     }
 }
 
-/// Writes an image as PNG.
+/// Writes an image as PNG; of many channels the first three are shown.
 ///
 /// # Errors
 /// [`DataError::Io`] where the file cannot be written.
 #[cfg(feature = "datasets")]
 pub fn write_png(image: &Image, path: &Path) -> Result<(), DataError> {
-    let kind = if image.channels == 1 {
-        image::ExtendedColorType::L8
-    } else {
-        image::ExtendedColorType::Rgb8
+    let (kind, image) = match image.channels {
+        1 => (image::ExtendedColorType::L8, image.clone()),
+        _ => (image::ExtendedColorType::Rgb8, rgb(image)),
     };
     let file = File::create(path).map_err(|error| DataError::io(path, "write", error))?;
     PngEncoder::new(BufWriter::new(file))

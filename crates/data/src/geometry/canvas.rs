@@ -152,10 +152,11 @@ impl Canvas {
         let unchanged =
             self.map == Map::IDENTITY && self.size == [image.width, image.height] && !self.exposed;
         if !unchanged {
-            let new = match image.channels {
-                1 => self.warp_image::<1>([self.fill[0]]),
-                _ => self.warp_image::<3>(self.fill),
-            };
+            let new = each_way(
+                image,
+                |image| self.warp_image::<1>(image, [self.fill[0]]),
+                |image| self.warp_image::<3>(image, self.fill),
+            );
             let target = std::mem::take(&mut self.sample.target);
             self.sample.target = target.carried(
                 |xyxy| self.warp_box(xyxy),
@@ -166,8 +167,7 @@ impl Canvas {
         *self = Canvas::new(std::mem::take(&mut self.sample));
     }
 
-    fn warp_image<const C: usize>(&self, fill: [u8; C]) -> Image {
-        let image = &self.sample.image;
+    fn warp_image<const C: usize>(&self, image: &Image, fill: [u8; C]) -> Image {
         let [width, height] = self.size;
         let filled = |pixels| Image {
             width,
@@ -189,7 +189,7 @@ impl Canvas {
                 fill,
             ));
         }
-        if let Some(image) = self.resize_image(fill) {
+        if let Some(image) = self.resize_image(image, fill) {
             return image;
         }
         let Some(back) = self.map.inverse() else {
@@ -232,7 +232,7 @@ impl Canvas {
     }
 
     /// The separable filter, where the map is aligned and takes the window to whole pixels.
-    fn resize_image<const C: usize>(&self, fill: [u8; C]) -> Option<Image> {
+    fn resize_image<const C: usize>(&self, image: &Image, fill: [u8; C]) -> Option<Image> {
         if !self.map.is_aligned() {
             return None;
         }
@@ -257,7 +257,6 @@ impl Canvas {
             width: (right - left) as usize,
             height: (bottom - top) as usize,
         };
-        let image = &self.sample.image;
         let resized = resize::resize(image, self.window, width, height, part, self.filter);
         let flip = |flipped: bool, length: usize| {
             if flipped {
@@ -364,23 +363,27 @@ fn transposed(sample: Sample) -> Sample {
             classes: resample::transpose::<1>(&mask.classes, mask.width),
         },
     );
-    let Image {
-        width,
-        height,
-        channels,
-        pixels,
-    } = sample.image;
-    Sample {
-        image: Image {
-            width: height,
-            height: width,
-            channels,
-            pixels: match channels {
-                1 => resample::transpose::<1>(&pixels, width),
-                _ => resample::transpose::<3>(&pixels, width),
-            },
-        },
-        target,
+    fn turned<const C: usize>(image: &Image) -> Image {
+        Image {
+            width: image.height,
+            height: image.width,
+            channels: C,
+            pixels: resample::transpose::<C>(&image.pixels, image.width),
+        }
+    }
+    let image = each_way(&sample.image, turned::<1>, turned::<3>);
+    Sample { image, target }
+}
+
+/// A grey image by one function, an RGB one by another, and any other channel by channel by the first.
+fn each_way(image: &Image, grey: impl Fn(&Image) -> Image, rgb: impl Fn(&Image) -> Image) -> Image {
+    match image.channels {
+        1 => grey(image),
+        3 => rgb(image),
+        count => {
+            let planes: Vec<Image> = (0..count).map(|c| grey(&image.plane(c))).collect();
+            Image::from_planes(&planes)
+        }
     }
 }
 
@@ -712,5 +715,44 @@ mod tests {
             run(&sample, &[crop]).target,
             Target::of_boxes(vec![label([1.0, 1.0, 1.5, 1.5])])
         );
+    }
+
+    #[test]
+    fn each_of_many_channels_goes_where_a_grey_image_would() {
+        let five = noise(40, 30, 5, 3);
+        let sample = |image| Sample {
+            image,
+            target: Target::default(),
+        };
+        let map = Map::rotation(20.0).about(20.0, 15.0);
+        let cases: [&[Geometry]; 4] = [
+            &[Geometry::FlipHorizontal, Geometry::Transpose],
+            &[Geometry::Resize {
+                width: 17,
+                height: 23,
+            }],
+            &[Geometry::ResizeBicubic {
+                width: 50,
+                height: 31,
+            }],
+            &[
+                Geometry::Warp { map, fill: FILL },
+                Geometry::Crop {
+                    x: -3,
+                    y: 4,
+                    width: 39,
+                    height: 20,
+                    fill: FILL,
+                },
+            ],
+        ];
+        for operations in cases {
+            let whole = run(&sample(five.clone()), operations).image;
+            assert_eq!(whole.channels, 5);
+            for channel in 0..5 {
+                let alone = run(&sample(five.plane(channel)), operations).image;
+                assert_eq!(whole.plane(channel), alone, "{operations:?}");
+            }
+        }
     }
 }
