@@ -1,14 +1,16 @@
 //! Checkpoints: immutable folders that are there whole or not at all.
 //!
 //! `checkpoints/step-<n>/` is written beside its target, synced, given a manifest with each file's size
-//! and SHA-256, and renamed into place. `best` and `last` are one-line files that name a folder and are
-//! replaced atomically; pruning spares what they name. Everything in a checkpoint is keyed by names, so
+//! and SHA-256, and renamed into place. What may still change at the same step is small and replaced atomically: `progress.json`
+//! in the folder, which is told anew after an evaluation, and `best` and `last`, one-line files that name a folder; pruning
+//! spares what they name. Tensors are written once. Everything in a checkpoint is keyed by names, so
 //! a newly built model takes it whatever its parameter ids are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::{DType, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -25,6 +27,8 @@ use crate::progress::Progress;
 pub struct CheckpointStore {
     folder: PathBuf,
     keep: usize,
+    /// The steps that this session has written or read, and knows to be whole.
+    whole: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 /// Everything that a run needs to go on.
@@ -96,10 +100,12 @@ struct FileEntry {
     sha256: String,
 }
 
-/// `state.json`: all that is not a tensor.
+/// `state.json`: the numbers of the networks that are no tensors.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
-    progress: Progress,
+    /// In checkpoints of older versions, which had no `progress.json`.
+    #[serde(default, skip_serializing)]
+    progress: Option<Progress>,
     networks: BTreeMap<String, NetworkNumbers>,
 }
 
@@ -111,6 +117,35 @@ struct NetworkNumbers {
 
 const MANIFEST: &str = "manifest.json";
 const STATE: &str = "state.json";
+const PROGRESS: &str = "progress.json";
+
+/// `progress.json`: where the run stands, which may be told again at the same step.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stamped {
+    /// Of the progress as compact JSON.
+    sha256: String,
+    progress: serde_json::Value,
+}
+
+impl Stamped {
+    fn of(progress: &Progress) -> Self {
+        let progress = serde_json::to_value(progress).expect("a progress is plain data");
+        let sha256 = FileEntry::of(progress.to_string().as_bytes()).sha256;
+        Self { sha256, progress }
+    }
+
+    /// The progress, where it is what the digest was made of.
+    fn checked(self) -> Result<Progress, String> {
+        if FileEntry::of(self.progress.to_string().as_bytes()).sha256 != self.sha256 {
+            return Err("it does not have the SHA-256 that it states".to_owned());
+        }
+        serde_json::from_value(self.progress).map_err(|error| error.to_string())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("a progress is plain data")
+    }
+}
 
 impl CheckpointStore {
     /// The checkpoints in a folder (which need not exist yet), keeping the newest `keep`.
@@ -118,6 +153,7 @@ impl CheckpointStore {
         Self {
             folder,
             keep: keep.max(1),
+            whole: Arc::default(),
         }
     }
 
@@ -136,22 +172,32 @@ impl CheckpointStore {
         extra: &[(String, Vec<u8>)],
         best: bool,
     ) -> Result<PathBuf, CheckpointError> {
-        let name = format!("step-{}", checkpoint.progress.step);
+        let step = checkpoint.progress.step;
+        let name = format!("step-{step}");
         let target = self.folder.join(&name);
-        if target.exists() {
-            // The same step once more, after an evaluation or at the end: a checkpoint is immutable,
-            // so the new one takes the place of the old in one rename of each.
-            let files = encode(checkpoint, extra);
-            let fresh = self.write_beside(&name, &files)?;
-            let old = self.folder.join(format!(".{name}.old"));
-            let _ = fs::remove_dir_all(&old);
-            fs::rename(&target, &old).map_err(io_error(&target))?;
-            fs::rename(&fresh, &target).map_err(io_error(&target))?;
-            let _ = fs::remove_dir_all(&old);
+        if target.exists() && self.knows_whole(step) {
+            // The same step once more, after an evaluation or at the end: the weights are those that lie there.
+            let fresh = self.folder.join(format!(".{name}.progress"));
+            let bytes = Stamped::of(&checkpoint.progress).to_bytes();
+            write_synced(&fresh, &bytes).map_err(|error| {
+                let _ = fs::remove_file(&fresh);
+                self.failed(&fresh, error, bytes.len() as u64)
+            })?;
+            fs::rename(&fresh, target.join(PROGRESS)).map_err(io_error(&target))?;
+            sync_folder(&target)?;
         } else {
-            let files = encode(checkpoint, extra);
-            let fresh = self.write_beside(&name, &files)?;
-            fs::rename(&fresh, &target).map_err(io_error(&target))?;
+            let fresh = self.write_beside(&name, checkpoint, extra)?;
+            if target.exists() {
+                // What an earlier session left, and this one could not read or has come to again.
+                let old = self.folder.join(format!(".{name}.old"));
+                let _ = fs::remove_dir_all(&old);
+                fs::rename(&target, &old).map_err(io_error(&target))?;
+                fs::rename(&fresh, &target).map_err(io_error(&target))?;
+                let _ = fs::remove_dir_all(&old);
+            } else {
+                fs::rename(&fresh, &target).map_err(io_error(&target))?;
+            }
+            self.remember(step);
         }
         sync_folder(&self.folder)?;
         if best {
@@ -162,11 +208,35 @@ impl CheckpointStore {
         Ok(target)
     }
 
+    fn knows_whole(&self, step: u64) -> bool {
+        let whole = self.whole.lock();
+        whole.is_ok_and(|whole| whole.contains(&step))
+    }
+
+    fn remember(&self, step: u64) {
+        if let Ok(mut whole) = self.whole.lock() {
+            whole.insert(step);
+        }
+    }
+
+    fn failed(&self, path: &Path, error: io::Error, needed: u64) -> CheckpointError {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::StorageFull => CheckpointError::DiskFull { path, needed },
+            _ => CheckpointError::Io {
+                path,
+                source: error,
+            },
+        }
+    }
+
     fn write_beside(
         &self,
         name: &str,
-        files: &BTreeMap<String, Vec<u8>>,
+        checkpoint: &Checkpoint,
+        extra: &[(String, Vec<u8>)],
     ) -> Result<PathBuf, CheckpointError> {
+        let files = &encode(checkpoint, extra);
         let fresh = self.folder.join(format!(".{name}.new"));
         let needed = files.values().map(|bytes| bytes.len() as u64).sum();
         let write_all = || -> Result<(), (PathBuf, io::Error)> {
@@ -182,19 +252,16 @@ impl CheckpointStore {
                 write_synced(&path, bytes).map_err(|error| (path, error))?;
                 manifest.files.insert(name.clone(), FileEntry::of(bytes));
             }
+            let path = fresh.join(PROGRESS);
+            let progress = Stamped::of(&checkpoint.progress).to_bytes();
+            write_synced(&path, &progress).map_err(|error| (path, error))?;
             let path = fresh.join(MANIFEST);
             let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
             write_synced(&path, &text).map_err(|error| (path, error))
         };
         write_all().map_err(|(path, error)| {
             let _ = fs::remove_dir_all(&fresh);
-            match error.kind() {
-                io::ErrorKind::StorageFull => CheckpointError::DiskFull { path, needed },
-                _ => CheckpointError::Io {
-                    path,
-                    source: error,
-                },
-            }
+            self.failed(&path, error, needed)
         })?;
         sync_folder(&fresh)?;
         Ok(fresh)
@@ -283,6 +350,7 @@ impl CheckpointStore {
                     for reason in reasons {
                         warn(format!("{reason}; going on from {}", path.display()));
                     }
+                    self.remember(checkpoint.progress.step);
                     return Ok((path.clone(), checkpoint));
                 }
                 Err(error) => reasons.push(error.to_string()),
@@ -311,6 +379,15 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         .ok_or_else(|| damaged(format!("{STATE} is missing")))?;
     let state: State = serde_json::from_slice(state)
         .map_err(|error| damaged(format!("{STATE} cannot be read: {error}")))?;
+    let progress = match (fs::read(path.join(PROGRESS)), state.progress) {
+        (Ok(bytes), _) => serde_json::from_slice::<Stamped>(&bytes)
+            .map_err(|error| error.to_string())
+            .and_then(Stamped::checked),
+        (Err(_), Some(progress)) => Ok(progress),
+        (Err(error), None) => Err(error.to_string()),
+    };
+    let progress =
+        progress.map_err(|error| damaged(format!("{PROGRESS} cannot be read: {error}")))?;
     let mut networks = BTreeMap::new();
     for (name, numbers) in state.networks {
         let tensors = |suffix: &str| -> Result<Option<StateDict>, CheckpointError> {
@@ -333,10 +410,7 @@ pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         };
         networks.insert(name, network);
     }
-    Ok(Checkpoint {
-        progress: state.progress,
-        networks,
-    })
+    Ok(Checkpoint { progress, networks })
 }
 
 fn read_verified(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, CheckpointError> {
@@ -394,7 +468,7 @@ fn encode(checkpoint: &Checkpoint, extra: &[(String, Vec<u8>)]) -> BTreeMap<Stri
         networks.insert(name.clone(), numbers);
     }
     let state = State {
-        progress: checkpoint.progress.clone(),
+        progress: None,
         networks,
     };
     let state = serde_json::to_vec_pretty(&state).expect("a state is plain data");
@@ -520,6 +594,53 @@ mod tests {
         assert_eq!(
             fs::read_to_string(path.join("recipe.toml")).unwrap(),
             "seed = 1"
+        );
+    }
+
+    #[test]
+    fn the_same_step_once_more_writes_no_tensor() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let path = store.save(&checkpoint(3), &[], false).unwrap();
+        let file = path.join("model.safetensors");
+        // Bytes that only stay if the file is not written again.
+        fs::write(&file, b"untouched").unwrap();
+        let mut again = checkpoint(3);
+        again.progress.evaluated_at = Some(3);
+        store.save(&again, &[], true).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"untouched");
+        let told = fs::read(path.join(PROGRESS)).unwrap();
+        let told: Stamped = serde_json::from_slice(&told).unwrap();
+        assert_eq!(told.checked().unwrap(), again.progress);
+        // A session that knows nothing of the folder writes it anew.
+        let other = CheckpointStore::new(folder.path().to_owned(), 2);
+        other.save(&again, &[], true).unwrap();
+        assert_eq!(load(&path).unwrap().progress, again.progress);
+    }
+
+    #[test]
+    fn a_progress_that_was_changed_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = store(folder.path())
+            .save(&checkpoint(3), &[], false)
+            .unwrap();
+        let text = fs::read_to_string(path.join(PROGRESS)).unwrap();
+        fs::write(
+            path.join(PROGRESS),
+            text.replacen("\"step\": 3", "\"step\": 4", 1),
+        )
+        .unwrap();
+        let error = load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("progress.json") && error.contains("SHA-256"),
+            "{error}"
+        );
+        fs::remove_file(path.join(PROGRESS)).unwrap();
+        assert!(
+            load(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("progress.json")
         );
     }
 

@@ -84,6 +84,9 @@ fn last(run: &Path) -> (Vec<(String, Vec<u8>)>, Value) {
     files.sort();
     let state = std::fs::read(folder.join("state.json")).unwrap();
     let mut state: Value = serde_json::from_slice(&state).unwrap();
+    let progress = std::fs::read(folder.join("progress.json")).unwrap();
+    let progress: Value = serde_json::from_slice(&progress).unwrap();
+    state["progress"] = progress["progress"].clone();
     state["progress"]["seconds"] = Value::Null;
     (files, state)
 }
