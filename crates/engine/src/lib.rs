@@ -63,12 +63,12 @@ mod event;
 mod network;
 mod one_network;
 mod optimizer;
-mod optimizers;
+pub mod optimizers;
 pub mod parameters;
 mod problems;
 mod progress;
 mod run;
-mod schedules;
+pub mod schedules;
 mod settings;
 mod signals;
 mod spent;
@@ -86,18 +86,11 @@ pub use network::{
 };
 pub use one_network::{Loss, Objective, OneNetwork, mean_over, numbers};
 pub use optimizer::Optimizer;
-pub use optimizers::{
-    AdagradConfig, AdamConfig, AdamwConfig, LambConfig, LionConfig, MuonConfig, OptimizerConfig,
-    ParameterGroup, RmspropConfig, Rule, SgdConfig, WEIGHT_DECAY,
-};
+pub use optimizers::*;
 pub use problems::{Problem, Problems};
 pub use progress::{BestScore, Finish, Losses, Progress, Window};
 pub use run::{Engine, EngineConfig, Outcome, Watched};
-pub use schedules::{
-    ConstantConfig, CosineConfig, Course, ExponentialConfig, MultiStepConfig, OneCycleConfig,
-    Place, PlateauConfig, PlateauState, PolynomialConfig, Schedule, ScheduleConfig, StepConfig,
-    Warmup,
-};
+pub use schedules::*;
 pub use settings::{Best, CheckpointConfig, Clip, EarlyStopping, EmaConfig, EvaluateConfig, Goal};
 pub use signals::{Signal, StopSignal};
 pub use spent::Spent;

@@ -50,11 +50,10 @@ pub(crate) use checks::{
 };
 pub use checks::{check, check_data, check_parameters, check_training};
 pub use files::{NamedFile, check_files};
+pub use firesight_engine::optimizers::*;
+pub use firesight_engine::schedules::*;
 pub use firesight_engine::{
-    AdagradConfig, AdamConfig, AdamwConfig, Best, CheckpointConfig, Clip, ConstantConfig,
-    CosineConfig, EarlyStopping, EmaConfig, EvaluateConfig, ExponentialConfig, Goal, LambConfig,
-    LionConfig, MultiStepConfig, MuonConfig, OneCycleConfig, OptimizerConfig, ParameterGroup,
-    PlateauConfig, PolynomialConfig, RmspropConfig, ScheduleConfig, SgdConfig, StepConfig, Warmup,
+    Best, CheckpointConfig, Clip, EarlyStopping, EmaConfig, EvaluateConfig, Goal,
 };
 pub use watched::{best_metric, watched};
 
