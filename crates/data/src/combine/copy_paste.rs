@@ -13,7 +13,7 @@ use crate::target::{BoxLabel, Mask};
 
 /// Objects of another picture, cut out by their masks and pasted over this one (Ghiasi et al., "Simple Copy-Paste is a
 /// Strong Data Augmentation Method for Instance Segmentation", 2021). Objects that are covered keep what is seen of
-/// them; one that loses more than 80 % goes. Needs a mask for each object (`instance-masks` of `coco`; `scenes`).
+/// them; one that loses more than 80 % goes. Needs a mask for each object: `instance-masks = true` of `coco` and `scenes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CopyPaste {
@@ -55,7 +55,7 @@ impl Combination for CopyPaste {
                     .iter()
                     .any(|object| object.mask.is_none());
                 if lacks || of.target.boxes.is_none() {
-                    let reason = "needs objects with a mask each, as `coco` with `instance-masks = true` gives them";
+                    let reason = "needs objects with a mask each, as `instance-masks = true` of `coco` and `scenes` gives them";
                     return Err(DataError::setting("combine.copy-paste", reason));
                 }
             }

@@ -161,6 +161,7 @@ fn mixed_pictures_have_the_objects_of_both() {
 fn every_way_goes_by_its_name_and_keeps_targets_true() {
     let config = ScenesConfig {
         train: 40,
+        instance_masks: true,
         ..ScenesConfig::default()
     };
     let scenes = config.open(".".as_ref()).unwrap().train;

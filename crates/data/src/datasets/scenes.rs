@@ -16,7 +16,7 @@
 //! ```
 //! use firesight_data::datasets::scenes::ScenesConfig;
 //!
-//! let splits = ScenesConfig { train: 3, validation: 0, test: 1, seed: 7 }.open(".".as_ref())?;
+//! let splits = ScenesConfig { train: 3, seed: 7, ..Default::default() }.open(".".as_ref())?;
 //! let target = splits.train.read(2)?.target;
 //! assert!((3..=8).contains(&target.objects().len()));
 //! assert_eq!(target.mask.unwrap().classes.len(), 128 * 128);
@@ -59,6 +59,9 @@ pub struct ScenesConfig {
     pub test: usize,
     /// The seed of the scenes, which the seed of the run has no part in.
     pub seed: u64,
+    /// Whether each box comes with the mask of its object.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub instance_masks: bool,
 }
 
 impl Default for ScenesConfig {
@@ -68,6 +71,7 @@ impl Default for ScenesConfig {
             validation: 250,
             test: 500,
             seed: 0,
+            instance_masks: false,
         }
     }
 }
@@ -105,7 +109,7 @@ impl ScenesConfig {
         let rows = Arc::new(digits::rows()?);
         let part = |name: &'static str, len: usize, belongs: fn(usize) -> bool| {
             let numbers = (0..rows.len()).filter(|&row| belongs(row)).collect();
-            Arc::new(Scenes::new(name, len, self.seed, rows.clone(), numbers))
+            Arc::new(Scenes::new(name, len, self, rows.clone(), numbers))
         };
         let optional = |part: Arc<Scenes>| (part.len > 0).then_some(part as Arc<dyn Source>);
         let (is_test, is_validation) = (digits::is_test_row, |row: usize| row % 10 == 1);
@@ -124,6 +128,7 @@ struct Scenes {
     name: &'static str,
     len: usize,
     seed: u64,
+    instance_masks: bool,
     rows: Arc<Vec<Row>>,
     /// The rows that this split draws digits from.
     numbers: Vec<usize>,
@@ -135,7 +140,7 @@ impl Scenes {
     fn new(
         name: &'static str,
         len: usize,
-        seed: u64,
+        config: &ScenesConfig,
         rows: Arc<Vec<Row>>,
         numbers: Vec<usize>,
     ) -> Self {
@@ -146,7 +151,8 @@ impl Scenes {
         Self {
             name,
             len,
-            seed,
+            seed: config.seed,
+            instance_masks: config.instance_masks,
             rows,
             numbers,
             classes,
@@ -250,7 +256,7 @@ impl Scenes {
             boxes.push(BoxLabel {
                 xyxy: [x1 as f32, y1 as f32, x2 as f32, y2 as f32],
                 class: digit.label.into(),
-                mask: Some(Mask {
+                mask: self.instance_masks.then_some(Mask {
                     width: SIDE,
                     height: SIDE,
                     classes: own,
@@ -589,7 +595,11 @@ mod tests {
 
     #[test]
     fn all_scenes_keep_the_rules_and_the_pinned_hash() {
-        let splits = ScenesConfig::default().open(Path::new("")).unwrap();
+        let config = ScenesConfig {
+            instance_masks: true,
+            ..ScenesConfig::default()
+        };
+        let splits = config.open(Path::new("")).unwrap();
         let parts = splits.named();
         assert_eq!(
             parts.iter().map(|(_, part)| part.len()).collect::<Vec<_>>(),
@@ -682,6 +692,8 @@ mod tests {
         one.read(3).unwrap();
         assert_eq!(one.read(7).unwrap(), first);
         assert_ne!(other.read(7).unwrap(), first);
+        let unmasked = |object: &BoxLabel| object.mask.is_none();
+        assert!(first.target.objects().iter().all(unmasked));
         assert!(one.read(2000).is_err());
         assert_eq!(
             (one.classes().len(), one.mask_classes()[10].as_str()),
