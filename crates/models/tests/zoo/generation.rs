@@ -57,7 +57,7 @@ fn discriminator(device: &Device) -> DcganDiscriminator {
 /// Both networks are recognised by their weights, alone and as data parallelism names them, and give the example's
 /// outputs.
 #[test]
-fn verify_passes_for_both_networks_of_pytorchs_example() {
+fn dcgan_is_recognised_and_gives_the_examples_outputs() {
     let device = Device::flex();
     let refused = |name: &str, state: &StateDict| {
         let input = InputSpec::rgb(64);
@@ -88,7 +88,7 @@ fn verify_passes_for_both_networks_of_pytorchs_example() {
 
 /// Compared in double precision, as the zoo's gradients are.
 #[test]
-fn training_mode_and_gradients_equal_pytorchs() {
+fn dcgan_in_training_and_its_gradients_equal_pytorchs() {
     check("generator", generator, [4, 10, 1, 1], "output");
     check("discriminator", discriminator, [4, 3, 64, 64], "logits");
     let config = DcganConfig {
