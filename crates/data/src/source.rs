@@ -124,10 +124,10 @@ pub trait Source: Send + Sync {
         Ok((self.read(index)?, Vec::new()))
     }
 
-    /// As [`Source::label`], with what [`Source::inspect`] would notice about the label.
+    /// As [`Source::target`], with what [`Source::inspect`] would notice about the label.
     ///
     /// # Errors
-    /// Those of [`Source::label`].
+    /// Those of [`Source::target`].
     fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
         Ok((self.target(index)?, Vec::new()))
     }
