@@ -25,8 +25,8 @@ def main(images: Path, dumped: Path) -> None:
             theirs = ImageOps.exif_transpose(Image.open(images / name))
             mode = theirs.mode
             if mode.startswith("I;16") or mode == "I":
-                grey = np.asarray(theirs).astype(float) / 257
-                theirs = np.repeat(np.round(grey)[..., None], 3, axis=2).astype(int)
+                gray = np.asarray(theirs).astype(float) / 257
+                theirs = np.repeat(np.round(gray)[..., None], 3, axis=2).astype(int)
             else:
                 theirs = np.asarray(theirs.convert("RGB")).astype(int)
         except Exception as error:

@@ -209,12 +209,12 @@ fn cutmix(batch: &mut Batch, share: f64, rng: &mut ChaCha8Rng) -> f64 {
     let [_, _, height, width] = batch.shape;
     let half = 0.5 * (1.0 - share).sqrt();
     let mut side = |length: usize| {
-        let (centre, half) = (
+        let (center, half) = (
             uniform(rng, 0.0, length as f64).floor() as i64,
             (half * length as f64) as i64,
         );
         let clamp = |v: i64| v.clamp(0, length as i64) as usize;
-        clamp(centre - half)..clamp(centre + half)
+        clamp(center - half)..clamp(center + half)
     };
     let (columns, rows) = (side(width), side(height));
     with_predecessors(batch, |image, previous| {

@@ -902,14 +902,14 @@ pub(crate) mod tests {
                 .unwrap()
                 .contains("`normalize.std`")
         );
-        let grey = Loader::new(
+        let gray = Loader::new(
             Arc::new(Counting::new(5)),
             Arc::default(),
             Normalize::imagenet(),
             small(0),
         )
         .unwrap();
-        let error = grey.epoch(0, 0).next().unwrap().unwrap_err().to_string();
+        let error = gray.epoch(0, 0).next().unwrap().unwrap_err().to_string();
         assert!(
             error.contains("3 means") && error.contains("sample "),
             "{error}"

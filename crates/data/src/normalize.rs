@@ -200,13 +200,13 @@ mod tests {
                 .all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6),
             "{values:?}"
         );
-        let grey = Image {
+        let gray = Image {
             width: 2,
             height: 1,
             channels: 1,
             pixels: vec![0, 255],
         };
-        assert_eq!(Normalize::default().apply(&grey), [0.0, 1.0]);
+        assert_eq!(Normalize::default().apply(&gray), [0.0, 1.0]);
         let two = Image {
             width: 2,
             height: 1,

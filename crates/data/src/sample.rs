@@ -15,8 +15,8 @@ pub const MAX_CHANNELS: usize = 64;
 
 /// An 8-bit image, `height x width x channels`, interleaved (`HWC`), rows from the top.
 ///
-/// Channels are 1 (grey), 3 (RGB), or any other number up to [`MAX_CHANNELS`], whatever they mean. Every reader of image
-/// files gives RGB; datasets that are grey by definition (IDX, digits) give 1; a source of one's own gives what it has.
+/// Channels are 1 (gray), 3 (RGB), or any other number up to [`MAX_CHANNELS`], whatever they mean. Every reader of image
+/// files gives RGB; datasets that are gray by definition (IDX, digits) give 1; a source of one's own gives what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     /// Width in pixels, at least 1.
@@ -39,7 +39,7 @@ pub struct Sample {
 }
 
 impl Image {
-    /// One channel of it, as a grey image.
+    /// One channel of it, as a gray image.
     pub(crate) fn plane(&self, channel: usize) -> Image {
         let values = self.pixels.iter().skip(channel).step_by(self.channels);
         Image {
@@ -49,7 +49,7 @@ impl Image {
         }
     }
 
-    /// The grey images of one size as the channels of one image.
+    /// The gray images of one size as the channels of one image.
     pub(crate) fn from_planes(planes: &[Image]) -> Image {
         let [width, height] = planes
             .first()

@@ -43,7 +43,7 @@ fn plan(operation: &str, size: [usize; 2]) -> Plan {
         height,
         fill,
     };
-    let centre = |map: Map| map.about(w / 2.0, h / 2.0);
+    let center = |map: Map| map.about(w / 2.0, h / 2.0);
     let warp = |map| Geometry::Warp { map, fill };
     match operation {
         "resize-down" => plan.geometry(Geometry::Resize {
@@ -80,15 +80,15 @@ fn plan(operation: &str, size: [usize; 2]) -> Plan {
         }
         "horizontal-flip" => plan.geometry(Geometry::FlipHorizontal),
         "vertical-flip" => plan.geometry(Geometry::FlipVertical),
-        "rotate-30" => plan.geometry(warp(centre(Map::rotation(30.0)))),
-        "rotate-7" => plan.geometry(warp(centre(Map::rotation(-7.0)))),
+        "rotate-30" => plan.geometry(warp(center(Map::rotation(30.0)))),
+        "rotate-7" => plan.geometry(warp(center(Map::rotation(-7.0)))),
         // The angle of torchvision's `affine` is clockwise, that of its `rotate` is not.
         "affine" => {
-            plan.geometry(warp(centre(Map::rotation(-12.0))));
-            plan.geometry(warp(centre(Map::scaling(1.15, 1.15))));
+            plan.geometry(warp(center(Map::rotation(-12.0))));
+            plan.geometry(warp(center(Map::scaling(1.15, 1.15))));
             plan.geometry(warp(Map::translation(4.0, -3.0)));
         }
-        "scale-down" => plan.geometry(warp(centre(Map::scaling(0.9, 0.9)))),
+        "scale-down" => plan.geometry(warp(center(Map::scaling(0.9, 0.9)))),
         "perspective" => {
             let from = [[0., 0.], [50., 0.], [50., 55.], [0., 55.]];
             // Mild enough that nothing shrinks by more than the antialias filter's threshold, which torchvision lacks.

@@ -83,7 +83,7 @@ pub struct Tag {
 }
 
 /// How an image becomes a model's input, as torchvision's `ImageClassification` preset does it:
-/// resize the shorter side (with antialias), crop the centre, scale to 0..1, normalise.
+/// resize the shorter side (with antialias), crop the center, scale to 0..1, normalise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Preprocessing {
     /// Pixels of the shorter side after resizing.

@@ -16,7 +16,7 @@ use burn::tensor::Tensor;
 
 use crate::boxes::{columns, from_columns};
 
-/// Offsets of the centre in units of the reference's sides, and logarithms of the ratios of the sides
+/// Offsets of the center in units of the reference's sides, and logarithms of the ratios of the sides
 /// (Girshick et al. 2014; torchvision's `BoxCoder`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoxCoder {
@@ -43,8 +43,8 @@ impl BoxCoder {
     /// # Shapes
     /// - `boxes`, `references` and output: `[N, 4]`
     pub fn encode(&self, boxes: Tensor<2>, references: Tensor<2>) -> Tensor<2> {
-        let [x, y, w, h] = centred(boxes);
-        let [rx, ry, rw, rh] = centred(references);
+        let [x, y, w, h] = centered(boxes);
+        let [rx, ry, rw, rh] = centered(references);
         let [wx, wy, ww, wh] = self.weights;
         from_columns([
             ((x - rx) / rw.clone()).mul_scalar(wx),
@@ -60,7 +60,7 @@ impl BoxCoder {
     /// - `offsets`, `references` and output: `[N, 4]`
     pub fn decode(&self, offsets: Tensor<2>, references: Tensor<2>) -> Tensor<2> {
         let [dx, dy, dw, dh] = columns(offsets);
-        let [rx, ry, rw, rh] = centred(references);
+        let [rx, ry, rw, rh] = centered(references);
         let [wx, wy, ww, wh] = self.weights;
         let x = dx.div_scalar(wx) * rw.clone() + rx;
         let y = dy.div_scalar(wy) * rh.clone() + ry;
@@ -70,8 +70,8 @@ impl BoxCoder {
     }
 }
 
-/// Centre and sides.
-fn centred(boxes: Tensor<2>) -> [Tensor<2>; 4] {
+/// Center and sides.
+fn centered(boxes: Tensor<2>) -> [Tensor<2>; 4] {
     let [x1, y1, x2, y2] = columns(boxes);
     let (w, h) = (x2 - x1.clone(), y2 - y1.clone());
     [
@@ -82,7 +82,7 @@ fn centred(boxes: Tensor<2>) -> [Tensor<2>; 4] {
     ]
 }
 
-/// Distances from the reference's centre to the box's four sides (FCOS; torchvision's `BoxLinearCoder`).
+/// Distances from the reference's center to the box's four sides (FCOS; torchvision's `BoxLinearCoder`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinearBoxCoder {
     /// Whether distances are in units of the reference's sides rather than in pixels.
@@ -90,13 +90,13 @@ pub struct LinearBoxCoder {
 }
 
 impl LinearBoxCoder {
-    /// Distances left, top, right, bottom from the references' centres to the boxes' sides.
+    /// Distances left, top, right, bottom from the references' centers to the boxes' sides.
     ///
     /// # Shapes
     /// - `boxes`, `references` and output: `[N, 4]`
     pub fn encode(&self, boxes: Tensor<2>, references: Tensor<2>) -> Tensor<2> {
         let [x1, y1, x2, y2] = columns(boxes);
-        let ([x, y], [w, h]) = self.centre_and_unit(references);
+        let ([x, y], [w, h]) = self.center_and_unit(references);
         let [l, t, r, b] = [x.clone() - x1, y.clone() - y1, x2 - x, y2 - y];
         match self.normalize {
             true => from_columns([l / w.clone(), t / h.clone(), r / w, b / h]),
@@ -110,7 +110,7 @@ impl LinearBoxCoder {
     /// - `distances`, `references` and output: `[N, 4]`
     pub fn decode(&self, distances: Tensor<2>, references: Tensor<2>) -> Tensor<2> {
         let [l, t, r, b] = columns(distances);
-        let ([x, y], [w, h]) = self.centre_and_unit(references);
+        let ([x, y], [w, h]) = self.center_and_unit(references);
         let [l, t, r, b] = match self.normalize {
             true => [l * w.clone(), t * h.clone(), r * w, b * h],
             false => [l, t, r, b],
@@ -118,13 +118,13 @@ impl LinearBoxCoder {
         from_columns([x.clone() - l, y.clone() - t, x + r, y + b])
     }
 
-    fn centre_and_unit(&self, references: Tensor<2>) -> ([Tensor<2>; 2], [Tensor<2>; 2]) {
+    fn center_and_unit(&self, references: Tensor<2>) -> ([Tensor<2>; 2], [Tensor<2>; 2]) {
         let [x1, y1, x2, y2] = columns(references);
-        let centre = [
+        let center = [
             (x1.clone() + x2.clone()).mul_scalar(0.5),
             (y1.clone() + y2.clone()).mul_scalar(0.5),
         ];
-        (centre, [x2 - x1, y2 - y1])
+        (center, [x2 - x1, y2 - y1])
     }
 }
 

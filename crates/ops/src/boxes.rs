@@ -39,7 +39,7 @@ pub fn xywh_to_xyxy(boxes: Tensor<2>) -> Tensor<2> {
     from_columns([x.clone(), y.clone(), x + w, y + h])
 }
 
-/// `x1 y1 x2 y2` to `centre-x centre-y width height`.
+/// `x1 y1 x2 y2` to `center-x center-y width height`.
 ///
 /// # Shapes
 /// - `boxes` and output: `[N, 4]`
@@ -53,7 +53,7 @@ pub fn xyxy_to_cxcywh(boxes: Tensor<2>) -> Tensor<2> {
     ])
 }
 
-/// `centre-x centre-y width height` to `x1 y1 x2 y2`.
+/// `center-x center-y width height` to `x1 y1 x2 y2`.
 ///
 /// # Shapes
 /// - `boxes` and output: `[N, 4]`

@@ -29,7 +29,7 @@ pub enum IouKind {
     /// Less the share of the hull that neither box covers, -1 to 1.
     #[default]
     Generalized,
-    /// Less the squared distance of the centres over the squared diagonal of the hull, -1 to 1.
+    /// Less the squared distance of the centers over the squared diagonal of the hull, -1 to 1.
     Distance,
     /// The distance IoU less a term for unlike aspect ratios.
     Complete,

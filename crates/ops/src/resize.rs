@@ -114,12 +114,12 @@ pub fn bilinear_upsampling_weights(
         "groups must divide the channels"
     );
     let factor = kernel.div_ceil(2) as f64;
-    let centre = if kernel % 2 == 1 {
+    let center = if kernel % 2 == 1 {
         factor - 1.0
     } else {
         factor - 0.5
     };
-    let tent = |i: usize| 1.0 - (i as f64 - centre).abs() / factor;
+    let tent = |i: usize| 1.0 - (i as f64 - center).abs() / factor;
     let inner = channels / groups;
     let mut weights = vec![0.0_f32; channels * inner * kernel * kernel];
     for channel in 0..channels {

@@ -12,7 +12,7 @@ pub struct ModelCard {
     pub model: String,
     /// Class names by index.
     pub classes: Vec<String>,
-    /// Channels of the input: 1 for grey, 3 for RGB, or others up to 64.
+    /// Channels of the input: 1 for gray, 3 for RGB, or others up to 64.
     pub channels: usize,
     /// Height of the input in pixels.
     pub height: usize,

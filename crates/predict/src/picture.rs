@@ -51,7 +51,7 @@ pub enum PictureError {
 
 fn of_channels(wants: usize) -> &'static str {
     match wants {
-        1 => "a conversion to grey",
+        1 => "a conversion to gray",
         _ => "a conversion to RGB",
     }
 }

@@ -74,7 +74,7 @@ impl Predictor {
         }
     }
 
-    /// Decodes the bytes of an image file as the model wants it: oriented, grey or RGB; `origin` is how messages name
+    /// Decodes the bytes of an image file as the model wants it: oriented, gray or RGB; `origin` is how messages name
     /// it.
     ///
     /// # Errors
@@ -157,7 +157,7 @@ impl Predictor {
     }
 }
 
-/// Grey or RGB as asked for; grey is the luma of ITU-R BT.601, as Pillow's `convert("L")` has it.
+/// Gray or RGB as asked for; gray is the luma of ITU-R BT.601, as Pillow's `convert("L")` has it.
 pub fn with_channels(image: Image, channels: usize) -> Image {
     let pixels = match (image.channels, channels) {
         (3, 1) => image
@@ -168,7 +168,7 @@ pub fn with_channels(image: Image, channels: usize) -> Image {
                 ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
             })
             .collect(),
-        (1, 3) => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
+        (1, 3) => image.pixels.iter().flat_map(|&gray| [gray; 3]).collect(),
         _ => return image,
     };
     Image {

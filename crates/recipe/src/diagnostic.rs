@@ -118,7 +118,7 @@ impl Diagnostics {
         self.0.iter()
     }
 
-    /// The text of all findings, with colour or another width if asked for.
+    /// The text of all findings, with color or another width if asked for.
     pub fn render(&self, options: &RenderOptions) -> String {
         render::diagnostics(self, options)
     }

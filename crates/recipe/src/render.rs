@@ -10,8 +10,8 @@ use crate::source::Place;
 /// How findings are written. The default is plain text, 100 columns wide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderOptions {
-    /// Whether ANSI colour codes are written; off by default.
-    pub colour: bool,
+    /// Whether ANSI color codes are written; off by default.
+    pub color: bool,
     /// Columns that a source line or a list of allowed words may take, at least 40.
     pub width: usize,
 }
@@ -19,7 +19,7 @@ pub struct RenderOptions {
 impl Default for RenderOptions {
     fn default() -> Self {
         Self {
-            colour: false,
+            color: false,
             width: 100,
         }
     }
@@ -60,11 +60,11 @@ pub(crate) fn diagnostics(all: &Diagnostics, options: &RenderOptions) -> String 
 
 /// One finding, ending in a line end.
 pub(crate) fn diagnostic(found: &Diagnostic, options: &RenderOptions) -> String {
-    let (name, colour) = match found.severity {
+    let (name, color) = match found.severity {
         Severity::Error => ("error", RED),
         Severity::Warning => ("warning", YELLOW),
     };
-    let paint = |code: &str, text: &str| match options.colour {
+    let paint = |code: &str, text: &str| match options.color {
         true if !text.is_empty() => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
         _ => text.to_owned(),
     };
@@ -80,18 +80,18 @@ pub(crate) fn diagnostic(found: &Diagnostic, options: &RenderOptions) -> String 
 
     let mut text = format!(
         "{}{}\n",
-        paint(colour, name),
+        paint(color, name),
         paint(BOLD, &format!(": {}", visible(&found.message)))
     );
     let first = found
         .place
         .iter()
-        .map(|place| (place, &found.label, "-->", '^', colour));
+        .map(|place| (place, &found.label, "-->", '^', color));
     let others = found
         .related
         .iter()
         .map(|(place, label)| (place, label, ":::", '-', BLUE));
-    for (place, label, arrow, mark, colour) in first.chain(others) {
+    for (place, label, arrow, mark, color) in first.chain(others) {
         let Some(snippet) = Snippet::new(place, options.width.max(40)) else {
             let _ = writeln!(
                 text,
@@ -123,7 +123,7 @@ pub(crate) fn diagnostic(found: &Diagnostic, options: &RenderOptions) -> String 
             "{bar} {:1$}{2}",
             "",
             snippet.indent,
-            paint(colour, marks.trim_end())
+            paint(color, marks.trim_end())
         );
     }
     let allowed = (!found.allowed.is_empty()).then(|| ("allowed", found.allowed.join(", ")));

@@ -299,7 +299,7 @@ fn no_changed_byte_of_a_recipe_makes_the_reader_panic() {
             .map_err(|found| {
                 assert!(found.has_errors());
                 found.render(&RenderOptions {
-                    colour: true,
+                    color: true,
                     width: 40,
                 })
             });
@@ -348,13 +348,13 @@ fn a_recipe_of_many_keys_is_read_in_time() {
 }
 
 #[test]
-fn colour_is_written_only_when_asked_for() {
+fn color_is_written_only_when_asked_for() {
     let found = read_str::<Recipe>("sed = 1", "recipe.toml", &[]).unwrap_err();
     assert!(!found.to_string().contains('\u{1b}'));
     assert!(
         found
             .render(&RenderOptions {
-                colour: true,
+                color: true,
                 width: 100
             })
             .contains("\u{1b}[1;31merror\u{1b}[0m")

@@ -35,8 +35,8 @@ pub(crate) struct Curve {
     pub name: String,
     /// Points with rising x; others than finite ones break the line.
     pub points: Vec<[f64; 2]>,
-    /// Index of the colour.
-    pub colour: usize,
+    /// Index of the color.
+    pub color: usize,
     /// Whether the line is dashed.
     pub dashed: bool,
     /// Whether to draw a noisy curve faintly with its running mean over it.
@@ -120,7 +120,7 @@ pub(crate) struct Tick {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Line {
     pub name: String,
-    pub colour: usize,
+    pub color: usize,
     pub dashed: bool,
     pub faint: bool,
     pub path: String,
@@ -151,7 +151,7 @@ pub(crate) struct Mark {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Legend {
     pub name: String,
-    pub colour: usize,
+    pub color: usize,
     pub dashed: bool,
 }
 
@@ -233,7 +233,7 @@ impl Chart {
             .filter(|curve| !curve.name.is_empty())
             .map(|c| Legend {
                 name: c.name.clone(),
-                colour: c.colour,
+                color: c.color,
                 dashed: c.dashed,
             })
             .collect();
@@ -285,7 +285,7 @@ impl Chart {
         let place = |p: &[f64; 2]| [x_axis.place(p[0]), y_axis.place(p[1])];
         let line = |points: &[[f64; 2]], faint: bool| Line {
             name: curve.name.clone(),
-            colour: curve.colour,
+            color: curve.color,
             dashed: curve.dashed,
             faint,
             path: path(points, y_axis.log, place),

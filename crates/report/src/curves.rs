@@ -106,7 +106,7 @@ pub(crate) fn charts(log: &Log, metrics: &Metrics, primary: Option<&str>) -> Vec
         let curve = measured(log, split, *ema, &metrics.of("loss"));
         if !curve.points.is_empty() {
             loss.push(Curve {
-                colour: index + 1,
+                color: index + 1,
                 ..curve
             });
         }
@@ -138,9 +138,9 @@ pub(crate) fn charts(log: &Log, metrics: &Metrics, primary: Option<&str>) -> Vec
                 if curve.points.is_empty() {
                     continue;
                 }
-                // Validation keeps its colour from the loss chart; several metrics differ in
-                // colour, and further splits are dashed.
-                curve.colour = if group.len() == 1 {
+                // Validation keeps its color from the loss chart; several metrics differ in
+                // color, and further splits are dashed.
+                curve.color = if group.len() == 1 {
                     place + 1
                 } else {
                     index + 1
@@ -190,10 +190,10 @@ pub(crate) fn charts(log: &Log, metrics: &Metrics, primary: Option<&str>) -> Vec
     let parts: Vec<_> = parts
         .into_iter()
         .enumerate()
-        .map(|(colour, (name, points))| Curve {
+        .map(|(color, (name, points))| Curve {
             name: name.replace('_', " "),
             points,
-            colour,
+            color,
             smooth: true,
             ..Curve::default()
         })

@@ -1,4 +1,4 @@
-//! The recipe as text: coloured for the page, and flattened for comparing runs.
+//! The recipe as text: colored for the page, and flattened for comparing runs.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(crate) struct Token {
     pub text: String,
 }
 
-/// The lines of a TOML text in coloured stretches. The texts joined are the input again.
+/// The lines of a TOML text in colored stretches. The texts joined are the input again.
 pub(crate) fn highlight(text: &str) -> Vec<Vec<Token>> {
     text.lines().map(line).collect()
 }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colouring_changes_no_character() {
+    fn coloring_changes_no_character() {
         let text = "# a recipe\nname = \"a \\\" # b\" # c\n[data]\naugment = [{ rotate = { degrees = -1.5e3 } }, 'ü']\n  \nopen = \"never closed\n";
         for (tokens, line) in highlight(text).iter().zip(text.lines()) {
             let joined: String = tokens.iter().map(|token| token.text.as_str()).collect();

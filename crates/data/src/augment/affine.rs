@@ -1,4 +1,4 @@
-//! Rotation, translation, scaling and shear about the image's centre; the size stays.
+//! Rotation, translation, scaling and shear about the image's center; the size stays.
 //!
 //! The meaning of each parameter is that of torchvision's `RandomAffine`, of which these are the parts: several of
 //! them in a row become one map. Unlike there, a translation is not rounded to whole pixels, and masks show
@@ -12,8 +12,8 @@ use super::{Augmentation, Plan, Problems};
 use crate::geometry::{Geometry, Map};
 use crate::random::uniform;
 
-/// Adds `map` about the image's centre.
-pub(super) fn about_centre(plan: &mut Plan, map: Map, fill: [u8; 3]) {
+/// Adds `map` about the image's center.
+pub(super) fn about_center(plan: &mut Plan, map: Map, fill: [u8; 3]) {
     let [width, height] = plan.size();
     plan.geometry(Geometry::Warp {
         map: map.about(width as f64 / 2.0, height as f64 / 2.0),
@@ -27,7 +27,7 @@ pub(super) fn about_centre(plan: &mut Plan, map: Map, fill: [u8; 3]) {
 pub struct Rotate {
     /// Largest angle to either side, in degrees from 0 to 180.
     pub degrees: f64,
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -42,7 +42,7 @@ impl Default for Rotate {
 
 impl Augmentation for Rotate {
     fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
-        about_centre(
+        about_center(
             plan,
             Map::rotation(uniform(rng, -self.degrees, self.degrees)),
             self.fill,
@@ -64,7 +64,7 @@ pub struct Translate {
     pub fraction: f64,
     /// The same up and down, where it differs.
     pub vertical_fraction: Option<f64>,
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -105,13 +105,13 @@ impl Augmentation for Translate {
     }
 }
 
-/// Enlarges or shrinks the content about the centre by a factor from `factor[0]` to `factor[1]`.
+/// Enlarges or shrinks the content about the center by a factor from `factor[0]` to `factor[1]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Scale {
     /// Smallest and largest factor; 1 leaves the image as it is.
     pub factor: [f64; 2],
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -127,7 +127,7 @@ impl Default for Scale {
 impl Augmentation for Scale {
     fn draw(&self, rng: &mut ChaCha8Rng, plan: &mut Plan) {
         let factor = uniform(rng, self.factor[0], self.factor[1]);
-        about_centre(plan, Map::scaling(factor, factor), self.fill);
+        about_center(plan, Map::scaling(factor, factor), self.fill);
     }
 
     fn problems(&self) -> Vec<(String, String)> {
@@ -145,7 +145,7 @@ pub struct Shear {
     pub x_degrees: f64,
     /// Largest angle along the columns, in degrees from 0 to 80.
     pub y_degrees: f64,
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -164,7 +164,7 @@ impl Augmentation for Shear {
         let x = uniform(rng, -self.x_degrees, self.x_degrees);
         let y = uniform(rng, -self.y_degrees, self.y_degrees);
         // One after the other, so that the map keeps the area and always has an inverse.
-        about_centre(
+        about_center(
             plan,
             Map::shearing(x, 0.0).then(&Map::shearing(0.0, y)),
             self.fill,

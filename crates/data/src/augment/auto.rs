@@ -22,7 +22,7 @@ pub struct RandAugment {
     pub magnitude: usize,
     /// How many magnitudes there are, at least 2; the last one is the full magnitude.
     pub bins: usize,
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -78,7 +78,7 @@ impl Augmentation for RandAugment {
 pub struct TrivialAugmentWide {
     /// How many magnitudes there are, at least 2.
     pub bins: usize,
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -116,7 +116,7 @@ impl Augmentation for TrivialAugmentWide {
 pub struct AutoAugment {
     /// The dataset that the policy was learnt on.
     pub policy: Policy,
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 

@@ -1,4 +1,4 @@
-//! Random changes of colour, contrast, levels and sharpness.
+//! Random changes of color, contrast, levels and sharpness.
 
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ pub struct ColorJitter {
     pub contrast: f64,
     /// The factor is drawn from `1 - saturation` (but at least 0) to `1 + saturation`.
     pub saturation: f64,
-    /// The hue is turned by up to this part of the colour circle to either side, from 0 to 0.5.
+    /// The hue is turned by up to this part of the color circle to either side, from 0 to 0.5.
     pub hue: f64,
     /// How often, from 0 to 1.
     pub probability: f64,
@@ -107,7 +107,7 @@ macro_rules! fixed {
 }
 
 fixed! {
-    /// Takes the colour out, as torchvision's `RandomGrayscale`; the image keeps its channels.
+    /// Takes the color out, as torchvision's `RandomGrayscale`; the image keeps its channels.
     Grayscale, 0.1, |_own| Values::Grayscale
 }
 fixed! {

@@ -16,7 +16,7 @@ pub struct CenterCrop {
     pub width: usize,
     /// Height of the result in pixels.
     pub height: usize,
-    /// Red, green and blue of the padding; a grey image takes the first.
+    /// Red, green and blue of the padding; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -65,7 +65,7 @@ impl Augmentation for CenterCrop {
 pub struct PadAndCrop {
     /// Pixels added on each side.
     pub padding: usize,
-    /// Red, green and blue of the padding; a grey image takes the first.
+    /// Red, green and blue of the padding; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -114,7 +114,7 @@ pub struct RandomCrop {
     pub width: usize,
     /// Height of the result in pixels.
     pub height: usize,
-    /// Red, green and blue of the padding of a smaller image; a grey image takes the first.
+    /// Red, green and blue of the padding of a smaller image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 

@@ -28,7 +28,7 @@ pub struct RandomErasing {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum EraseValue {
-    /// Red, green and blue; a grey image takes the first.
+    /// Red, green and blue; a gray image takes the first.
     Color([u8; 3]),
     /// Every value drawn evenly from 0 to 255, as in the paper.
     Random,

@@ -77,7 +77,7 @@ macro_rules! every_augmentation {
                 crop::CenterCrop,
             }
             coin {
-                /// Takes the colour out; the image keeps its channels.
+                /// Takes the color out; the image keeps its channels.
                 color::Grayscale,
                 /// Flattens the histogram of each channel.
                 color::Equalize,
@@ -93,11 +93,11 @@ macro_rules! every_augmentation {
                 flip::VerticalFlip,
                 /// Mirrors on the diagonal: rows become columns.
                 flip::Transpose,
-                /// Rotates about the centre.
+                /// Rotates about the center.
                 affine::Rotate,
                 /// Moves the content.
                 affine::Translate,
-                /// Enlarges or shrinks the content about the centre.
+                /// Enlarges or shrinks the content about the center.
                 affine::Scale,
                 /// Shears along the rows and columns.
                 affine::Shear,

@@ -10,7 +10,7 @@ use crate::geometry::Geometry;
 use crate::random::{below, between, coin, uniform};
 
 /// Cuts a piece out whose IoU with some object is at least a drawn bound (Liu et al. 2015, "SSD", section 2.2;
-/// torchvision's `RandomIoUCrop`). Objects whose centre falls outside go. An image without objects stays whole.
+/// torchvision's `RandomIoUCrop`). Objects whose center falls outside go. An image without objects stays whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct IouCrop {
@@ -68,8 +68,8 @@ impl Augmentation for IouCrop {
                     (x + w as i64) as f64,
                     (y + h as i64) as f64,
                 ];
-                let centred = boxes.iter().filter(|b| holds_centre(&piece, b));
-                let best = centred
+                let centered = boxes.iter().filter(|b| holds_center(&piece, b));
+                let best = centered
                     .map(|b| iou(&piece, b))
                     .fold(None, |best: Option<f64>, v| {
                         Some(best.map_or(v, |best| best.max(v)))
@@ -77,7 +77,7 @@ impl Augmentation for IouCrop {
                 if best.is_none_or(|best| best < bound) {
                     continue;
                 }
-                plan.retain_boxes(|b| holds_centre(&piece, &b));
+                plan.retain_boxes(|b| holds_center(&piece, &b));
                 plan.geometry(Geometry::Crop {
                     x,
                     y,
@@ -113,9 +113,9 @@ impl Augmentation for IouCrop {
     }
 }
 
-fn holds_centre(piece: &[f64; 4], b: &[f64; 4]) -> bool {
-    let centre = [(b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0];
-    (0..2).all(|i| piece[i] < centre[i] && centre[i] < piece[i + 2])
+fn holds_center(piece: &[f64; 4], b: &[f64; 4]) -> bool {
+    let center = [(b[0] + b[2]) / 2.0, (b[1] + b[3]) / 2.0];
+    (0..2).all(|i| piece[i] < center[i] && center[i] < piece[i + 2])
 }
 
 fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
@@ -131,7 +131,7 @@ fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
 pub struct ZoomOut {
     /// Smallest and largest factor of the sides, from 1 on.
     pub factor: [f64; 2],
-    /// Red, green and blue of the canvas; a grey image takes the first.
+    /// Red, green and blue of the canvas; a gray image takes the first.
     pub fill: [u8; 3],
     /// How many of the images are zoomed, from 0 to 1.
     pub probability: f64,
@@ -184,7 +184,7 @@ pub struct ScaleJitter {
     pub height: usize,
     /// Smallest and largest size of the image; at 1 it just fits the frame.
     pub scale: [f64; 2],
-    /// Red, green and blue of the padding; a grey image takes the first.
+    /// Red, green and blue of the padding; a gray image takes the first.
     pub fill: [u8; 3],
 }
 
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_with_their_centre_outside_go() {
+    fn objects_with_their_center_outside_go() {
         let original = sample(&[[2, 2, 12, 12], [40, 20, 58, 38]]);
         let crop = IouCrop {
             bounds: vec![0.0],

@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::Plan;
-use super::affine::about_centre;
+use super::affine::about_center;
 use super::values::Values;
 use crate::geometry::{Geometry, Map};
 use crate::random::coin;
@@ -124,7 +124,7 @@ impl Operation {
                 map: Map::translation(0.0, shift(height)),
                 fill,
             }),
-            Rotate => about_centre(plan, Map::rotation(signed * strength.degrees), fill),
+            Rotate => about_center(plan, Map::rotation(signed * strength.degrees), fill),
             Brightness => plan.pixels(Values::Brightness(factor)),
             Color => plan.pixels(Values::Saturation(factor)),
             Contrast => plan.pixels(Values::Contrast(factor)),

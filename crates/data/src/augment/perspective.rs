@@ -9,7 +9,7 @@ use crate::geometry::{Geometry, Map};
 use crate::random::{coin, uniform};
 
 /// Moves each corner inwards by a random amount, as torchvision's `RandomPerspective`. Unlike there, the corners are
-/// those of the image and not the centres of its corner pixels, and do not snap to whole pixels.
+/// those of the image and not the centers of its corner pixels, and do not snap to whole pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Perspective {
@@ -17,7 +17,7 @@ pub struct Perspective {
     pub distortion: f64,
     /// How often, from 0 to 1.
     pub probability: f64,
-    /// Red, green and blue outside the image; a grey image takes the first.
+    /// Red, green and blue outside the image; a gray image takes the first.
     pub fill: [u8; 3],
 }
 

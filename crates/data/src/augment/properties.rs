@@ -207,7 +207,7 @@ fn the_box_is_the_hull_of_the_warped_mask() {
         let apart = |side: usize| (f64::from(found.xyxy[side]) - expected[side]).abs();
         let worst = (0..4).map(apart).fold(0.0, f64::max);
         // The acute corner that the image's border leaves of a turned rectangle can be many pixels long
-        // and less than half a pixel high: no pixel of the mask has its centre in there. Such a box must
+        // and less than half a pixel high: no pixel of the mask has its center in there. Such a box must
         // hold the mask; that most boxes are as tight as a pixel is counted below.
         let turned = ["Rotate", "Shear", "Persp"]
             .iter()
@@ -463,7 +463,7 @@ fn every_augmentation_goes_by_its_name_and_does_the_same_again() {
     assert!(refused.iter().eq(COLORED), "{refused:?}");
 }
 
-/// What needs grey or RGB, in order.
+/// What needs gray or RGB, in order.
 const COLORED: [&str; 5] = [
     "auto-augment",
     "color-jitter",

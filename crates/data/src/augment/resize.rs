@@ -148,7 +148,7 @@ pub struct Letterbox {
     pub width: usize,
     /// Height of the frame in pixels.
     pub height: usize,
-    /// Red, green and blue of the padding; a grey image takes the first.
+    /// Red, green and blue of the padding; a gray image takes the first.
     pub fill: [u8; 3],
 }
 

@@ -1,4 +1,4 @@
-//! Operations on values, their parameters given: colour, contrast, levels and sharpness.
+//! Operations on values, their parameters given: color, contrast, levels and sharpness.
 //!
 //! Definitions and rounding are those of torchvision's v2 functions on 8-bit images, which follow Pillow's: results
 //! are cut off, not rounded, except where noted there.
@@ -6,17 +6,17 @@
 use super::PixelOperation;
 use crate::sample::Image;
 
-/// An operation on the values of an image. On a grey image the colour operations do nothing; images of other channels
-/// than grey and RGB they refuse.
+/// An operation on the values of an image. On a gray image the color operations do nothing; images of other channels
+/// than gray and RGB they refuse.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {
     /// Multiplies; 1 changes nothing.
     Brightness(f32),
-    /// Blends with the mean grey; 1 changes nothing, 0 gives flat grey.
+    /// Blends with the mean gray; 1 changes nothing, 0 gives flat gray.
     Contrast(f32),
-    /// Blends each pixel with its grey; 1 changes nothing, 0 gives grey.
+    /// Blends each pixel with its gray; 1 changes nothing, 0 gives gray.
     Saturation(f32),
-    /// Turns the hue by this part of the colour circle, from -0.5 to 0.5.
+    /// Turns the hue by this part of the color circle, from -0.5 to 0.5.
     Hue(f32),
     /// Red, green and blue all become the pixel's luma.
     Grayscale,
@@ -44,7 +44,7 @@ impl PixelOperation for Values {
         };
         let lacks = !matches!(channels, 1 | 3);
         lacks.then(|| {
-            format!("{name} needs a grey or an RGB image, and this one has {channels} channels")
+            format!("{name} needs a gray or an RGB image, and this one has {channels} channels")
         })
     }
 
@@ -52,15 +52,15 @@ impl PixelOperation for Values {
         match *self {
             Values::Brightness(factor) => levels(image, |v| cut(v * factor)),
             Values::Contrast(factor) => {
-                let mean = mean_grey(image);
+                let mean = mean_gray(image);
                 levels(image, |v| cut(v * factor + mean * (1.0 - factor)));
             }
-            Values::Saturation(factor) => each_colour(image, |pixel| {
-                let grey = luma(pixel).floor() * (1.0 - factor);
-                pixel.map(|v| cut(f32::from(v) * factor + grey))
+            Values::Saturation(factor) => each_color(image, |pixel| {
+                let gray = luma(pixel).floor() * (1.0 - factor);
+                pixel.map(|v| cut(f32::from(v) * factor + gray))
             }),
-            Values::Hue(turn) => each_colour(image, |pixel| turn_hue(pixel, turn)),
-            Values::Grayscale => each_colour(image, |pixel| [luma(pixel) as u8; 3]),
+            Values::Hue(turn) => each_color(image, |pixel| turn_hue(pixel, turn)),
+            Values::Grayscale => each_color(image, |pixel| [luma(pixel) as u8; 3]),
             Values::Invert => levels(image, |v| (255.0 - v) as u8),
             Values::Solarize(threshold) => levels(image, |v| {
                 if v >= threshold {
@@ -85,7 +85,7 @@ fn cut(value: f32) -> u8 {
     value as u8
 }
 
-/// The grey of a colour with torchvision's weights (ITU-R BT.601).
+/// The gray of a color with torchvision's weights (ITU-R BT.601).
 fn luma([r, g, b]: [u8; 3]) -> f32 {
     f32::from(r) * 0.2989 + f32::from(g) * 0.587 + f32::from(b) * 0.114
 }
@@ -109,7 +109,7 @@ fn table(change: impl Fn(f32) -> u8) -> [u8; 256] {
     table
 }
 
-fn each_colour(image: &mut Image, change: impl Fn([u8; 3]) -> [u8; 3]) {
+fn each_color(image: &mut Image, change: impl Fn([u8; 3]) -> [u8; 3]) {
     if image.channels == 3 {
         image
             .pixels
@@ -120,7 +120,7 @@ fn each_colour(image: &mut Image, change: impl Fn([u8; 3]) -> [u8; 3]) {
     }
 }
 
-fn mean_grey(image: &Image) -> f32 {
+fn mean_gray(image: &Image) -> f32 {
     if image.channels != 3 {
         let sum: u64 = image.pixels.iter().map(|&v| u64::from(v)).sum();
         return (sum as f64 / image.pixels.len() as f64) as f32;
@@ -183,7 +183,7 @@ fn turn_hue(pixel: [u8; 3], turn: f32) -> [u8; 3] {
     let p = high * (1.0 - saturation);
     let q = high * (1.0 - saturation * fraction);
     let t = high * (1.0 - saturation * (1.0 - fraction));
-    let colour = match sector as i32 % 6 {
+    let color = match sector as i32 % 6 {
         0 => [high, t, p],
         1 => [q, high, p],
         2 => [p, high, t],
@@ -192,7 +192,7 @@ fn turn_hue(pixel: [u8; 3], turn: f32) -> [u8; 3] {
         _ => [high, p, q],
     };
     // To bytes as torchvision's `to_dtype` does it.
-    colour.map(|v| cut(v.clamp(0.0, 1.0) * (256.0 - 1e-3)))
+    color.map(|v| cut(v.clamp(0.0, 1.0) * (256.0 - 1e-3)))
 }
 
 fn sharpen(image: &mut Image, factor: f32) {
@@ -284,8 +284,8 @@ mod tests {
         let mut twice = after(Values::Invert);
         Values::Invert.apply(&mut twice);
         assert_eq!(twice, photo());
-        let grey = after(Values::Grayscale);
-        assert!(grey.pixels.chunks(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+        let gray = after(Values::Grayscale);
+        assert!(gray.pixels.chunks(3).all(|p| p[0] == p[1] && p[1] == p[2]));
         let stretched = after(Values::AutoContrast);
         // The largest value is cut down to a whole number, as torchvision does: 254.99 gives 254.
         let (low, high) = (stretched.pixels.iter().min(), stretched.pixels.iter().max());
@@ -293,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn grey_images_and_flat_images_pass() {
-        let grey = Image {
+    fn gray_images_and_flat_images_pass() {
+        let gray = Image {
             width: 4,
             height: 4,
             channels: 1,
@@ -307,9 +307,9 @@ mod tests {
             Values::Equalize,
             Values::AutoContrast,
         ] {
-            let mut image = grey.clone();
+            let mut image = gray.clone();
             values.apply(&mut image);
-            assert_eq!(image, grey, "{values:?}");
+            assert_eq!(image, gray, "{values:?}");
         }
     }
 }

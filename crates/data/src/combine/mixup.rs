@@ -19,7 +19,7 @@ pub struct MixupBoxes {
     pub probability: f64,
     /// The share of this picture is drawn from Beta(alpha, alpha); above 0.
     pub alpha: f64,
-    /// Red, green and blue around the other picture; a grey image takes the first.
+    /// Red, green and blue around the other picture; a gray image takes the first.
     pub fill: [u8; 3],
 }
 

@@ -26,7 +26,7 @@ pub struct Mosaic {
     pub center: [f64; 2],
     /// Smallest and largest size of a picture, as a share of what fits the frame.
     pub scale: [f64; 2],
-    /// Red, green and blue where no picture is; a grey image takes the first.
+    /// Red, green and blue where no picture is; a gray image takes the first.
     pub fill: [u8; 3],
 }
 

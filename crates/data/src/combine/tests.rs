@@ -11,7 +11,7 @@ fn rng(seed: u64) -> ChaCha8Rng {
     stream(seed, 0, 0, Domain::Combine)
 }
 
-/// A grey picture of one value, with an object of that class where the mask is set.
+/// A gray picture of one value, with an object of that class where the mask is set.
 fn picture(width: usize, value: u8, set: &[u8]) -> Sample {
     let height = set.len() / width;
     let mask = |classes| Mask {

@@ -542,10 +542,10 @@ mod tests {
     use crate::datasets::SourceConfig;
     use crate::split::{HoldOut, SplitConfig};
 
-    fn put(root: &Path, path: &str, colour: u8) {
+    fn put(root: &Path, path: &str, color: u8) {
         let path = root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::RgbImage::from_pixel(3, 2, image::Rgb([colour; 3]))
+        image::RgbImage::from_pixel(3, 2, image::Rgb([color; 3]))
             .save(path)
             .unwrap();
     }

@@ -2,7 +2,7 @@
 //!
 //! MNIST: Y. LeCun, C. Cortes, C. Burges. Fashion-MNIST: H. Xiao, K. Rasul, R. Vollgraf, *Fashion-MNIST: a Novel
 //! Image Dataset for Benchmarking Machine Learning Algorithms* (2017), MIT licence. Both: 60,000 training and
-//! 10,000 test images of 28x28 pixels, grey, 10 classes.
+//! 10,000 test images of 28x28 pixels, gray, 10 classes.
 //!
 //! ```
 //! use firesight_data::datasets::mnist::MnistConfig;

@@ -101,16 +101,16 @@ macro_rules! datasets {
 }
 
 datasets! {
-    /// The embedded digits: 1,797 handwritten digits of 8x8 pixels, grey, 10 classes. Needs no file.
+    /// The embedded digits: 1,797 handwritten digits of 8x8 pixels, gray, 10 classes. Needs no file.
     Digits(digits::DigitsConfig) = |config, _| config.open(),
     /// The embedded scenes: 2,750 composed pictures of 128x128 pixels with boxes and masks of handwritten
     /// digits. Needs no file.
     Scenes(scenes::ScenesConfig),
-    /// Images and labels in IDX files, as MNIST and its relatives are published; grey.
+    /// Images and labels in IDX files, as MNIST and its relatives are published; gray.
     Idx(idx::IdxConfig),
-    /// MNIST: 70,000 handwritten digits of 28x28 pixels, grey, 10 classes.
+    /// MNIST: 70,000 handwritten digits of 28x28 pixels, gray, 10 classes.
     Mnist(mnist::MnistConfig),
-    /// Fashion-MNIST: 70,000 pictures of clothes of 28x28 pixels, grey, 10 classes.
+    /// Fashion-MNIST: 70,000 pictures of clothes of 28x28 pixels, gray, 10 classes.
     FashionMnist(mnist::FashionMnistConfig),
     /// CIFAR-10 in its binary form: 60,000 images of 32x32 pixels, RGB, 10 classes.
     Cifar10(cifar::Cifar10Config),

@@ -2,7 +2,7 @@
 //! download.
 //!
 //! A scene is 128x128 RGB and holds 3 to 8 handwritten digits whose longer side is 20 to 56 pixels, in varied
-//! colour and contrast, on a textured background with clutter of strokes and digit fragments. A digit is its
+//! color and contrast, on a textured background with clutter of strokes and digit fragments. A digit is its
 //! 8x8 glyph, interpolated bilinearly, widened and sheared, cut at half of full ink, and thickened by 0 to 2
 //! pixels. Later digits cover earlier ones: the mask holds what stays visible (0 is background, digit `d` is
 //! `d + 1`), and a box is the hull of the visible pixels of its digit (class `d`). No two boxes overlap by more
@@ -328,7 +328,7 @@ impl Source for Scenes {
     }
 }
 
-/// Colours from 0 to 255, row by row.
+/// Colors from 0 to 255, row by row.
 type Canvas = Vec<[i32; 3]>;
 
 /// A number from `low` to `high`, both included.
@@ -340,18 +340,18 @@ fn between(rng: &mut ChaCha8Rng, low: i32, high: i32) -> i32 {
     low + below(rng, (high - low + 1) as usize) as i32
 }
 
-fn colour(rng: &mut ChaCha8Rng) -> [i32; 3] {
+fn color(rng: &mut ChaCha8Rng) -> [i32; 3] {
     [0; 3].map(|_| between(rng, 0, 255))
 }
 
 /// 256 times the luma of Rec. 601.
-fn luma(colour: [i32; 3]) -> i32 {
-    77 * colour[0] + 150 * colour[1] + 29 * colour[2]
+fn luma(color: [i32; 3]) -> i32 {
+    77 * color[0] + 150 * color[1] + 29 * color[2]
 }
 
-/// A background: a gradient between two colours that are not far apart, and on it stripes, checks or clouds.
+/// A background: a gradient between two colors that are not far apart, and on it stripes, checks or clouds.
 fn background(rng: &mut ChaCha8Rng) -> Canvas {
-    let from = colour(rng);
+    let from = color(rng);
     let to = from.map(|value| (value + between(rng, -70, 70)).clamp(0, 255));
     let (dx, dy) = (between(rng, -4, 4), between(rng, -4, 4));
     let depth = between(rng, 0, 36);
@@ -427,7 +427,7 @@ impl Glyph {
         let mut pixels = Vec::new();
         for y in -margin..cell + margin {
             for x in -margin..cell + margin {
-                // Glyph coordinates in 1/256 of a glyph pixel, from the centre of the cell.
+                // Glyph coordinates in 1/256 of a glyph pixel, from the center of the cell.
                 let gy = (2 * y + 1 - cell) * 1024 / cell;
                 let gx = (2 * x + 1 - cell) * 1024 / cell * narrowing / 256 + shear * gy / 256;
                 if ink(row, gx + 896, gy + 896) > 8 * 256 * 256 {
@@ -496,7 +496,7 @@ fn ink(row: &Row, gx: i32, gy: i32) -> i32 {
     upper * (256 - fy) + lower * fy
 }
 
-/// Paints a shape in a colour whose luma differs from what it covers by at least a random contrast.
+/// Paints a shape in a color whose luma differs from what it covers by at least a random contrast.
 fn paint(canvas: &mut Canvas, glyph: &Glyph, at: (i32, i32), rng: &mut ChaCha8Rng) {
     let inside: Vec<usize> = glyph
         .pixels
@@ -515,10 +515,10 @@ fn paint(canvas: &mut Canvas, glyph: &Glyph, at: (i32, i32), rng: &mut ChaCha8Rn
         / inside.len() as i64;
     let under = under as i32;
     let contrast = between(rng, 36, 110) * 256;
-    // The far end of grey is far enough if 32 draws are not: it is at least 127 away.
+    // The far end of gray is far enough if 32 draws are not: it is at least 127 away.
     let far = if under < 128 * 256 { [255; 3] } else { [0; 3] };
     let ink = (0..32)
-        .map(|_| colour(rng))
+        .map(|_| color(rng))
         .find(|&ink| (luma(ink) - under).abs() >= contrast)
         .unwrap_or(far);
     inside.iter().for_each(|&at| canvas[at] = ink);

@@ -1,5 +1,5 @@
 //! Class masks: PNG, TIFF and BMP files whose stored numbers are read as they are, before any palette is looked up,
-//! and pictures whose colours stand for classes. JPEG is refused: it changes the values.
+//! and pictures whose colors stand for classes. JPEG is refused: it changes the values.
 //!
 //! ```
 //! use firesight_data::Mask;
@@ -30,16 +30,16 @@ use crate::target::Mask;
 /// How the pixels of a mask file stand for classes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Encoding {
-    /// The number that a file with a palette or grey values stores is the class; 255 is ignored, and so is `void`
+    /// The number that a file with a palette or gray values stores is the class; 255 is ignored, and so is `void`
     /// where it is given.
     Index {
         /// A number that is ignored besides 255.
         void: Option<u8>,
     },
-    /// 0 is class 0, and 255 (or white, where the file is grey and has another depth) is class 1.
+    /// 0 is class 0, and 255 (or white, where the file is gray and has another depth) is class 1.
     Binary,
-    /// Each colour is a class, `None` is ignored.
-    Colours(HashMap<[u8; 3], Option<u8>>),
+    /// Each color is a class, `None` is ignored.
+    Colors(HashMap<[u8; 3], Option<u8>>),
 }
 
 /// Reads a mask file.
@@ -93,17 +93,17 @@ pub fn decode_mask_bytes(
                 format!("{value}: a binary mask holds 0 and {white}; is it an index mask?")
             });
         }
-        Encoding::Colours(table) => table,
+        Encoding::Colors(table) => table,
     };
     let image = decode(bytes, origin, limits)?;
     let mut classes = Vec::with_capacity(image.width * image.height);
     for (at, pixel) in image.pixels.chunks_exact(3).enumerate() {
-        let colour = [pixel[0], pixel[1], pixel[2]];
-        let class = table.get(&colour).ok_or_else(|| {
+        let color = [pixel[0], pixel[1], pixel[2]];
+        let class = table.get(&color).ok_or_else(|| {
             let (x, y) = (at % image.width, at / image.width);
             let count = table.len();
             let reason =
-                format!("the colour {colour:?} at {x}, {y} is none of the {count} in the table");
+                format!("the color {color:?} at {x}, {y} is none of the {count} in the table");
             DataError::unreadable(origin, reason)
         })?;
         classes.push(class.unwrap_or(Mask::IGNORE));
@@ -126,13 +126,13 @@ fn numbers(
         ImageFormat::Bmp => bmp_numbers(bytes, limits),
         ImageFormat::Tiff => tiff::numbers(bytes, limits),
         other => Err(Fault::Damaged(format!(
-            "a mask of class numbers must be a PNG, TIFF or BMP file with a palette or grey values, this is a \
-             {other:?}; masks that are coloured pictures need `encoding = {{ colours = .. }}`"
+            "a mask of class numbers must be a PNG, TIFF or BMP file with a palette or gray values, this is a \
+             {other:?}; masks that are colored pictures need `encoding = {{ colors = .. }}`"
         ))),
     })
 }
 
-/// The numbers that a palette or grey PNG stores.
+/// The numbers that a palette or gray PNG stores.
 fn png_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
     let damaged = |error: png::DecodingError| Fault::Damaged(format!("PNG: {error}"));
     let mut decoder = png::Decoder::new_with_limits(
@@ -148,11 +148,11 @@ fn png_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
     let info = reader.info();
     let (width, height) = (info.width as usize, info.height as usize);
     check_size(width as u64, height as u64, limits)?;
-    let (colour, depth) = (info.color_type, info.bit_depth);
-    if !matches!(colour, ColorType::Indexed | ColorType::Grayscale) {
+    let (color, depth) = (info.color_type, info.bit_depth);
+    if !matches!(color, ColorType::Indexed | ColorType::Grayscale) {
         return Err(Fault::Damaged(format!(
-            "a mask of class numbers must have a palette or grey values, this PNG is {colour:?} of {} bits; masks \
-             that are coloured pictures need `encoding = {{ colours = .. }}`",
+            "a mask of class numbers must have a palette or gray values, this PNG is {color:?} of {} bits; masks \
+             that are colored pictures need `encoding = {{ colors = .. }}`",
             depth as u8
         )));
     }
@@ -176,7 +176,7 @@ fn png_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
         [width, height],
         values,
         depth as usize,
-        colour == ColorType::Indexed,
+        color == ColorType::Indexed,
         turn,
     )
 }
@@ -203,8 +203,8 @@ fn bmp_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
     let bits = bits.ok_or_else(cut)?;
     if !matches!(bits, 1 | 4 | 8) {
         return Err(Fault::Damaged(format!(
-            "a mask of class numbers must have a palette, this BMP has colours of {bits} bits; masks that are \
-             coloured pictures need `encoding = {{ colours = .. }}`"
+            "a mask of class numbers must have a palette, this BMP has colors of {bits} bits; masks that are \
+             colored pictures need `encoding = {{ colors = .. }}`"
         )));
     }
     if compression.ok_or_else(cut)? != 0 {
@@ -241,12 +241,12 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn write(path: &Path, colour: ColorType, depth: BitDepth, size: [u32; 2], data: &[u8]) {
+    fn write(path: &Path, color: ColorType, depth: BitDepth, size: [u32; 2], data: &[u8]) {
         let file = std::fs::File::create(path).unwrap();
         let mut encoder = png::Encoder::new(file, size[0], size[1]);
-        encoder.set_color(colour);
+        encoder.set_color(color);
         encoder.set_depth(depth);
-        if colour == ColorType::Indexed {
+        if color == ColorType::Indexed {
             encoder.set_palette(vec![7; 3 * 16]);
         }
         let mut writer = encoder.write_header().unwrap();
@@ -408,16 +408,16 @@ mod tests {
         // Shown after a quarter turn to the right.
         let turned = tiff([2, 2], 8, 1, &[0, 1, 2, 3], &[(274, 6)]);
         assert_eq!(read(&turned, &INDEX).unwrap(), [2, 0, 3, 1]);
-        // Grey of 8, 16, 4 and 1 bits; a palette of 8, 4 and 1.
-        let grey = tiff([2, 2], 8, 1, &[0, 1, 7, 255], &[]);
-        assert_eq!(read(&grey, &INDEX).unwrap(), [0, 1, 7, 255]);
+        // Gray of 8, 16, 4 and 1 bits; a palette of 8, 4 and 1.
+        let gray = tiff([2, 2], 8, 1, &[0, 1, 7, 255], &[]);
+        assert_eq!(read(&gray, &INDEX).unwrap(), [0, 1, 7, 255]);
         let wide = tiff([2, 1], 16, 1, &[3, 0, 254, 0], &[]);
         assert_eq!(read(&wide, &INDEX).unwrap(), [3, 254]);
         let four = tiff([3, 2], 4, 1, &[0x12, 0x30, 0x45, 0x60], &[]);
         assert_eq!(read(&four, &INDEX).unwrap(), [1, 2, 3, 4, 5, 6]);
         let one = tiff([3, 1], 1, 1, &[0b0110_0000], &[]);
         assert_eq!(read(&one, &Encoding::Binary).unwrap(), [0, 1, 1]);
-        // Where white is 0, the grey value counts, as for every other reader.
+        // Where white is 0, the gray value counts, as for every other reader.
         let inverted = tiff([2, 1], 8, 0, &[255, 253], &[]);
         assert_eq!(read(&inverted, &INDEX).unwrap(), [0, 2]);
         let palette = tiff([2, 2], 8, 3, &[0, 1, 7, 255], &[]);
@@ -431,17 +431,17 @@ mod tests {
         let wide = tiff([2, 1], 16, 1, &[3, 0, 44, 1], &[]);
         let found = fault(&wide);
         assert!(found.contains("mask.tif: the value 300 at 1, 0"), "{found}");
-        let colour = tiff([1, 1], 8, 2, &[1, 2, 3], &[]);
-        assert!(!fault(&colour).is_empty());
+        let color = tiff([1, 1], 8, 2, &[1, 2, 3], &[]);
+        assert!(!fault(&color).is_empty());
         let signed = tiff([2, 1], 8, 1, &[0, 1], &[(339, 2)]);
         assert!(fault(&signed).contains("signed"), "{}", fault(&signed));
-        (0..grey.len()).for_each(|end| drop(fault(&grey[..end])));
+        (0..gray.len()).for_each(|end| drop(fault(&gray[..end])));
     }
 
     /// A BMP with a palette; rows are stored from the bottom.
     fn bmp(size: [u32; 2], bits: u16, rows: &[u8]) -> Vec<u8> {
-        let colours = 1u32 << bits;
-        let start = 14 + 40 + 4 * colours;
+        let colors = 1u32 << bits;
+        let start = 14 + 40 + 4 * colors;
         let mut bytes = b"BM".to_vec();
         bytes.extend((start + rows.len() as u32).to_le_bytes());
         bytes.extend([0; 4]);
@@ -454,7 +454,7 @@ mod tests {
         for value in [0, rows.len() as u32, 2835, 2835, 0, 0] {
             bytes.extend(value.to_le_bytes());
         }
-        (0..colours).for_each(|_| bytes.extend([9, 200, 30, 0]));
+        (0..colors).for_each(|_| bytes.extend([9, 200, 30, 0]));
         bytes.extend(rows);
         bytes
     }
@@ -485,12 +485,12 @@ mod tests {
                 .to_string()
                 .contains("compressed")
         );
-        let mut colour = Vec::new();
+        let mut color = Vec::new();
         image::RgbImage::new(2, 1)
-            .write_to(&mut Cursor::new(&mut colour), ImageFormat::Bmp)
+            .write_to(&mut Cursor::new(&mut color), ImageFormat::Bmp)
             .unwrap();
-        let found = read(&colour, &INDEX).unwrap_err().to_string();
-        assert!(found.contains("this BMP has colours of 24 bits"), "{found}");
+        let found = read(&color, &INDEX).unwrap_err().to_string();
+        assert!(found.contains("this BMP has colors of 24 bits"), "{found}");
         (0..eight.len()).for_each(|end| drop(read(&eight[..end], &INDEX).unwrap_err()));
     }
 
@@ -498,7 +498,7 @@ mod tests {
     fn a_jpeg_is_no_mask_whatever_the_encoding() {
         let limits = DecodeLimits::default();
         let jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
-        for encoding in [INDEX, Encoding::Binary, Encoding::Colours(HashMap::new())] {
+        for encoding in [INDEX, Encoding::Binary, Encoding::Colors(HashMap::new())] {
             let found = decode_mask_bytes(jpeg, "7.png", &encoding, &limits).unwrap_err();
             assert!(
                 found.to_string().contains("7.png: a JPEG, which changes"),
@@ -534,9 +534,9 @@ mod tests {
         );
         assert!(fault(&INDEX).contains("this PNG is Rgb of 8 bits"));
         let table = HashMap::from([([9, 9, 9], Some(4))]);
-        assert!(fault(&Encoding::Colours(table)).contains("[1, 2, 3] at 1, 0 is none of the 1"));
+        assert!(fault(&Encoding::Colors(table)).contains("[1, 2, 3] at 1, 0 is none of the 1"));
         let table = HashMap::from([([9, 9, 9], Some(4)), ([1, 2, 3], None)]);
-        let mask = decode_mask(&path, &Encoding::Colours(table), &limits).unwrap();
+        let mask = decode_mask(&path, &Encoding::Colors(table), &limits).unwrap();
         assert_eq!(mask.classes, [4, 255]);
         std::fs::write(&path, b"\x89PNG\r\n\x1a\nrubbish").unwrap();
         assert!(fault(&INDEX).contains("PNG:"));

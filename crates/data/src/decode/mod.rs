@@ -1,12 +1,12 @@
 //! Image files to 8-bit RGB: JPEG, PNG, WebP, BMP, TIFF and GIF, told apart by their content.
 //!
 //! What comes out is the picture as it is meant to be seen, turned by its EXIF orientation, in three channels:
-//! grey is repeated, palettes are looked up, 16 bits are rounded to 8, CMYK is converted without a colour
-//! profile, an alpha channel is dropped and the colours under it are kept (as Pillow's `convert("RGB")` does),
-//! and of an animation the first frame is taken, of a TIFF the first page ([`holds_several`] tells). Colour profiles are not applied. Images of floating-point
+//! gray is repeated, palettes are looked up, 16 bits are rounded to 8, CMYK is converted without a color
+//! profile, an alpha channel is dropped and the colors under it are kept (as Pillow's `convert("RGB")` does),
+//! and of an animation the first frame is taken, of a TIFF the first page ([`holds_several`] tells). Color profiles are not applied. Images of floating-point
 //! samples are refused, since their range is not stated anywhere.
 //!
-//! A damaged file is an error, not a partly grey picture: JPEG is decoded strictly (zune-jpeg) and must end
+//! A damaged file is an error, not a partly gray picture: JPEG is decoded strictly (zune-jpeg) and must end
 //! with its end marker. Size is checked by the header, before the pixels are allocated.
 //!
 //! ```
@@ -288,7 +288,7 @@ fn jpeg_header<'a>(
 fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<(Image, Turn), Fault> {
     let (mut decoder, header) = jpeg_header(bytes, limits)?;
     let pixels = decoder.decode().map_err(jpeg_fault)?;
-    // The decoder accepts a last row without an end marker. It may be all grey.
+    // The decoder accepts a last row without an end marker. It may be all gray.
     if !bytes.windows(2).rev().any(|pair| pair == [0xff, 0xd9]) {
         return Err(Fault::Damaged("cut short: no end-of-image marker".into()));
     }
@@ -406,10 +406,10 @@ mod tests {
         max_file_bytes: 512 << 20,
     };
 
-    fn png(pixels: &[u8], width: u32, height: u32, colour: ExtendedColorType) -> Vec<u8> {
+    fn png(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
         let mut bytes = Vec::new();
         image::codecs::png::PngEncoder::new(&mut bytes)
-            .write_image(pixels, width, height, colour)
+            .write_image(pixels, width, height, color)
             .unwrap();
         bytes
     }
@@ -421,7 +421,7 @@ mod tests {
             read(&png(&[7, 9], 2, 1, ExtendedColorType::L8)),
             [7, 7, 7, 9, 9, 9]
         );
-        // Alpha is dropped; the colour under it stays.
+        // Alpha is dropped; the color under it stays.
         assert_eq!(
             read(&png(&[1, 2, 3, 0], 1, 1, ExtendedColorType::Rgba8)),
             [1, 2, 3]

@@ -30,7 +30,7 @@ impl Numbers {
                 "{found} values for {width}x{height} pixels"
             )));
         }
-        // A palette of two colours is black and white, whatever its colours are called.
+        // A palette of two colors is black and white, whatever its colors are called.
         let white = match palette && bits > 1 {
             true => 255,
             false => ((1u32 << bits) - 1) as u16,

@@ -1,8 +1,8 @@
-//! TIFF files that the `image` crate does not take: palettes of 1 to 8 bits, and grey of 2 and 4 bits.
+//! TIFF files that the `image` crate does not take: palettes of 1 to 8 bits, and gray of 2 and 4 bits.
 //!
 //! The `tiff` crate refuses palettes (photometric interpretation 3). What such a file stores are numbers like
-//! those of a grey image, so it is read as one, from a copy whose tag 262 says so, and the numbers are then looked
-//! up in the file's colour map. Reference: TIFF Revision 6.0 (1992), sections 2, 5 and 8.
+//! those of a gray image, so it is read as one, from a copy whose tag 262 says so, and the numbers are then looked
+//! up in the file's color map. Reference: TIFF Revision 6.0 (1992), sections 2, 5 and 8.
 
 use std::io::Cursor;
 
@@ -42,7 +42,7 @@ pub(super) fn header(
     Ok(stored.map(|stored| (stored.width, stored.height, stored.orientation)))
 }
 
-/// The numbers that a file of grey values, or with a palette, stores; no palette is looked up.
+/// The numbers that a file of gray values, or with a palette, stores; no palette is looked up.
 pub(super) fn numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
     let Some(_) = Directory::read(bytes) else {
         return Err(Fault::Damaged(
@@ -62,8 +62,8 @@ pub(super) fn numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fa
                 tiff::ColorType::Gray(bits @ (1 | 8 | 16)) => (decoder, bits.into(), false),
                 other => {
                     return Err(Fault::Damaged(format!(
-                        "a mask of class numbers must have a palette or grey values of up to 16 bits, this TIFF \
-                         is {other:?}; masks that are coloured pictures need `encoding = {{ colours = .. }}`"
+                        "a mask of class numbers must have a palette or gray values of up to 16 bits, this TIFF \
+                         is {other:?}; masks that are colored pictures need `encoding = {{ colors = .. }}`"
                     )));
                 }
             }
@@ -98,7 +98,7 @@ struct Stored {
     height: usize,
     orientation: Orientation,
     bits: usize,
-    /// All reds, then all greens, then all blues, in 16 bits; nothing for grey.
+    /// All reds, then all greens, then all blues, in 16 bits; nothing for gray.
     palette: Option<Vec<u16>>,
 }
 
@@ -147,12 +147,12 @@ impl Stored {
         }
         let mut copy = bytes.to_vec();
         if let Some(at) = palette_at {
-            let as_grey = if directory.little_endian {
+            let as_gray = if directory.little_endian {
                 [1, 0]
             } else {
                 [0, 1]
             };
-            copy[at..at + 2].copy_from_slice(&as_grey);
+            copy[at..at + 2].copy_from_slice(&as_gray);
         }
         let mut decoder = Decoder::new(Cursor::new(copy))
             .map_err(fault)?
@@ -170,7 +170,7 @@ impl Stored {
             .filter(|values| *values != 3 << bits)
         {
             return Err(Fault::Damaged(format!(
-                "TIFF: {values} values in the colour map of {bits} bits"
+                "TIFF: {values} values in the color map of {bits} bits"
             )));
         }
         let orientation = decoder
@@ -195,7 +195,7 @@ impl Stored {
             ));
         };
         let (width, height, bits) = (self.width, self.height, self.bits);
-        let colours = 1usize << bits;
+        let colors = 1usize << bits;
         let row_bytes = (width * bits).div_ceil(8);
         if stored.len() < row_bytes * height {
             return Err(Fault::Damaged(
@@ -206,12 +206,12 @@ impl Stored {
         for row in stored.chunks_exact(row_bytes).take(height) {
             for x in 0..width {
                 let at = x * bits;
-                let number = usize::from(row[at / 8]) >> (8 - bits - at % 8) & (colours - 1);
+                let number = usize::from(row[at / 8]) >> (8 - bits - at % 8) & (colors - 1);
                 pixels.extend(match &self.palette {
                     Some(map) => {
-                        [0, 1, 2].map(|channel| (map[channel * colours + number] >> 8) as u8)
+                        [0, 1, 2].map(|channel| (map[channel * colors + number] >> 8) as u8)
                     }
-                    None => [(number * 255 / (colours - 1)) as u8; 3],
+                    None => [(number * 255 / (colors - 1)) as u8; 3],
                 });
             }
         }
@@ -289,7 +289,7 @@ impl<'a> Directory<'a> {
 mod tests {
     use crate::decode::{DecodeLimits, decode};
 
-    /// A little-endian TIFF of one strip: the tags given, and where the strip and the colour map are.
+    /// A little-endian TIFF of one strip: the tags given, and where the strip and the color map are.
     fn tiff(tags: &[(u16, u16)], strip: &[u8], map: &[u16]) -> Vec<u8> {
         let count = tags.len() + 1 + usize::from(!map.is_empty());
         let strip_at = 8 + 2 + 12 * count + 4;
@@ -374,7 +374,7 @@ mod tests {
         let refused = |file: &[u8]| decode(file, "x.tif", &limits).unwrap_err().to_string();
         assert!(
             refused(&tiff(&tags(2, 3, 2), &[0, 0], &[1, 2, 3]))
-                .contains("3 values in the colour map")
+                .contains("3 values in the color map")
         );
         let mut reversed = tags(4, 1, 4);
         reversed.push((266, 2));

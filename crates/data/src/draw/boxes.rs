@@ -23,14 +23,14 @@ pub struct DrawnBox {
     pub xyxy: [f32; 4],
     /// What stands above it; nothing for an empty text.
     pub text: String,
-    /// Its colour: that of a class, or one of the few below.
+    /// Its color: that of a class, or one of the few below.
     pub color: BoxColor,
 }
 
-/// The colour of a box.
+/// The color of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BoxColor {
-    /// A colour for each class.
+    /// A color for each class.
     Class(usize),
     /// Right: green.
     Right,
@@ -108,7 +108,7 @@ fn label(image: &mut Image, [x, y]: [usize; 2], text: &str, color: [u8; 3], scal
 mod tests {
     use super::*;
 
-    fn grey(width: usize, height: usize) -> Image {
+    fn gray(width: usize, height: usize) -> Image {
         Image {
             width,
             height,
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn frames_and_names_stand_where_they_belong() {
         let (picture, factor) =
-            draw_boxes(&grey(100, 50), &[drawn([20.0, 30.0, 60.0, 45.0], "ab 93%")]);
+            draw_boxes(&gray(100, 50), &[drawn([20.0, 30.0, 60.0, 45.0], "ab 93%")]);
         assert_eq!(
             (factor, picture.width, picture.height, picture.channels),
             (4, 400, 200, 3)
@@ -148,9 +148,9 @@ mod tests {
             drawn([-50.0, -9.0, 900.0, 900.0], "a long name at the edge"),
             drawn([99.0, 49.0, 99.0, 49.0], "x"),
         ];
-        let (picture, _) = draw_boxes(&grey(100, 50), &boxes);
+        let (picture, _) = draw_boxes(&gray(100, 50), &boxes);
         assert_eq!(picture.pixels.len(), 400 * 200 * 3);
-        let (large, factor) = draw_boxes(&grey(2000, 10), &[drawn([5.0, 1.0, 1990.0, 9.0], "x")]);
+        let (large, factor) = draw_boxes(&gray(2000, 10), &[drawn([5.0, 1.0, 1990.0, 9.0], "x")]);
         assert_eq!((factor, large.width), (1, 2000));
     }
 }

@@ -58,10 +58,10 @@ fn plain(width: usize, height: usize, color: [u8; 3]) -> Image {
     }
 }
 
-/// An RGB copy of an image; of other channels than grey and RGB the first three, or the first alone where there are fewer.
+/// An RGB copy of an image; of other channels than gray and RGB the first three, or the first alone where there are fewer.
 fn rgb(image: &Image) -> Image {
     let pixels = match image.channels {
-        1 => image.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
+        1 => image.pixels.iter().flat_map(|&gray| [gray; 3]).collect(),
         3 => image.pixels.clone(),
         count => {
             let shown = |pixel: &[u8]| [0, 1, 2].map(|c| pixel[if count < 3 { 0 } else { c }]);

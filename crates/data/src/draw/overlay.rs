@@ -24,10 +24,10 @@ use crate::target::{Mask, Target};
 
 /// Pixels between pictures that stand side by side.
 const GAP: usize = 4;
-/// The colour of pixels that do not count, as Pascal VOC has it.
+/// The color of pixels that do not count, as Pascal VOC has it.
 const IGNORED: [u8; 3] = [224, 224, 192];
 
-/// The colour of a class in masks and overlays; the first class, the background of most masks, is black.
+/// The color of a class in masks and overlays; the first class, the background of most masks, is black.
 pub fn mask_color(class: u8) -> [u8; 3] {
     match class {
         0 => [0; 3],
@@ -36,8 +36,8 @@ pub fn mask_color(class: u8) -> [u8; 3] {
     }
 }
 
-/// An RGB image with the classes of a mask laid over it: half of the class's colour inside, all of it along the
-/// contours. The first class stays clear; pixels that do not count are grey.
+/// An RGB image with the classes of a mask laid over it: half of the class's color inside, all of it along the
+/// contours. The first class stays clear; pixels that do not count are gray.
 ///
 /// The mask must have the image's size; what is outside of it stays as it is.
 pub fn overlay(image: &Image, mask: &Mask) -> Image {
@@ -106,7 +106,7 @@ pub fn side_by_side(pictures: &[Image]) -> Image {
     row
 }
 
-/// An RGB picture with the names and colours of the classes below it, as many to a line as fit.
+/// An RGB picture with the names and colors of the classes below it, as many to a line as fit.
 pub fn with_legend(mut picture: Image, classes: &[(u8, &str)]) -> Image {
     let line = LETTER_HEIGHT + 6;
     let swatch = LETTER_HEIGHT + 2;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn contours_have_the_whole_colour_and_the_inside_half() {
+    fn contours_have_the_whole_color_and_the_inside_half() {
         let image = Image {
             width: 4,
             height: 3,

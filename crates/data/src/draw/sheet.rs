@@ -165,7 +165,7 @@ pub fn denormalized(batch: &Batch, at: usize, normalize: &Normalize) -> Image {
     }
 }
 
-/// Lays the colours of the classes over the image; class 0, the background of most masks, stays clear.
+/// Lays the colors of the classes over the image; class 0, the background of most masks, stays clear.
 fn tint(image: &mut Image, mask: &Mask) {
     let (pixels, _) = image.pixels.as_chunks_mut::<3>();
     for (i, (pixel, &class)) in pixels.iter_mut().zip(&mask.classes).enumerate() {

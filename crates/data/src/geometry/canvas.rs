@@ -339,7 +339,7 @@ fn clip(a: [f64; 4], b: [f64; 4]) -> Option<[f64; 4]> {
     (common[0] < common[2] && common[1] < common[3]).then_some(common)
 }
 
-/// How many source pixels a step of one output pixel passes, along the source's axes, at the output's centre.
+/// How many source pixels a step of one output pixel passes, along the source's axes, at the output's center.
 fn shrink(back: &Map, size: [usize; 2]) -> [f64; 2] {
     let (x, y) = (size[0] as f64 / 2.0, size[1] as f64 / 2.0);
     let [u, v, w] = back.rows.map(|[a, b, c]| a * x + b * y + c);
@@ -375,13 +375,13 @@ fn transposed(sample: Sample) -> Sample {
     Sample { image, target }
 }
 
-/// A grey image by one function, an RGB one by another, and any other channel by channel by the first.
-fn each_way(image: &Image, grey: impl Fn(&Image) -> Image, rgb: impl Fn(&Image) -> Image) -> Image {
+/// A gray image by one function, an RGB one by another, and any other channel by channel by the first.
+fn each_way(image: &Image, gray: impl Fn(&Image) -> Image, rgb: impl Fn(&Image) -> Image) -> Image {
     match image.channels {
-        1 => grey(image),
+        1 => gray(image),
         3 => rgb(image),
         count => {
-            let planes: Vec<Image> = (0..count).map(|c| grey(&image.plane(c))).collect();
+            let planes: Vec<Image> = (0..count).map(|c| gray(&image.plane(c))).collect();
             Image::from_planes(&planes)
         }
     }
@@ -718,7 +718,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_many_channels_goes_where_a_grey_image_would() {
+    fn each_of_many_channels_goes_where_a_gray_image_would() {
         let five = noise(40, 30, 5, 3);
         let sample = |image| Sample {
             image,

@@ -1,7 +1,7 @@
 //! Projective maps of the plane.
 //!
 //! Coordinates are in pixels with the origin at the image's upper left corner, so that pixel `i` covers
-//! `i..i + 1` and has its centre at `i + 0.5`.
+//! `i..i + 1` and has its center at `i + 0.5`.
 
 /// A projective map: `[x', y', w'] = rows * [x, y, 1]`, the point being `(x' / w', y' / w')`.
 #[derive(Clone, Copy, Debug, PartialEq)]

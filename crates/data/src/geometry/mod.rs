@@ -9,7 +9,7 @@
 //! - everything else interpolates bilinearly. Where that would shrink by more than [`PREFILTER`], the image is
 //!   first made smaller with the same separable filter, so that no source pixel is left out.
 //!
-//! Masks take the nearest pixel, by centres, and [`Mask::IGNORE`](crate::Mask::IGNORE) outside; boxes take the hull of what is
+//! Masks take the nearest pixel, by centers, and [`Mask::IGNORE`](crate::Mask::IGNORE) outside; boxes take the hull of what is
 //! visible of their mapped rectangle.
 //!
 //! ```

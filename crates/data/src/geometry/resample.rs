@@ -97,7 +97,7 @@ pub(super) fn copy<const C: usize>(
     pixels
 }
 
-/// Walks the source coordinates of the centres of the output's pixels, in fixed point with [`FRACTION`] bits.
+/// Walks the source coordinates of the centers of the output's pixels, in fixed point with [`FRACTION`] bits.
 ///
 /// `back` maps the output to the source. Points beyond the horizon are given as far outside.
 fn walk(back: &Map, size: [usize; 2], mut visit: impl FnMut(i64, i64)) {

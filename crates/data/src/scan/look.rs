@@ -101,7 +101,7 @@ pub(super) fn whole(source: &dyn Source, index: usize, lesson: Lesson) -> Seen {
         .all(|pixel| pixel == &image.pixels[..image.channels])
     {
         seen.suspicious
-            .push("all pixels have the same colour".into());
+            .push("all pixels have the same color".into());
     }
     let (shorter, longer) = (image.width.min(image.height), image.width.max(image.height));
     if longer >= LONG * shorter {

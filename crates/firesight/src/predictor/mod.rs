@@ -206,7 +206,7 @@ impl Predictor {
         )
     }
 
-    /// Reads an image file as the model wants it: oriented, grey or RGB.
+    /// Reads an image file as the model wants it: oriented, gray or RGB.
     ///
     /// # Errors
     /// A file that is missing, damaged or no image; a picture that the model cannot take, with a [`PictureError`].

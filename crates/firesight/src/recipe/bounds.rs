@@ -122,7 +122,7 @@ impl<'s> Walk<'s> {
             }),
             "array" => {
                 let item = schema["items"].get(0).unwrap_or(&schema["items"]);
-                // Colours and the like have their bounds by type.
+                // Colors and the like have their bounds by type.
                 if self.resolve(item).0["maximum"] == 255 {
                     return;
                 }

@@ -258,23 +258,23 @@ unsafe fn statistics_with<S: Simd>(planes: Planes, c: usize, x: &[f32]) -> (f32,
                 }
                 let sum = S::sum(S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3])));
                 let chunk_mean = sum / len as f32;
-                let centre = S::splat(chunk_mean);
+                let center = S::splat(chunk_mean);
                 let mut sums = [S::splat(0.0); 4];
                 let mut i = 0;
                 while i + 4 * S::LANES <= len {
                     for (j, sum) in sums.iter_mut().enumerate() {
-                        let d = S::sub(S::load(p.add(i + j * S::LANES)), centre);
+                        let d = S::sub(S::load(p.add(i + j * S::LANES)), center);
                         *sum = S::fma(d, d, *sum);
                     }
                     i += 4 * S::LANES;
                 }
                 while i < len {
-                    // Inactive lanes: zero, not the centre's negative.
+                    // Inactive lanes: zero, not the center's negative.
                     let mask = S::mask(0, S::LANES.min(len - i));
-                    let mut centres = [0.0f32; super::simd::MAX_LANES];
-                    S::store(centres.as_mut_ptr(), centre);
-                    let centre = S::load_mask(centres.as_ptr(), mask);
-                    let d = S::sub(S::load_mask(p.add(i), mask), centre);
+                    let mut centers = [0.0f32; super::simd::MAX_LANES];
+                    S::store(centers.as_mut_ptr(), center);
+                    let center = S::load_mask(centers.as_ptr(), mask);
+                    let d = S::sub(S::load_mask(p.add(i), mask), center);
                     sums[0] = S::fma(d, d, sums[0]);
                     i += S::LANES;
                 }
@@ -488,8 +488,8 @@ unsafe fn backward_input_with<S: Simd>(
                 ($clip:expr) => {
                     vectors!(S, planes.places, |i, load, store| {
                         let g = unclip::<S>($clip, load!(py), load!(pdy));
-                        let centred = S::mul(S::sub(load!(px), mean), slope);
-                        let v = S::mul(scale, S::sub(S::sub(g, offset), centred));
+                        let centered = S::mul(S::sub(load!(px), mean), slope);
+                        let v = S::mul(scale, S::sub(S::sub(g, offset), centered));
                         store!(pdx, v);
                     })
                 };

@@ -40,8 +40,8 @@ impl FeatureStatistics {
         }
         let matrix = DMatrix::from_fn(rows.len(), self.dims, |r, c| rows[r][c]);
         let mean = matrix.row_mean();
-        let centred = DMatrix::from_fn(rows.len(), self.dims, |r, c| rows[r][c] - mean[c]);
-        let scatter = centred.transpose() * &centred;
+        let centered = DMatrix::from_fn(rows.len(), self.dims, |r, c| rows[r][c] - mean[c]);
+        let scatter = centered.transpose() * &centered;
         self.merge(&Self {
             dims: self.dims,
             count: rows.len() as u64,

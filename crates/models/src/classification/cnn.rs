@@ -28,7 +28,7 @@ use crate::layers::{Init, batch_norm, check_rate, check_widths, conv, dropout, l
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
-/// The default widths on 28x28 grey images with 10 classes.
+/// The default widths on 28x28 gray images with 10 classes.
 pub const CNN: Variant<()> = Variant {
     shape: (),
     parameters: 421_738,

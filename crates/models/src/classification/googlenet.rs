@@ -306,12 +306,12 @@ mod tests {
 
     #[test]
     fn the_input_is_brought_to_the_other_normalisation() {
-        let grey = 0.25f32;
+        let gray = 0.25f32;
         let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-        let pixels: Vec<f32> = (0..3).map(|c| (grey - mean[c]) / std[c]).collect();
+        let pixels: Vec<f32> = (0..3).map(|c| (gray - mean[c]) / std[c]).collect();
         let x = Tensor::from_data(TensorData::new(pixels, [1, 3, 1, 1]), &Device::flex());
         for value in imagenet_to_unit(x).into_data().iter::<f32>() {
-            assert!((value - (grey - 0.5) / 0.5).abs() < 1e-6, "{value}");
+            assert!((value - (gray - 0.5) / 0.5).abs() < 1e-6, "{value}");
         }
         let config = GoogLeNetConfig {
             transform_input: true,

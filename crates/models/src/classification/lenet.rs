@@ -31,7 +31,7 @@ use crate::layers::{Init, check_rate, check_widths, conv, dropout, linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
 
-/// LeNet-5: 61,706 parameters for 28x28 grey images and 10 classes.
+/// LeNet-5: 61,706 parameters for 28x28 gray images and 10 classes.
 pub const LENET: Variant<()> = Variant {
     shape: (),
     parameters: 61_706,

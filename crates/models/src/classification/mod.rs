@@ -473,9 +473,9 @@ mod tests {
             lenet.init(no_channels, 10, &device),
             Err(ModelError::NoChannels { .. })
         ));
-        let grey = InputSpec::gray(28);
+        let gray = InputSpec::gray(28);
         assert!(matches!(
-            lenet.init(grey, 0, &device),
+            lenet.init(gray, 0, &device),
             Err(ModelError::NoClasses { .. })
         ));
         let tiny = InputSpec::gray(3);
@@ -486,7 +486,7 @@ mod tests {
         let text = r#"{"lenet": {"dropout": 1.5}}"#;
         let wild: ClassifierConfig = serde_json::from_str(text).unwrap();
         assert!(matches!(
-            wild.init(grey, 10, &device),
+            wild.init(gray, 10, &device),
             Err(ModelError::Option { .. })
         ));
         assert!(serde_json::from_str::<ClassifierConfig>(r#"{"lenet": {"drop": 0.5}}"#).is_err());

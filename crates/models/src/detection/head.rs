@@ -65,7 +65,7 @@ pub struct HeadOutput {
     pub cls_logits: Tensor<3>,
     /// Box regressions, `[N, A, 4]`.
     pub bbox_regression: Tensor<3>,
-    /// Centredness before the sigmoid, `[N, A, 1]`.
+    /// Centeredness before the sigmoid, `[N, A, 1]`.
     pub bbox_ctrness: Option<Tensor<3>>,
     /// Height and width of each level.
     pub levels: Vec<[usize; 2]>,

@@ -220,8 +220,8 @@ pub fn retinanet_loss(
     }
 }
 
-/// A position answers for a box only within this many strides of the box's centre (Tian et al. 2020, section 3.2).
-const CENTRE_RADIUS: f32 = 1.5;
+/// A position answers for a box only within this many strides of the box's center (Tian et al. 2020, section 3.2).
+const CENTER_RADIUS: f32 = 1.5;
 
 /// FCOS's loss (Tian et al. 2019, arXiv:1904.01355): focal loss of all positions, generalised IoU loss and
 /// centerness of the matched ones, all divided by the matched positions of the batch.
@@ -278,7 +278,7 @@ pub fn fcos_loss(
     }
 }
 
-fn centre([x1, y1, x2, y2]: &[f32; 4]) -> [f32; 2] {
+fn center([x1, y1, x2, y2]: &[f32; 4]) -> [f32; 2] {
     [(x1 + x2) / 2.0, (y1 + y2) / 2.0]
 }
 
@@ -289,7 +289,7 @@ fn distances([x, y]: [f32; 2], [x1, y1, x2, y2]: &[f32; 4]) -> [f32; 4] {
 
 /// How central a position lies: 1 in the middle, 0 on a side (Tian et al. 2019, equation 3).
 fn centerness(anchor: &[f32; 4], truth: &[f32; 4]) -> f32 {
-    let [l, t, r, b] = distances(centre(anchor), truth);
+    let [l, t, r, b] = distances(center(anchor), truth);
     ((l.min(r) / l.max(r)) * (t.min(b) / t.max(b)))
         .max(0.0)
         .sqrt()
@@ -312,10 +312,10 @@ fn fcos_matches(
         } else {
             8.0 * size
         };
-        let point = centre(anchor);
+        let point = center(anchor);
         let suits = |truth: &[f32; 4]| {
-            let away = centre(truth);
-            let near = (0..2).all(|i| (point[i] - away[i]).abs() < CENTRE_RADIUS * size);
+            let away = center(truth);
+            let near = (0..2).all(|i| (point[i] - away[i]).abs() < CENTER_RADIUS * size);
             let sides = distances(point, truth);
             let farthest = sides.iter().copied().fold(f32::MIN, f32::max);
             near && sides.iter().all(|side| *side > 0.0) && farthest > low && farthest < high

@@ -1,4 +1,4 @@
-//! Made-up runs with every kind of file: numbers that look like a training's, pictures of coloured
+//! Made-up runs with every kind of file: numbers that look like a training's, pictures of colored
 //! shapes, class names that try to break out of the page. Nothing here was measured.
 
 use std::{
@@ -503,7 +503,7 @@ fn examples(
     Ok(examples)
 }
 
-/// A pixel of a coloured shape on a soft ground; `u` and `v` from 0 to 1.
+/// A pixel of a colored shape on a soft ground; `u` and `v` from 0 to 1.
 fn shape(kind: usize, u: f64, v: f64, turn: f64) -> [u8; 3] {
     let (x, y) = (u - 0.5, v - 0.5);
     let angle = turn * PI;

@@ -21,7 +21,7 @@ pub(super) fn of(runs: &[RunRecord], metrics: &Metrics) -> Vec<Figure> {
                 .map(|(index, run)| Curve {
                     name: run.name.clone(),
                     points: points(run),
-                    colour: index,
+                    color: index,
                     dashed: index >= 8,
                     dots: true,
                     ..Curve::default()

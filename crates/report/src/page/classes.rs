@@ -38,7 +38,7 @@ pub(super) struct Shade {
     pub(super) count: u64,
     /// Strength of the shade, percent.
     pub(super) shade: u32,
-    /// Whether the text needs the light colour.
+    /// Whether the text needs the light color.
     pub(super) strong: bool,
 }
 
@@ -81,11 +81,11 @@ pub(super) struct Bar {
     pub(super) truth: bool,
 }
 
-/// The strongest shade, in percent, on which the page's own text colour is readable.
+/// The strongest shade, in percent, on which the page's own text color is readable.
 const MOST_WITH_DARK_TEXT: u32 = 54;
 
 /// A strength from 0 to 1 as a shade in percent. Shades between 54 and 78 are left out: on them
-/// neither text colour reaches the contrast of 4.5 that WCAG 2 asks for.
+/// neither text color reaches the contrast of 4.5 that WCAG 2 asks for.
 fn shade(strength: f64) -> u32 {
     let shade = if strength < 0.7 {
         54.0 * strength / 0.7

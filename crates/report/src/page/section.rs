@@ -62,10 +62,10 @@ fn line_chart(chart: LineChart) -> Option<Figure> {
         .series
         .into_iter()
         .enumerate()
-        .map(|(colour, series)| Curve {
+        .map(|(color, series)| Curve {
             name: series.name,
             points: series.points,
-            colour,
+            color,
             dots: true,
             ..Curve::default()
         });

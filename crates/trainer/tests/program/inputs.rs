@@ -18,7 +18,7 @@ pub fn write(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
 }
 
-/// A grey level that looks like noise, 40 to 89, from a place and a seed.
+/// A gray level that looks like noise, 40 to 89, from a place and a seed.
 fn noise(x: u32, y: u32, seed: u32) -> u8 {
     let mut z = x ^ y.wrapping_mul(0x9E37_79B9) ^ seed.wrapping_mul(0x85EB_CA6B);
     z = (z ^ (z >> 16)).wrapping_mul(0x7FEB_352D);
@@ -48,7 +48,7 @@ pub fn picture_of(path: impl AsRef<Path>, size: [u32; 2], rectangle: Option<[u32
     pixels(size, rectangle, seed).save(path).unwrap();
 }
 
-/// Writes a grey mask: one value inside the rectangle, one outside.
+/// Writes a gray mask: one value inside the rectangle, one outside.
 pub fn mask(path: impl AsRef<Path>, inside: u8, outside: u8) {
     let path = path.as_ref();
     fs::create_dir_all(path.parent().unwrap()).unwrap();

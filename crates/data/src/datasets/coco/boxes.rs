@@ -176,7 +176,7 @@ fn outlined(object: &Object, size: [usize; 2]) -> Result<(Option<Mask>, Option<S
     let out = outline.bound().is_some_and(|bound| leaves(bound, size));
     let out = out.then(|| outline_leaves(size));
     if !covered.contains(&true) {
-        let nothing = "the outline covers the centre of no pixel";
+        let nothing = "the outline covers the center of no pixel";
         return Err(out.unwrap_or_else(|| nothing.to_owned()));
     }
     let mask = Mask {

@@ -3,7 +3,7 @@
 //! Background is class 0, the categories follow in the order of their ids, or of `classes` where it is given. Pixels
 //! that two objects cover do not count. Crowds (`iscrowd`) are drawn like any other object, since tools such as CVAT mark
 //! every brush stroke as one; both are as in torchvision's segmentation reference. A polygon covers the pixels whose
-//! centres lie inside it (even-odd), which differs from COCO's own tool by pixels along the edge.
+//! centers lie inside it (even-odd), which differs from COCO's own tool by pixels along the edge.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -182,7 +182,7 @@ impl CocoMasks {
         if !covered.contains(&true) {
             return Err(match out {
                 true => format!("{}, and nothing of it is inside", outline_leaves(size)),
-                false => "the outline covers the centre of no pixel".into(),
+                false => "the outline covers the center of no pixel".into(),
             });
         }
         Ok(Drawn {

@@ -57,7 +57,7 @@ impl Outline {
     }
 
     /// Whether each pixel of an image of `[width, height]` is covered, row by row. A polygon covers the pixels whose
-    /// centres lie inside it (even-odd).
+    /// centers lie inside it (even-odd).
     ///
     /// # Errors
     /// Runs for an image of another size.
@@ -114,7 +114,7 @@ fn inside(counts: &[u32]) -> impl Iterator<Item = (usize, usize)> {
         .map(|(_, from, to)| (from, to))
 }
 
-/// Marks the pixels whose centres lie inside a polygon `x y x y ..`.
+/// Marks the pixels whose centers lie inside a polygon `x y x y ..`.
 fn fill(polygon: &[f64], [width, height]: [usize; 2], covered: &mut [bool]) {
     let corners: Vec<(f64, f64)> = polygon.chunks_exact(2).map(|p| (p[0], p[1])).collect();
     let top = corners
@@ -140,7 +140,7 @@ fn fill(polygon: &[f64], [width, height]: [usize; 2], covered: &mut [bool]) {
         }
         crossings.sort_by(f64::total_cmp);
         for pair in crossings.chunks_exact(2) {
-            // The first centre at or right of an edge; negative numbers become 0.
+            // The first center at or right of an edge; negative numbers become 0.
             let [from, to] = [pair[0], pair[1]].map(|x| ((x - 0.5).ceil() as usize).min(width));
             line[from..to].fill(true);
         }

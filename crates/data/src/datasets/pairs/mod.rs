@@ -79,22 +79,22 @@ pub struct PairRange {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MaskEncoding {
-    /// The number that a PNG, TIFF or BMP file with a palette or grey values stores is the class; 255 is ignored.
+    /// The number that a PNG, TIFF or BMP file with a palette or gray values stores is the class; 255 is ignored.
     #[default]
     Index,
     /// 0 is the first class, 255 (or white of another depth) the second.
     Binary,
-    /// Each colour is a class.
-    Colours(ColourTable),
+    /// Each color is a class.
+    Colors(ColorTable),
 }
 
-/// Colours and their classes.
+/// Colors and their classes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ColourTable {
+pub struct ColorTable {
     /// `[red, green, blue]` of each class, by class index.
     pub table: Vec<[u8; 3]>,
-    /// Colours that are ignored.
+    /// Colors that are ignored.
     pub ignore: Vec<[u8; 3]>,
 }
 
@@ -103,11 +103,11 @@ impl MaskEncoding {
         match self {
             Self::Index => Encoding::Index { void: None },
             Self::Binary => Encoding::Binary,
-            Self::Colours(colours) => {
+            Self::Colors(colors) => {
                 let classes = (0u8..).map(Some);
-                let mut table: HashMap<_, _> = colours.table.iter().copied().zip(classes).collect();
-                table.extend(colours.ignore.iter().map(|colour| (*colour, None)));
-                Encoding::Colours(table)
+                let mut table: HashMap<_, _> = colors.table.iter().copied().zip(classes).collect();
+                table.extend(colors.ignore.iter().map(|color| (*color, None)));
+                Encoding::Colors(table)
             }
         }
     }
@@ -139,9 +139,9 @@ impl PairsConfig {
                 "encoding".into(),
                 format!("binary masks have 2 classes, {classes} are named"),
             )),
-            MaskEncoding::Colours(colours) if colours.table.len() != classes => problems.push((
-                "encoding.colours.table".into(),
-                format!("{} colours for {classes} classes", colours.table.len()),
+            MaskEncoding::Colors(colors) if colors.table.len() != classes => problems.push((
+                "encoding.colors.table".into(),
+                format!("{} colors for {classes} classes", colors.table.len()),
             )),
             _ => {}
         }
@@ -169,12 +169,12 @@ impl PairsConfig {
                 }
             }
         }
-        if let MaskEncoding::Colours(colours) = &self.encoding {
-            let all: Vec<_> = colours.table.iter().chain(&colours.ignore).collect();
+        if let MaskEncoding::Colors(colors) = &self.encoding {
+            let all: Vec<_> = colors.table.iter().chain(&colors.ignore).collect();
             let twice = (1..all.len()).find(|&at| all[..at].contains(&all[at]));
             if let Some(at) = twice {
-                let message = format!("the colour {:?} stands there twice", all[at]);
-                problems.push(("encoding.colours".into(), message));
+                let message = format!("the color {:?} stands there twice", all[at]);
+                problems.push(("encoding.colors".into(), message));
             }
         }
         problems
@@ -608,10 +608,10 @@ mod tests {
     }
 
     #[test]
-    fn names_and_colours_that_stand_there_twice() {
+    fn names_and_colors_that_stand_there_twice() {
         let doubled = PairsConfig {
             classes: vec!["a".into(), "b".into(), "a".into()],
-            encoding: MaskEncoding::Colours(ColourTable {
+            encoding: MaskEncoding::Colors(ColorTable {
                 table: vec![[0; 3], [1; 3], [2; 3]],
                 ignore: vec![[1; 3]],
             }),
@@ -625,7 +625,7 @@ mod tests {
         assert!(
             problems[1]
                 .1
-                .contains("the colour [1, 1, 1] stands there twice")
+                .contains("the color [1, 1, 1] stands there twice")
         );
     }
 

@@ -184,7 +184,7 @@ fn inception_input(images: &[Image], device: &Device) -> crate::Result<Tensor<4>
     for image in images {
         let mut image = resized(image, 299)?;
         if image.channels == 1 {
-            image.pixels = image.pixels.iter().flat_map(|&grey| [grey; 3]).collect();
+            image.pixels = image.pixels.iter().flat_map(|&gray| [gray; 3]).collect();
             image.channels = 3;
         }
         values.extend(normalize.apply(&image));

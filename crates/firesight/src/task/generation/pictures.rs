@@ -113,8 +113,8 @@ pub fn animate(paths: &[PathBuf], out: &Path) -> crate::Result<()> {
     let Some(first) = frames.first() else {
         bail!("{}: there are no pictures to animate", out.display());
     };
-    // A grid of grey images was decoded as RGB; one channel makes a third of the file.
-    let grey = frames.iter().all(|frame| {
+    // A grid of gray images was decoded as RGB; one channel makes a third of the file.
+    let gray = frames.iter().all(|frame| {
         frame.channels == 3
             && frame
                 .pixels
@@ -124,7 +124,7 @@ pub fn animate(paths: &[PathBuf], out: &Path) -> crate::Result<()> {
     let what = || format!("{}", out.display());
     let file = BufWriter::new(File::create(out).with_context(what)?);
     let mut encoder = png::Encoder::new(file, first.width as u32, first.height as u32);
-    encoder.set_color(match grey || first.channels == 1 {
+    encoder.set_color(match gray || first.channels == 1 {
         true => png::ColorType::Grayscale,
         false => png::ColorType::Rgb,
     });
@@ -138,7 +138,7 @@ pub fn animate(paths: &[PathBuf], out: &Path) -> crate::Result<()> {
         if number + 1 == frames.len() {
             writer.set_frame_delay(2, 1).with_context(what)?;
         }
-        match grey {
+        match gray {
             true => {
                 let values: Vec<u8> = frame.pixels.iter().step_by(3).copied().collect();
                 writer.write_image_data(&values)

@@ -296,7 +296,7 @@ mod tests {
                 predicted,
             };
             score.add_loss(0.5, 4);
-            score.add(&one, grey);
+            score.add(&one, gray);
             score.finish(None).metrics.into_keys().collect()
         };
         let few = of(None, false);
@@ -321,7 +321,7 @@ mod tests {
         }
     }
 
-    fn grey() -> Image {
+    fn gray() -> Image {
         Image {
             width: 2,
             height: 2,
@@ -345,7 +345,7 @@ mod tests {
                 truth: &truth,
                 predicted,
             };
-            score.add(&one, grey);
+            score.add(&one, gray);
         }
         let mut details = Details::default();
         let metrics = score.finish(Some(&mut details)).metrics;
