@@ -1,8 +1,8 @@
 //! Convolution over `f32` slices: forward, and the gradients of input, weights and bias.
 //!
 //! Images stay `[N, C, H, W]` throughout. There are several ways, and which one is taken is chosen here alone, by the shape:
-//! one channel a group ([`depthwise`]), kernels of 4x4 and stride 2 ([`phased`]), 3x3 by Winograd's minimal filtering
-//! ([`winograd`]), and the direct product ([`gemm`]), of columns packed from the image ([`window`]) or of padded rows
+//! one channel a group (`depthwise`), kernels of 4x4 and stride 2 (`phased`), 3x3 by Winograd's minimal filtering
+//! (`winograd`), and the direct product (`gemm`), of columns packed from the image (`window`) or of padded rows
 //! where they stand.
 
 mod depthwise;
