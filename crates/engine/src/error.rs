@@ -6,9 +6,7 @@ use firesight_data::DataError;
 
 use crate::checkpoint::CheckpointError;
 use crate::network::{NonFiniteGradient, OneValue};
-
-/// What a sink or a task of another crate reports.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::task::BoxError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]

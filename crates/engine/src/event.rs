@@ -2,9 +2,8 @@
 
 use firesight_data::loader::Skipped;
 
-use crate::error::BoxError;
 use crate::progress::{Losses, Progress};
-use crate::task::{Evaluation, StepReport};
+use crate::task::{BoxError, Evaluation, StepReport};
 
 /// What happens in a run.
 #[derive(Clone, Debug)]

@@ -78,7 +78,7 @@ mod tests;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, load};
 pub use ema::Ema;
-pub use error::{BoxError, EngineError};
+pub use error::EngineError;
 pub use event::{Event, Sink};
 pub use network::{
     Network, NetworkConfig, NetworkState, NonFiniteGradient, OneValue, StateScalar, StepError,
@@ -94,4 +94,4 @@ pub use schedules::*;
 pub use settings::{Best, CheckpointConfig, Clip, EarlyStopping, EmaConfig, EvaluateConfig, Goal};
 pub use signals::{Signal, StopSignal};
 pub use spent::Spent;
-pub use task::{Batches, Evaluation, Step, StepReport, Task, Watch};
+pub use task::{Batches, BoxError, Evaluation, Step, StepReport, Task, Watch};

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
 
-use crate::error::BoxError;
 use crate::network::{StepError, TrainedNetwork, Weights};
+
+/// What a sink or a task of another crate reports.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The batches of an evaluation.
 pub type Batches<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;

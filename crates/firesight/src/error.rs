@@ -1,6 +1,7 @@
 //! What went wrong, and whose it is to mend.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use firesight_data::DataError;
 use firesight_models::weights::WeightsError;
@@ -110,7 +111,14 @@ impl std::error::Error for Error {
     }
 }
 
-/// Whose each error of another crate is to mend.
+/// A folder that holds a run already, where a new one was to be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: there is a run here already; add --resume to go on with it, or give another folder with --out", .0.display()
+)]
+pub struct RunIsThere(pub PathBuf);
+
+/// Whose each error is to mend.
 macro_rules! kinds {
     ($($error:ty => $kind:expr,)*) => {$(
         impl From<$error> for Error {
@@ -134,7 +142,7 @@ kinds! {
         _ => ErrorKind::Input,
     },
     firesight_predict::PictureError => |_| ErrorKind::Input,
-    crate::run_folder::RunIsThere => |_| ErrorKind::Input,
+    RunIsThere => |_| ErrorKind::Input,
     firesight_models::ModelError => |_| ErrorKind::Input,
     firesight_ops::nms::NmsError => |_| ErrorKind::Failed,
     regex::Error => |_| ErrorKind::Input,

@@ -20,7 +20,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Context, bail};
+use crate::error::{Context, RunIsThere, bail};
 
 use firesight_engine::CheckpointStore;
 
@@ -35,13 +35,6 @@ pub struct RunFolder {
     /// What this start found in its place; none for the folder of an earlier one.
     found: Option<Found>,
 }
-
-/// A folder that holds a run already, where a new one was to be.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{}: there is a run here already; add --resume to go on with it, or give another folder with --out", .0.display()
-)]
-pub struct RunIsThere(PathBuf);
 
 /// What a start found where its folder was to be.
 #[derive(Clone, Debug)]

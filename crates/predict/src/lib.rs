@@ -44,6 +44,7 @@ mod model;
 mod picture;
 mod predictor;
 mod segmentation;
+mod settings;
 mod views;
 
 pub use card::ModelCard;
@@ -53,5 +54,6 @@ pub use error::PredictError;
 pub use model::{Classify, Model, Segment, Weighted};
 pub use picture::PictureError;
 pub use predictor::{Predictor, with_channels};
-pub use segmentation::{PredictConfig, Segmentation, SlidingWindow, Tta, classes_of};
+pub use segmentation::{Segmentation, classes_of};
+pub use settings::{PredictConfig, SlidingWindow, Tta};
 pub use views::probabilities;

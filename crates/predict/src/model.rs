@@ -7,7 +7,7 @@ use firesight_models::generation::Generator;
 use firesight_models::segmentation::Segmenter;
 use firesight_models::weights::{StateDict, TorchNames, digest, state_dict};
 
-use crate::segmentation::PredictConfig;
+use crate::settings::PredictConfig;
 
 /// A trained network, by what it is good for.
 pub enum Model {

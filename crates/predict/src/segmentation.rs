@@ -5,13 +5,12 @@ use firesight_data::Mask;
 use firesight_data::augment::MAX_SIDE;
 use firesight_data::preprocess::Preprocess;
 use firesight_data::sample::Image;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::error::PredictError;
 use crate::model::{Model, Segment};
 use crate::picture;
 use crate::predictor::Predictor;
+use crate::settings::PredictConfig;
 use crate::views::probabilities;
 
 /// What was found in an image.
@@ -21,94 +20,6 @@ pub struct Segmentation {
     pub mask: Mask,
     /// The probabilities, `[classes, height, width]` plane by plane.
     pub probabilities: Vec<f32>,
-}
-
-/// How a trained segmenter sees images, when it predicts and when it is measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct PredictConfig {
-    /// The windows that larger images are seen through; whole images at once if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sliding_window: Option<SlidingWindow>,
-    /// Test-time augmentation: several views of an image, averaged.
-    pub tta: Tta,
-}
-
-/// Windows that slide over an image.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct SlidingWindow {
-    /// The side of a window in pixels.
-    pub size: usize,
-    /// The share of a window that overlaps the next, 0 to 0.95; windows are blended there.
-    #[serde(default = "quarter")]
-    pub overlap: f64,
-}
-
-fn quarter() -> f64 {
-    0.25
-}
-
-impl SlidingWindow {
-    /// Windows of a side in pixels that overlap by a quarter.
-    pub fn new(size: usize) -> Self {
-        Self {
-            size,
-            overlap: quarter(),
-        }
-    }
-}
-
-/// Test-time augmentation: several views of an image, averaged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Tta {
-    /// Whether the mirrored image is seen too.
-    pub flip: bool,
-    /// Whether the image is seen turned by 90, 180 and 270 degrees too; with `flip`, in the eight symmetries of a square.
-    pub rotate: bool,
-    /// The scales that the image is seen at.
-    pub scales: Vec<f64>,
-}
-
-impl Default for Tta {
-    fn default() -> Self {
-        Self {
-            flip: false,
-            rotate: false,
-            scales: vec![1.0],
-        }
-    }
-}
-
-impl PredictConfig {
-    /// Whether an image is seen once, as it is.
-    pub fn is_single(&self) -> bool {
-        self.sliding_window.is_none() && self.tta == Tta::default()
-    }
-
-    /// What is wrong with the values: key and message.
-    pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = Vec::new();
-        if let Some(SlidingWindow { size, overlap }) = self.sliding_window {
-            if !(1..=MAX_SIDE).contains(&size) {
-                let message =
-                    format!("a window of {size} pixels; from 1 to {MAX_SIDE} are possible");
-                problems.push(("sliding-window.size".into(), message));
-            }
-            if !(0.0..=0.95).contains(&overlap) {
-                let message = format!("{overlap} is out of range; give 0 or more, at most 0.95");
-                problems.push(("sliding-window.overlap".into(), message));
-            }
-        }
-        let scales = &self.tta.scales;
-        let fits = |scale: &f64| (0.1..=8.0).contains(scale);
-        if scales.is_empty() || scales.len() > 64 || !scales.iter().all(fits) {
-            let message = "give 1 to 64 scales, each from 0.1 to 8".to_string();
-            problems.push(("tta.scales".into(), message));
-        }
-        problems
-    }
 }
 
 impl Predictor {
@@ -257,29 +168,5 @@ mod tests {
             &device,
         );
         assert_eq!(classes_of(logits), [0, 1, 2, 0, 2, 1]);
-    }
-
-    #[test]
-    fn settings_of_prediction_are_checked() {
-        let config = PredictConfig {
-            sliding_window: Some(SlidingWindow {
-                size: 0,
-                overlap: 1.0,
-            }),
-            tta: Tta {
-                scales: Vec::new(),
-                ..Tta::default()
-            },
-        };
-        let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
-        assert_eq!(
-            keys,
-            [
-                "sliding-window.size",
-                "sliding-window.overlap",
-                "tta.scales"
-            ]
-        );
-        assert!(PredictConfig::default().problems().is_empty());
     }
 }

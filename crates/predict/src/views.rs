@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use firesight_ops::{Interpolation, resize};
 
 use crate::model::Segment;
-use crate::segmentation::{PredictConfig, SlidingWindow, Tta};
+use crate::settings::{PredictConfig, SlidingWindow, Tta};
 
 /// The probabilities of every pixel, the mean of the settings' views.
 ///
