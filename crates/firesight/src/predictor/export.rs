@@ -77,6 +77,10 @@ impl Sidecar {
             ("mean", &self.mean, &normalize.mean),
             ("std", &self.std, &normalize.std),
         ] {
+            let (values, channels) = (said.len(), self.card.channels);
+            if values != channels {
+                bail!("`channels` is {channels}, but `{key}` has {values} values");
+            }
             if said != built {
                 bail!("`{key}` is {said:?}, but the recipe in the file gives {built:?}");
             }

@@ -250,7 +250,7 @@ fn one_picture_is_not_told_to_drop_it() {
     let source = "{ folder = { path = \"d\" } }";
     let data = "split = { validation = \"none\" }";
     let small = CLASSIFIER.replace("cnn = { channels = [8], hidden = [16] }", "resnet20 = {}");
-    let data = format!("{data}\nprepare = [{{ resize = {{ width = 4, height = 4 }} }}]");
+    let data = format!("{data}\npreprocess = [{{ resize = {{ width = 4, height = 4 }} }}]");
     write(
         folder.join("r.toml"),
         recipe(&small, source, "epochs = 1", &data, ""),
