@@ -13,7 +13,7 @@
 //!     optimizer = { sgd = {} }
 //! "#;
 //! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
-//! let summary = Experiment::open(recipe, ".".as_ref())?.parameters()?;
+//! let summary = Experiment::open(recipe, ".".as_ref(), &())?.parameters()?;
 //! assert_eq!((summary.trainable.tensors, summary.trainable.elements), (2, 650)); // the new head: 64 x 10 + 10
 //! assert_eq!((summary.frozen[0].amount.tensors, summary.frozen[0].amount.elements), (1, 144)); // 16 x 1 x 3 x 3
 //! # anyhow::Ok(())

@@ -13,7 +13,7 @@
 //! ";
 //! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
 //! let experiment = Experiment::open(recipe, ".".as_ref(), &())?;
-//! let task = experiment.task(&device::select(Some("cpu"))?, Build::MeasuredWeights, None, &())?;
+//! let task = experiment.task(&device::select(Some("cpu"))?, Build::Measured, None, &())?;
 //! let test = experiment.split("test")?;
 //! let (evaluation, details) = results::evaluate(&experiment, &*task, test, &mut |_| true)?;
 //! assert_eq!((evaluation.samples, details.samples.len()), (360, 360));

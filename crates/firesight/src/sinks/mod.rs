@@ -7,7 +7,7 @@
 //!
 //! let run = tempfile::tempdir()?;
 //! let mut files = Files::create(run.path(), "epochs = 1", Metrics::default(), false)?;
-//! files.event(&Event::note("best checkpoint: step 300"))?;
+//! files.event(&Event::note("best checkpoint: step 300")).unwrap();
 //! assert!(std::fs::read_to_string(run.path().join("log.txt"))?.contains("step 300"));
 //! assert!(std::fs::read_to_string(run.path().join("metrics.jsonl"))?.contains("step 300"));
 //! assert_eq!(duration(7865.0), "2 h 11 min");

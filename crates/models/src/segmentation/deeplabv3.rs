@@ -4,11 +4,12 @@
 //!
 //! ```
 //! use burn::tensor::Device;
+//! use firesight_models::classification::InputSpec;
 //! use firesight_models::segmentation::SegmenterConfig;
 //! use firesight_models::weights::parameter_count;
 //!
 //! let config = SegmenterConfig::named("deeplabv3_mobilenet_v3_large")?;
-//! let model = config.init(3, 21, &Device::default())?;
+//! let model = config.init(InputSpec::rgb(224), 21, &Device::default())?;
 //! assert_eq!(parameter_count(&model), 11_029_328);
 //! # Ok::<(), firesight_models::ModelError>(())
 //! ```

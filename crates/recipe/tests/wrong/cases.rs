@@ -78,7 +78,7 @@ pub const CASES: &[Case] = &[
     // Keys that there are not.
     edit("unknown-key-top", &[("seed = 42", "sed = 42")]),
     edit("unknown-key-nested", &[("batch-size", "batchsize")]),
-    edit("unknown-key-far-from-all", &[("seed = 42", "color = \"red\"")]),
+    edit("unknown-key-far-from-all", &[("seed = 42", "colour = \"red\"")]),
     edit("unknown-key-underscore", &[("batch-size", "batch_size")]),
     edit("unknown-key-initials", &[("learning-rate", "lr")]),
     edit("unknown-key-in-wrong-table", &[("batch-size = 64", "momentum = 0.9")]),
