@@ -39,18 +39,6 @@ impl Default for AdamwConfig {
 }
 
 impl Rule for AdamwConfig {
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn weight_decay(&self) -> f64 {
-        self.weight_decay
-    }
-
-    fn decays_norm_and_bias(&self) -> bool {
-        self.decay_norm_and_bias
-    }
-
     fn rule(&self, _: usize, decay: f64) -> Arc<dyn DynOptimizer> {
         Arc::new(adamw(self.betas, self.epsilon, decay))
     }

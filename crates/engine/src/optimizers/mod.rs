@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::problems::Problems;
 
-/// The list of the optimizers: from a line each follow the table of the recipe, its name, its checks and its rule.
+/// The list of the optimizers: from a line each follow the table of the recipe, its name, its checks and its rule. Every
+/// table has the keys `learning-rate`, `weight-decay` and `decay-norm-and-bias`.
 macro_rules! optimizers {
     ($($(#[$about:meta])* $name:literal $variant:ident = $module:ident::$config:ident;)*) => {
         $(mod $module; pub use $module::$config;)*
@@ -31,6 +32,21 @@ macro_rules! optimizers {
             /// The name in the recipe.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// The base learning rate.
+            pub fn learning_rate(&self) -> f64 {
+                match self { $(Self::$variant(config) => config.learning_rate,)* }
+            }
+
+            /// The weight decay.
+            pub fn weight_decay(&self) -> f64 {
+                match self { $(Self::$variant(config) => config.weight_decay,)* }
+            }
+
+            /// Whether weight decay also acts on biases and normalization layers.
+            pub fn decays_norm_and_bias(&self) -> bool {
+                match self { $(Self::$variant(config) => config.decay_norm_and_bias,)* }
             }
 
             fn own(&self) -> &dyn Rule {
@@ -61,15 +77,6 @@ optimizers! {
 
 /// What an optimizer's table says.
 pub trait Rule {
-    /// The base learning rate.
-    fn learning_rate(&self) -> f64;
-
-    /// The weight decay.
-    fn weight_decay(&self) -> f64;
-
-    /// Whether weight decay also acts on biases and normalisation layers.
-    fn decays_norm_and_bias(&self) -> bool;
-
     /// The update rule for parameters of the given rank.
     fn rule(&self, rank: usize, decay: f64) -> Arc<dyn DynOptimizer>;
 
@@ -98,21 +105,6 @@ impl OptimizerConfig {
             learning_rate,
             ..AdamConfig::default()
         })
-    }
-
-    /// The base learning rate.
-    pub fn learning_rate(&self) -> f64 {
-        self.own().learning_rate()
-    }
-
-    /// The weight decay.
-    pub fn weight_decay(&self) -> f64 {
-        self.own().weight_decay()
-    }
-
-    /// Whether weight decay also acts on biases and normalisation layers.
-    pub fn decays_norm_and_bias(&self) -> bool {
-        self.own().decays_norm_and_bias()
     }
 
     /// The update rule for parameters of the given rank, with another weight decay if one is given.

@@ -43,18 +43,6 @@ impl Default for MuonConfig {
 }
 
 impl Rule for MuonConfig {
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn weight_decay(&self) -> f64 {
-        self.weight_decay
-    }
-
-    fn decays_norm_and_bias(&self) -> bool {
-        self.decay_norm_and_bias
-    }
-
     fn rule(&self, rank: usize, decay: f64) -> Arc<dyn DynOptimizer> {
         if rank != 2 {
             return Arc::new(adamw([0.9, 0.999], 1e-8, decay));
