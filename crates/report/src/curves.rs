@@ -54,12 +54,13 @@ pub(crate) fn split_label(split: &str, ema: bool) -> String {
     }
 }
 
-/// The index of the best point.
+/// The index of the best point; of equals the last, which is the run's best checkpoint.
 pub(crate) fn best(points: &[[f64; 2]], metric: &Metric) -> Option<usize> {
     let mut best: Option<usize> = None;
     for (index, point) in points.iter().enumerate() {
-        if point[1].is_finite() && best.is_none_or(|at| metric.better_than(point[1], points[at][1]))
-        {
+        let as_good =
+            |at: usize| metric.better.is_some() && !metric.better_than(points[at][1], point[1]);
+        if point[1].is_finite() && best.is_none_or(as_good) {
             best = Some(index);
         }
     }
@@ -280,6 +281,20 @@ mod tests {
             records,
             ..Log::default()
         }
+    }
+
+    #[test]
+    fn of_equal_points_the_last_is_the_best() {
+        let points = [
+            [1.0, 0.5],
+            [2.0, 0.9],
+            [3.0, f64::NAN],
+            [4.0, 0.9],
+            [5.0, 0.7],
+        ];
+        assert_eq!(best(&points, &Metric::share("top1", "Top-1")), Some(3));
+        assert_eq!(best(&points[..1], &Metric::loss("loss", "Loss")), Some(0));
+        assert_eq!(best(&points[2..3], &Metric::loss("loss", "Loss")), None);
     }
 
     #[test]
