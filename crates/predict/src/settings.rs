@@ -2,10 +2,10 @@
 
 use firesight_data::augment::MAX_SIDE;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How a trained segmenter sees images, when it predicts and when it is measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PredictConfig {
     /// The windows that larger images are seen through; whole images at once if not given.
@@ -13,6 +13,35 @@ pub struct PredictConfig {
     pub sliding_window: Option<SlidingWindow>,
     /// Test-time augmentation: several views of an image, averaged.
     pub tta: Tta,
+}
+
+/// The keys of today, and those that the recipes of older runs hold.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Stored {
+    sliding_window: Option<SlidingWindow>,
+    tta: Tta,
+    tile: Option<usize>,
+    overlap: Option<f64>,
+    flip: Option<bool>,
+    turn: Option<bool>,
+    scales: Option<Vec<f64>>,
+}
+
+impl<'de> Deserialize<'de> for PredictConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        let overlap = stored.overlap.unwrap_or(quarter());
+        let old = stored.tile.map(|size| SlidingWindow { size, overlap });
+        Ok(Self {
+            sliding_window: stored.sliding_window.or(old),
+            tta: Tta {
+                flip: stored.flip.unwrap_or(stored.tta.flip),
+                rotate: stored.turn.unwrap_or(stored.tta.rotate),
+                scales: stored.scales.unwrap_or(stored.tta.scales),
+            },
+        })
+    }
 }
 
 /// Windows that slide over an image.
@@ -95,6 +124,19 @@ impl PredictConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_of_older_runs_are_read() {
+        let read = |text: &str| serde_json::from_str::<PredictConfig>(text).unwrap();
+        let old =
+            r#"{"tile": 96, "overlap": 0.5, "flip": true, "turn": false, "scales": [1.0, 2.0]}"#;
+        let new = r#"{"sliding-window": {"size": 96, "overlap": 0.5}, "tta": {"flip": true, "scales": [1.0, 2.0]}}"#;
+        assert_eq!(read(old), read(new));
+        assert_eq!(
+            read(r#"{"overlap": 0.25, "flip": false}"#),
+            PredictConfig::default()
+        );
+    }
 
     #[test]
     fn settings_of_prediction_are_checked() {

@@ -21,6 +21,7 @@ pub struct Sidecar {
     /// Standard deviation of each channel, on values from 0 to 1.
     pub std: Vec<f32>,
     /// What is done to an image before that, as the recipe says it.
+    #[serde(alias = "prepare")]
     pub preprocess: serde_json::Value,
     /// The SHA-256 of the weights that this belongs to; none in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -183,7 +183,7 @@ pub struct DataConfig {
     pub sampling: Sampling,
     /// Changes to each image in training, evaluation and prediction alike, before `augment`: resizing, cropping.
     /// They draw nothing; what is random stands in `augment`.
-    #[serde(default)]
+    #[serde(default, alias = "prepare")]
     pub preprocess: Vec<PreprocessStep>,
     /// Mean of each channel, on values from 0 to 1; one value counts for all channels.
     #[serde(default = "half")]
@@ -368,4 +368,35 @@ pub fn read_for(
 /// Every problem of the recipe, each with its place.
 pub fn read_str(text: &str, name: &str) -> Result<Loaded<Recipe>, Diagnostics> {
     firesight_recipe::read_str_checked(text, name, &[], check)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every run and export of before holds them.
+    #[test]
+    fn the_keys_of_older_recipes_are_read() {
+        let recipe = |preprocess: &str, augment: &str, predict: &str| {
+            let text = format!(
+                "epochs = 1\noptimizer = {{ sgd = {{}} }}\n\
+                 data = {{ source = {{ digits = {{}} }}, batch-size = 8, {preprocess}, augment = [{augment}] }}\n\
+                 task = {{ segmentation = {{ model = \"unet\", predict = {predict} }} }}\n"
+            );
+            read_str(&text, "r.toml").unwrap().value
+        };
+        let old = recipe(
+            "prepare = [{ centre-crop = { width = 8, height = 8 } }]",
+            "{ colour-jitter = {} }, { greyscale = {} }, { equalise = {} }, { solarise = {} }, { posterise = {} }, \
+             { random-erasing = { value = { colour = [1, 2, 3] } } }",
+            "{ overlap = 0.25, flip = true, turn = false, scales = [1.0] }",
+        );
+        let new = recipe(
+            "preprocess = [{ center-crop = { width = 8, height = 8 } }]",
+            "{ color-jitter = {} }, { grayscale = {} }, { equalize = {} }, { solarize = {} }, { posterize = {} }, \
+             { random-erasing = { value = { color = [1, 2, 3] } } }",
+            "{ tta = { flip = true } }",
+        );
+        assert_eq!(old, new);
+    }
 }

@@ -28,6 +28,7 @@ pub struct Postprocess {
     /// A box goes where its IoU with a better one of its class is greater.
     pub iou_threshold: f32,
     /// The most detections of an image.
+    #[serde(alias = "most")]
     pub max_detections: usize,
     /// Whether boxes of different classes suppress each other too.
     #[serde(default)]

@@ -85,6 +85,7 @@ pub enum MaskEncoding {
     /// 0 is the first class, 255 (or white of another depth) the second.
     Binary,
     /// Each color is a class.
+    #[serde(alias = "colours")]
     Colors(ColorTable),
 }
 
