@@ -21,7 +21,7 @@ pub enum ModelError {
     /// Images of a size that the network does not make.
     #[error(
         "{model} makes square images of {sides} pixels, the data gives {height}x{width}; bring them to one of \
-         these sizes in `data.prepare`: `{{ resize = {{ width = 32, height = 32 }} }}`"
+         these sizes in `data.preprocess`: `{{ resize = {{ width = 32, height = 32 }} }}`"
     )]
     InputSide {
         /// The model's name.
