@@ -29,7 +29,6 @@ pub struct RandomErasing {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum EraseValue {
     /// Red, green and blue; a gray image takes the first.
-    #[serde(alias = "colour")]
     Color([u8; 3]),
     /// Every value drawn evenly from 0 to 255, as in the paper.
     Random,

@@ -74,15 +74,12 @@ macro_rules! every_augmentation {
                 /// Resizes as large as fits a frame, keeping the shape, and pads the rest evenly.
                 resize::Letterbox,
                 /// Cuts the middle out; a smaller image is padded around.
-                #[serde(alias = "centre-crop")]
                 crop::CenterCrop,
             }
             coin {
                 /// Takes the color out; the image keeps its channels.
-                #[serde(alias = "greyscale")]
                 color::Grayscale,
                 /// Flattens the histogram of each channel.
-                #[serde(alias = "equalise")]
                 color::Equalize,
                 /// Stretches each channel to the full range.
                 color::AutoContrast,
@@ -121,13 +118,10 @@ macro_rules! every_augmentation {
                 /// Resizes by a random factor and cuts or pads to a frame.
                 objects::ScaleJitter,
                 /// Changes brightness, contrast, saturation and hue.
-                #[serde(alias = "colour-jitter")]
                 color::ColorJitter,
                 /// Inverts the bright values.
-                #[serde(alias = "solarise")]
                 color::Solarize,
                 /// Keeps the highest bits of each value.
-                #[serde(alias = "posterise")]
                 color::Posterize,
                 /// Sharpens.
                 color::Sharpness,

@@ -85,7 +85,6 @@ pub enum MaskEncoding {
     /// 0 is the first class, 255 (or white of another depth) the second.
     Binary,
     /// Each color is a class.
-    #[serde(alias = "colours")]
     Colors(ColorTable),
 }
 
