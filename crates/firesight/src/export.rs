@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use safetensors::tensor::{Dtype, TensorView};
+
 use crate::error::Context;
 use crate::predictor::{Predictor, Sidecar};
 
@@ -38,4 +40,25 @@ pub fn safetensors(predictor: &Predictor, file: impl AsRef<Path>) -> crate::Resu
     let sidecar = serde_json::to_vec_pretty(&Sidecar::new(predictor)?)?;
     std::fs::write(&beside, sidecar).with_context(|| beside.display().to_string())?;
     Ok(beside)
+}
+
+/// Writes features of images, row by row, as the tensor `features` `[N, width]` of a safetensors file; the images' names stand
+/// in the metadata `files` as a JSON list.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn features(file: impl AsRef<Path>, names: &[String], values: &[f32]) -> crate::Result<()> {
+    let file = file.as_ref();
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let shape = vec![names.len(), values.len() / names.len().max(1)];
+    let write = || -> std::io::Result<()> {
+        let view = TensorView::new(Dtype::F32, shape, &bytes).map_err(std::io::Error::other)?;
+        let metadata = [("files".to_owned(), serde_json::to_string(names)?)].into();
+        let out = safetensors::serialize([("features", view)], Some(metadata));
+        std::fs::write(file, out.map_err(std::io::Error::other)?)
+    };
+    write().with_context(|| file.display().to_string())
 }

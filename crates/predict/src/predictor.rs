@@ -66,8 +66,8 @@ impl Predictor {
         &self.preprocess
     }
 
-    /// The model is of another task.
-    pub(crate) fn other_task(&self) -> PredictError {
+    /// Says that the model is of another task.
+    pub fn other_task(&self) -> PredictError {
         PredictError::Task {
             model: self.card.model.clone(),
             does: self.model.does(),

@@ -50,7 +50,7 @@ use crate::error::Context;
 use crate::experiment::normalize;
 use crate::recipe::Recipe;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
-use crate::task::OwnTask;
+use crate::task::{OwnTask, Predict, PredictOptions, Prediction, Used};
 
 /// The networks of a checkpoint, for a task to take what predicts.
 pub struct TrainedWeights {
@@ -214,6 +214,39 @@ impl Predictor {
         let path = path.as_ref();
         let image = decode_file(path, &DecodeLimits::default())?;
         Ok(self.fitting(image, &path.display().to_string())?)
+    }
+
+    /// What the model says of each image, as its task tells, draws and writes it.
+    ///
+    /// # Errors
+    /// An image that the model cannot take, a task that predicts nothing.
+    ///
+    /// ```no_run
+    /// use firesight::{device, predictor::Predictor};
+    ///
+    /// let predictor = Predictor::load("runs/flowers", &device::select(None)?)?;
+    /// let image = predictor.read("rose.jpg")?;
+    /// for mut prediction in predictor.predict(std::slice::from_ref(&image))? {
+    ///     println!("{}", prediction.to_json());
+    ///     prediction.write(&image, "rose-predicted".as_ref())?; // rose-predicted.png
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn predict(&self, images: &[Image]) -> crate::Result<Vec<Box<dyn Prediction>>> {
+        self.used(PredictOptions::new())?.predict(images)
+    }
+
+    /// The model in use with settings of its task: `{"top": 3}`, the options of `trainer predict` without their dashes.
+    ///
+    /// # Errors
+    /// Settings that the task does not have, or out of range; a task that predicts nothing.
+    pub fn used(&self, options: PredictOptions) -> crate::Result<Box<dyn Predict + '_>> {
+        let used = Used {
+            predictor: &self.predictor,
+            augment: &self.recipe.data.augment,
+            seed: self.recipe.seed,
+        };
+        self.recipe.task.table().used(used, options)
     }
 
     /// Test-time augmentation: the mean of the probabilities for each image as it is and for `copies` more of it,

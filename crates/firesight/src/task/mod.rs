@@ -18,6 +18,7 @@ mod detection;
 mod generation;
 mod one_network;
 mod own;
+pub mod predict;
 mod segmentation;
 
 use std::path::Path;
@@ -39,10 +40,12 @@ pub use classification::{
 pub use details::{Details, Gallery, SampleDetail};
 pub use detection::{DetectionConfig, DetectionObjective};
 pub use detection::{described as described_detections, metrics as detection_metrics};
-pub use generation::pictures;
-pub use generation::{GenerationConfig, GenerationTask};
+pub use generation::{
+    Generate, Generated, GenerationConfig, GenerationTask, MOST as MOST_GENERATED,
+};
 pub use one_network::OneNetworkRecipe;
 pub use own::{OfSamples, OwnTask, PerSample};
+pub use predict::{Predict, PredictOptions, Prediction, Used};
 pub use segmentation::{
     ClassWeights, CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm, Segmentation,
     SegmentationConfig,
@@ -155,6 +158,19 @@ pub trait TaskRecipe: TaskNetworks {
     /// Checks the table against what the data tells.
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
         let _ = (table, card, checks);
+    }
+
+    /// A trained model in use on pictures, by the settings that are given; an error, unless the task says otherwise.
+    ///
+    /// # Errors
+    /// A task that predicts nothing; settings that it does not have, or out of range ([`firesight_predict::PredictError::Setting`]).
+    fn used<'a>(
+        &self,
+        used: Used<'a>,
+        options: PredictOptions,
+    ) -> crate::Result<Box<dyn Predict + 'a>> {
+        let _ = options;
+        Err(used.predictor.other_task().into())
     }
 
     /// What a trained model is for.

@@ -9,7 +9,6 @@ use firesight_report::metric::Metrics;
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use super::{DeviceArgs, End, RecipeArgs, Usage, out, print_json};
 use crate::terminal::Terminal;
@@ -175,33 +174,24 @@ fn write_predictions(
     source: &dyn firesight_data::source::Source,
     details: &Details,
 ) -> anyhow::Result<()> {
-    let name = |class: usize| quoted(&experiment.card.classes[class]);
     if let Some(text) = &details.predictions {
         return std::fs::write(path, text).with_context(|| format!("{}", path.display()));
     }
-    let write = || -> std::io::Result<()> {
-        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-        writeln!(file, "origin,truth,predicted,probability,loss")?;
+    let name = |class: usize| experiment.card.classes[class].as_str();
+    let write = || -> csv::Result<()> {
+        let mut file = csv::Writer::from_path(path)?;
+        file.write_record(["origin", "truth", "predicted", "probability", "loss"])?;
         for sample in &details.samples {
-            let origin = quoted(&source.origin(sample.index));
-            let truth = sample.truth.map_or_else(String::new, name);
             let (class, probability) = sample.top[0];
-            writeln!(
-                file,
-                "{origin},{truth},{},{probability},{}",
+            file.write_record([
+                &*source.origin(sample.index),
+                sample.truth.map_or("", name),
                 name(class),
-                sample.loss
-            )?;
+                &probability.to_string(),
+                &sample.loss.to_string(),
+            ])?;
         }
-        file.flush()
+        Ok(file.flush()?)
     };
     write().with_context(|| format!("{}", path.display()))
-}
-
-/// A field of CSV, quoted where it must be (RFC 4180).
-pub(in crate::cli) fn quoted(text: &str) -> String {
-    match text.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
 }

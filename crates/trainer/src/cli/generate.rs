@@ -3,19 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use burn::tensor::Tensor;
 use clap::Args;
 use firesight_data::draw::write_png;
 use firesight_data::sample::Image;
 use firesight_data::words::counted;
-use firesight_models::generation::Generator;
-use firesight_models::weights::{StateDict, write_safetensors};
 
-use super::{DeviceArgs, End, Usage, out, usage};
+use super::{DeviceArgs, End, Usage, option, out, usage};
 use firesight::device;
 use firesight::predictor::Predictor;
-use firesight::predictor::latent;
-use firesight::task::pictures;
+use firesight::task::{Generate, MOST_GENERATED};
 
 /// Arguments of `trainer generate`.
 #[derive(Args, Debug)]
@@ -23,7 +19,7 @@ pub struct GenerateArgs {
     /// A run folder (its best checkpoint, else its last) or a checkpoint folder
     run: PathBuf,
     /// How many images; with --interpolate, how many ways through the latent space
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=MOST_GENERATED as i64))]
     count: u32,
     /// The same seed gives the same images
     #[arg(long, default_value_t = 0)]
@@ -32,7 +28,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "T")]
     truncation: Option<f64>,
     /// Images on each way from one latent vector to another
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MOST))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=MOST_GENERATED as i64))]
     interpolate: Option<u32>,
     /// The class to generate, by its index, where the model is conditional (all in turn if not given)
     #[arg(long, value_name = "INDEX")]
@@ -48,10 +44,6 @@ pub struct GenerateArgs {
     device: DeviceArgs,
 }
 
-/// The most images of one call.
-const MOST: i64 = 65_536;
-/// The most values of all images together: 2 GiB.
-const VALUES: usize = 1 << 29;
 /// The longest side of a grid in pixels.
 const LONGEST: usize = 32_768;
 
@@ -75,61 +67,34 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
     if let (Target::Grid | Target::Raw, Some(path)) = (&target, &args.out) {
         out::claim("--out", path, args.force, &[&args.run])?;
     }
-    let each = args.interpolate.unwrap_or(1);
-    if u64::from(args.count) * u64::from(each) > MOST as u64 {
-        let count = args.count;
-        let message =
-            format!("--count {count} --interpolate {each}: more than {MOST} images; give less");
-        return Err(Usage(message).into());
-    }
-    if let Some(limit) = args.truncation
-        && !(limit >= 0.05 && limit.is_finite())
-    {
-        return Err(Usage(format!(
-            "--truncation {limit}: give 0.05 or more; 2 keeps 95 % of the draws, 0.5 is strong"
-        ))
-        .into());
-    }
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     predictor.recipe().kernels.apply();
-    let generator = predictor.generator().map_err(usage)?;
-    let card = predictor.card();
-    let conditions = conditions(&args, generator)?;
-    let (z, columns) = vectors(&args, generator.latent(), conditions.len());
-    let conditions: Vec<usize> = match args.interpolate {
-        // The class stays the same on the whole way.
-        Some(steps) => {
-            let each = |class: &usize| std::iter::repeat_n(*class, steps as usize);
-            conditions.iter().flat_map(each).collect()
-        }
-        None => conditions,
+    let wanted = Generate {
+        count: args.count as usize,
+        seed: args.seed,
+        truncation: args.truncation,
+        interpolate: args.interpolate.map(|steps| steps as usize),
+        class: args.class,
     };
-    let images = z.len() / generator.latent().max(1);
-    let [channels, height, width] = [card.channels, card.height, card.width];
-    if images * channels * height * width > VALUES {
-        let most = VALUES / (channels * height * width).max(1);
-        let message = format!("{images} images at once are too many: give {most} or less");
-        return Err(Usage(message).into());
-    }
+    let generator = predictor.generator().map_err(usage)?;
+    let (card, images) = (predictor.card(), wanted.images());
     match target {
         Target::Grid => {
+            let columns = wanted.columns(generator);
             let rows = images.div_ceil(columns.max(1));
-            if width * columns > LONGEST || height * rows > LONGEST {
-                let message = format!(
-                    "--count {}: a grid of {columns} columns and {rows} rows would be larger than {LONGEST} pixels; give \
-                     less, or a folder for single files",
-                    args.count
-                );
-                return Err(Usage(message).into());
+            if card.width * columns > LONGEST || card.height * rows > LONGEST {
+                let count = args.count;
+                return Err(Usage(format!(
+                    "--count {count}: a grid of {columns} columns and {rows} rows would be larger than {LONGEST} pixels; \
+                     give less, or a folder for single files"
+                ))
+                .into());
             }
         }
         Target::Folder => {
-            let inside = names(&path, images);
-            let taken = inside
-                .iter()
-                .find(|file| out::is_there(file) && !args.force);
-            if let Some(file) = taken {
+            let mut inside = names(&path, images);
+            if let Some(file) = inside.find(|file| out::is_there(file) && !args.force) {
                 let shown = file.display();
                 let message = format!(
                     "--out: {shown} is there already; give another folder, or add --force to write over it"
@@ -139,18 +104,14 @@ pub fn run(args: GenerateArgs) -> anyhow::Result<End> {
         }
         Target::Raw => {}
     }
-    let tensor = latent::generate(generator, &z, &conditions, predictor.device());
-    let count = tensor.dims()[0];
+    let generated = wanted.by(&predictor).map_err(option)?;
     match target {
-        Target::Raw => raw(tensor, z, generator.latent(), args.seed, &path)?,
-        Target::Grid => {
-            let picture = pictures::grid(&pictures::images(tensor), columns);
-            write_png(&picture, &path)?;
-        }
-        Target::Folder => single(&pictures::images(tensor), &path)?,
+        Target::Raw => generated.save(&path)?,
+        Target::Grid => write_png(&generated.grid(), &path)?,
+        Target::Folder => single(&generated.pictures(), &path)?,
     }
     eprintln!("{}", predictor.origin());
-    println!("{}: {}", counted(count, "image"), path.display());
+    println!("{}: {}", counted(images, "image"), path.display());
     Ok(End::Done)
 }
 
@@ -169,62 +130,6 @@ fn target(out: &Path) -> anyhow::Result<Target> {
     }
 }
 
-/// The classes that are told in turn; none where the model is not conditional.
-fn conditions(args: &GenerateArgs, generator: &Generator) -> anyhow::Result<Vec<usize>> {
-    let classes = generator.classes();
-    match args.class {
-        None => Ok((0..classes).collect()),
-        Some(class) if class < classes => Ok(vec![class]),
-        Some(class) if classes == 0 => Err(Usage(format!(
-            "--class {class}: the model was not trained with classes"
-        ))
-        .into()),
-        Some(class) => Err(Usage(format!(
-            "--class {class}: the model has the classes 0 to {}",
-            classes - 1
-        ))
-        .into()),
-    }
-}
-
-/// The latent vectors one behind the other, and the columns of a grid of their images.
-fn vectors(args: &GenerateArgs, latent: usize, classes: usize) -> (Vec<f32>, usize) {
-    let count = args.count as usize;
-    let draw = |count| latent::draw(args.seed, 0, count, latent, args.truncation);
-    match args.interpolate {
-        None => (draw(count), pictures::columns(count, classes)),
-        Some(steps) => {
-            let steps = steps as usize;
-            let ends = draw(2 * count);
-            let ways = ends
-                .chunks(2 * latent)
-                .flat_map(|pair| latent::between(&pair[..latent], &pair[latent..], steps));
-            (ways.collect(), steps)
-        }
-    }
-}
-
-/// `images`, `[N, C, H, W]` from -1 to 1, and the `latent` vectors that they come from, `[N, latent]`.
-fn raw(
-    images: Tensor<4>,
-    z: Vec<f32>,
-    latent: usize,
-    seed: u64,
-    path: &Path,
-) -> anyhow::Result<()> {
-    let shape = [z.len() / latent, latent];
-    let tensors = StateDict::from([
-        ("images".to_owned(), images.into_data()),
-        ("latent".to_owned(), burn::tensor::TensorData::new(z, shape)),
-    ]);
-    let about = [
-        ("seed".to_owned(), seed.to_string()),
-        ("range".to_owned(), "-1 to 1".to_owned()),
-    ];
-    write_safetensors(&tensors, path, &about.into())?;
-    Ok(())
-}
-
 fn single(images: &[Image], folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
     for (image, path) in images.iter().zip(names(folder, images.len())) {
@@ -234,8 +139,7 @@ fn single(images: &[Image], folder: &Path) -> anyhow::Result<()> {
 }
 
 /// The files of so many images in a folder.
-fn names(folder: &Path, count: usize) -> Vec<PathBuf> {
+fn names(folder: &Path, count: usize) -> impl Iterator<Item = PathBuf> {
     let digits = count.saturating_sub(1).to_string().len().max(4);
-    let name = |number| folder.join(format!("{number:0digits$}.png"));
-    (0..count).map(name).collect()
+    (0..count).map(move |number| folder.join(format!("{number:0digits$}.png")))
 }

@@ -38,6 +38,7 @@ use firesight_recipe::{Diagnostics, Loaded};
 use firesight::ErrorKind;
 use firesight::engine::Signal;
 use firesight::error::in_full;
+use firesight::predictor::PredictError;
 use firesight::recipe::Recipe;
 use firesight::train::data_root;
 
@@ -135,6 +136,14 @@ pub fn usage(error: impl Into<anyhow::Error>) -> anyhow::Error {
     match known.is_some_and(firesight::Error::is_failed_write) {
         true => error,
         false => Usage(in_full(error.chain())).into(),
+    }
+}
+
+/// Turns an error of a setting of the model's task into one of the option of that name.
+fn option(error: firesight::Error) -> anyhow::Error {
+    match error.find() {
+        Some(PredictError::Setting { key, message }) => Usage(format!("--{key}: {message}")).into(),
+        _ => error.into(),
     }
 }
 
@@ -285,6 +294,19 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut out, value)?;
     writeln!(out)?;
     Ok(())
+}
+
+/// Records as CSV: fields quoted where they must be (RFC 4180), one line each.
+pub fn csv_text<R: IntoIterator<Item: AsRef<[u8]>>>(
+    records: impl IntoIterator<Item = R>,
+) -> String {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        out.write_record(record)
+            .expect("memory takes what is written");
+    }
+    let bytes = out.into_inner().expect("memory takes what is written");
+    String::from_utf8(bytes).expect("fields are text")
 }
 
 #[cfg(test)]

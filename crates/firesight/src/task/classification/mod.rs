@@ -5,6 +5,7 @@
 //! settings can be compared.
 
 mod model;
+mod predict;
 
 use std::marker::PhantomData;
 
@@ -22,6 +23,7 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::predict::{Predict, PredictOptions, Used};
 use super::{AN_IMAGE, Details, OneNetworkRecipe, SampleDetail, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
 use crate::predictor::Model;
@@ -152,6 +154,14 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
 
     fn settings(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn used<'a>(
+        &self,
+        used: Used<'a>,
+        options: PredictOptions,
+    ) -> crate::Result<Box<dyn Predict + 'a>> {
+        predict::used(used, options)
     }
 }
 

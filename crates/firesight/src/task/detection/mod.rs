@@ -4,6 +4,7 @@
 //! one to the other, and its inverse takes both back. Crowds are left out of the training and count as COCO counts
 //! them; objects marked as difficult are trained on, and Pascal VOC's AP leaves them out. Areas are those of the boxes.
 
+mod predict;
 mod scores;
 
 use burn::tensor::{Device, Tensor};
@@ -22,6 +23,7 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::predict::{Predict, PredictOptions, Used};
 use super::{AN_IMAGE, Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
 use crate::experiment::normalize;
@@ -128,6 +130,14 @@ impl TaskRecipe for DetectionConfig {
                 Some("enlarge the images in `data.preprocess`"),
             );
         }
+    }
+
+    fn used<'a>(
+        &self,
+        used: Used<'a>,
+        options: PredictOptions,
+    ) -> crate::Result<Box<dyn Predict + 'a>> {
+        predict::used(used, options)
     }
 }
 

@@ -5,8 +5,9 @@
 //! the model is conditional. Pictures of a fixed set of latent vectors show the course of the training.
 
 mod features;
+mod generate;
 mod measures;
-pub mod pictures;
+mod pictures;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use firesight_engine::{
     Batches, BoxError, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
     TrainedNetwork, Watch, Weights,
 };
+pub use generate::{Generate, Generated, MOST};
 use measures::Measures;
 
 /// Generation: images like those of the dataset, by an adversarial network.

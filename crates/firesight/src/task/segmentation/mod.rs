@@ -5,6 +5,7 @@
 //! `data.preprocess` leaves them, and counts pixels there.
 
 mod loss;
+mod predict;
 mod score;
 
 use burn::tensor::{Device, Tensor};
@@ -25,6 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::classification::CLASS_WEIGHT;
+use super::predict::{Predict, PredictOptions, Used};
 use super::{Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
 use crate::error::bail;
@@ -189,6 +191,14 @@ impl TaskRecipe for SegmentationConfig {
             let help = "enlarge the images in `data.preprocess`, or take another model";
             checks.error(&format!("{table}.model"), message, Some(help));
         }
+    }
+
+    fn used<'a>(
+        &self,
+        used: Used<'a>,
+        options: PredictOptions,
+    ) -> crate::Result<Box<dyn Predict + 'a>> {
+        predict::used(self, used, options)
     }
 }
 

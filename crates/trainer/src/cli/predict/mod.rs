@@ -1,11 +1,8 @@
-//! `trainer predict`: uses a trained model on images. How a task's predictions are shown and written is one
-//! file for each task. What is read is never written over: results get names that no file has.
+//! `trainer predict`: uses a trained model on images. What a prediction is and how it is drawn and written is its task's
+//! matter (`firesight::task::predict`). What is read is never written over: results get names that no file has.
 
-mod classification;
-mod detection;
 mod images;
 mod names;
-mod segmentation;
 
 use std::fs;
 use std::io::Read;
@@ -16,12 +13,15 @@ use clap::Args;
 use firesight_data::decode::{DecodeLimits, holds_several};
 use firesight_data::sample::Image;
 use firesight_data::words::counted;
+use serde::Serialize;
 
+use self::images::Images;
 use self::names::Names;
-use super::{DeviceArgs, End, Usage, hint, out, usage};
+use super::{DeviceArgs, End, Usage, csv_text, hint, option, out, print_json, usage};
 use firesight::device;
 use firesight::error::in_full;
-use firesight::predictor::{Model, Predictor};
+use firesight::predictor::Predictor;
+use firesight::task::{PredictOptions, Prediction};
 
 /// Arguments of `trainer predict`.
 #[derive(Args, Debug)]
@@ -50,107 +50,115 @@ pub struct PredictArgs {
     /// Write over the file of --features if it is there
     #[arg(long, requires = "features")]
     force: bool,
+    #[command(flatten)]
+    classifiers: ClassifierArgs,
+    #[command(flatten)]
+    segmenters: SegmenterArgs,
+    #[command(flatten)]
+    detectors: DetectorArgs,
+}
+
+/// Options for classifiers; those of the task by its names, as the others below.
+#[derive(Args, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Classifiers")]
+struct ClassifierArgs {
     /// How many classes to show for each image (5 unless given)
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), help_heading = CLASSIFIERS)]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
     /// Average over so many more copies of each image, changed by the recipe's own augmentations
-    #[arg(long, value_name = "COPIES", value_parser = clap::value_parser!(u32).range(..=10_000), help_heading = CLASSIFIERS)]
+    #[arg(long, value_name = "COPIES", value_parser = clap::value_parser!(u32).range(..=10_000))]
     augment: Option<u32>,
     /// Write the features before the head as safetensors
-    #[arg(long, value_name = "FILE", help_heading = CLASSIFIERS)]
+    #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+}
+
+/// Options for segmenters.
+#[derive(Args, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Segmenters")]
+struct SegmenterArgs {
     /// Segment through windows of this side in pixels
-    #[arg(long, value_name = "PIXELS", help_heading = SEGMENTERS)]
+    #[arg(long, value_name = "PIXELS")]
     window: Option<usize>,
     /// The share of a window that overlaps the next
-    #[arg(long, value_name = "SHARE", help_heading = SEGMENTERS)]
+    #[arg(long, value_name = "SHARE", value_parser = number)]
     overlap: Option<f64>,
     /// Segment the mirrored image too, and average
-    #[arg(long, help_heading = SEGMENTERS)]
+    #[arg(long)]
     flip: bool,
     /// Segment the image turned by 90, 180 and 270 degrees too, and average
-    #[arg(long, help_heading = SEGMENTERS)]
+    #[arg(long)]
     rotate: bool,
     /// Segment at these scales, and average: 0.5,1,1.5
-    #[arg(long, value_name = "SCALES", value_delimiter = ',', help_heading = SEGMENTERS)]
+    #[arg(long, value_name = "SCALES", value_delimiter = ',', value_parser = number)]
     scales: Option<Vec<f64>>,
+}
+
+/// Options for detectors.
+#[derive(Args, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Detectors")]
+struct DetectorArgs {
     /// Objects from this score on, 0 to 1 (0.5 unless given)
-    #[arg(long, value_name = "SCORE", help_heading = DETECTORS)]
-    score: Option<f32>,
+    #[arg(long, value_name = "SCORE", value_parser = number)]
+    score: Option<f64>,
     /// An object goes where its IoU with a better one of its class is greater
-    #[arg(long, value_name = "IOU", help_heading = DETECTORS)]
-    iou: Option<f32>,
+    #[arg(long, value_name = "IOU", value_parser = number)]
+    iou: Option<f64>,
     /// The most objects of an image
-    #[arg(long, value_name = "COUNT", help_heading = DETECTORS)]
+    #[arg(long, value_name = "COUNT")]
     max_detections: Option<u32>,
 }
 
-const CLASSIFIERS: &str = "Classifiers";
-const SEGMENTERS: &str = "Segmenters";
-const DETECTORS: &str = "Detectors";
+/// A finite number.
+fn number(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "this is no number".to_owned())?;
+    let is_finite = number.is_finite().then_some(number);
+    is_finite.ok_or_else(|| "give a finite number".to_owned())
+}
 
 impl PredictArgs {
-    /// Refuses options that the model's task does not have.
-    fn check(&self, model: &Model) -> anyhow::Result<()> {
-        let given = [
-            (self.top.is_some(), "--top", CLASSIFIERS),
-            (self.augment.is_some(), "--augment", CLASSIFIERS),
-            (self.features.is_some(), "--features", CLASSIFIERS),
-            (self.window.is_some(), "--window", SEGMENTERS),
-            (self.overlap.is_some(), "--overlap", SEGMENTERS),
-            (self.flip, "--flip", SEGMENTERS),
-            (self.rotate, "--rotate", SEGMENTERS),
-            (self.scales.is_some(), "--scales", SEGMENTERS),
-            (self.score.is_some(), "--score", DETECTORS),
-            (self.iou.is_some(), "--iou", DETECTORS),
-            (self.max_detections.is_some(), "--max-detections", DETECTORS),
+    /// The settings of the model's task that were given.
+    ///
+    /// # Errors
+    /// An option of another task.
+    fn options(&self, predictor: &Predictor) -> anyhow::Result<PredictOptions> {
+        let groups = [
+            ("classification", "classifiers", given(&self.classifiers)?),
+            ("segmentation", "segmenters", given(&self.segmenters)?),
+            ("detection", "detectors", given(&self.detectors)?),
         ];
-        let own = match model {
-            Model::Classifier(_) => CLASSIFIERS,
-            Model::Segmenter { .. } => SEGMENTERS,
-            Model::Detector(_) => DETECTORS,
-            Model::Generator(_) | Model::Other(_) => return Ok(()),
-        };
-        let foreign = given.iter().find(|(given, _, kind)| *given && *kind != own);
-        match foreign {
-            None => Ok(()),
-            Some((_, option, kind)) => {
-                let (kind, does) = (kind.to_lowercase(), model.does());
-                let message = format!("{option}: the option is for {kind}; this model {does}");
-                Err(Usage(message).into())
+        let mut own = PredictOptions::new();
+        for (task, kind, given) in groups {
+            if task == predictor.card().task {
+                own = given;
+            } else if let Some(option) = given.keys().next() {
+                let does = predictor.model().does();
+                let message = format!("--{option}: the option is for {kind}; this model {does}");
+                return Err(Usage(message).into());
             }
         }
-    }
-
-    /// The folder that results go into.
-    fn folder(&self, model: &Model) -> Option<PathBuf> {
-        match model {
-            Model::Segmenter { .. } => {
-                Some(self.out.clone().unwrap_or_else(|| "predictions".into()))
-            }
-            _ => self.out.clone(),
-        }
+        // A file of all images together, which no prediction of one image writes.
+        own.remove("features");
+        Ok(own)
     }
 }
 
-/// Shows and writes the predictions of one kind of model.
-trait Output {
-    /// Predicts a batch of images; `files` holds their names, `names` gives those of pictures to write.
-    ///
-    /// # Errors
-    /// An image that cannot be prepared, a file that cannot be written.
-    fn add(
-        &mut self,
-        files: &[PathBuf],
-        images: Vec<Image>,
-        names: Option<&mut Names>,
-    ) -> anyhow::Result<()>;
+/// The options of a group that were given, by their names.
+fn given(group: &impl Serialize) -> anyhow::Result<PredictOptions> {
+    let mut given: PredictOptions = serde_json::from_value(serde_json::to_value(group)?)?;
+    given.retain(|_, value| !value.is_null() && *value != false);
+    Ok(given)
+}
 
-    /// Writes what is written at the end.
-    ///
-    /// # Errors
-    /// A file that cannot be written.
-    fn finish(self: Box<Self>) -> anyhow::Result<()>;
+/// An image's object in the list of `--json`.
+#[derive(Serialize)]
+struct Row {
+    file: String,
+    #[serde(flatten)]
+    prediction: Box<dyn Prediction>,
 }
 
 /// Predicts. Files that cannot be read, and pictures that the model cannot take, are reported, and the rest is done.
@@ -161,90 +169,81 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     let device = device::select(args.device.device.as_deref())?;
     let predictor = Predictor::load(&args.run, &device).map_err(usage)?;
     predictor.recipe().kernels.apply();
-    if let Model::Generator(_) = predictor.model() {
-        let run = args.run.display();
-        let hint = hint::command("generate").path(&args.run);
-        let message = format!("{run}: a generator makes images: {hint}");
-        return Err(Usage(message).into());
-    }
-    if let Model::Other(_) = predictor.model() {
+    let purpose = predictor.recipe().task.table().purpose();
+    if purpose.command != "predict" {
         let (run, does) = (args.run.display(), predictor.model().does());
-        return Err(Usage(format!("{run}: this model {does}")).into());
+        let hint = hint::command(purpose.command).path(&args.run);
+        return Err(Usage(format!("{run}: this model {does}: {hint}")).into());
     }
-    args.check(predictor.model())?;
-    if args.augment.is_some_and(|copies| copies > 0) && predictor.recipe().data.augment.is_empty() {
-        let message =
-            "--augment: the recipe that this model was trained with has no `data.augment`";
-        return Err(Usage(message.into()).into());
-    }
-    let folder = args.folder(predictor.model());
+    let used = predictor.used(args.options(&predictor)?).map_err(option)?;
+    let folder = args.out.clone().or(used.folder().map(PathBuf::from));
     let images = images::find(&args.images, folder.as_deref())?;
-    if let Some(path) = &args.features {
+    let mut features = args.classifiers.features.as_ref().map(|path| Features {
+        path,
+        files: Vec::new(),
+        values: Vec::new(),
+    });
+    if let Some(features) = &features {
         let mut inputs: Vec<&Path> = images.files.iter().map(PathBuf::as_path).collect();
         inputs.push(&args.run);
-        out::claim_text("--features", path, args.force, &inputs)?;
+        out::claim_text("--features", features.path, args.force, &inputs)?;
     }
-    let mut output: Box<dyn Output + '_> = match predictor.model() {
-        Model::Segmenter { .. } => Box::new(segmentation::Masks::new(&predictor, &args)?),
-        Model::Detector(_) => Box::new(detection::Boxes::new(&predictor, &args)?),
-        _ => Box::new(classification::Guesses::new(&predictor, &args)),
-    };
-    if images.hidden > 0 {
-        eprintln!("note: hidden images left out: {}", images.hidden);
+    if args.csv {
+        let columns = [&["file"], used.columns()].concat();
+        print!("{}", csv_text([columns]));
     }
-    for own in &images.own {
-        eprintln!(
-            "note: {}: results go here, so no image is looked for",
-            own.display()
-        );
-    }
-    for other in &images.special {
-        eprintln!(
-            "warning: {}: a pipe or a device, no file; left out",
-            other.display()
-        );
-    }
-    let mut names = match &folder {
+    note(&images);
+    let mut names = match folder {
         Some(folder) => {
-            fs::create_dir_all(folder).with_context(|| format!("--out {}", folder.display()))?;
-            Some(Names::new(folder.clone()))
+            fs::create_dir_all(&folder).with_context(|| format!("--out {}", folder.display()))?;
+            Some(Names::new(folder))
         }
         None => None,
     };
     if !args.json && !args.csv {
         eprintln!("{}", predictor.origin());
     }
+    let batch = match used.is_one_by_one() {
+        true => 1,
+        false => args.batch_size as usize,
+    };
     let mut failed = 0;
-    for chunk in images.files.chunks(args.batch_size as usize) {
-        let mut files = Vec::new();
-        let mut pictures = Vec::new();
-        for file in chunk {
-            let image = match file.as_os_str() == STANDARD_INPUT {
-                true => from_standard_input(&predictor),
-                false => predictor.read(file).map_err(anyhow::Error::from),
-            };
-            match image {
-                Ok(image) => {
-                    if holds_several(file) {
-                        let file = file.display();
-                        eprintln!(
-                            "warning: {file}: it holds more than one picture; the first is used"
-                        );
-                    }
-                    files.push(file.clone());
-                    pictures.push(image);
+    let mut rows = Vec::new();
+    for chunk in images.files.chunks(batch) {
+        let (files, pictures) = read(chunk, &predictor, &mut failed);
+        if let Some(features) = features.as_mut().filter(|_| !files.is_empty()) {
+            features
+                .values
+                .extend(predictor.features(pictures.clone())?.0);
+            features.files.extend(files.iter().map(|file| shown(file)));
+        }
+        let predictions = used.predict(&pictures).with_context(|| match &files[..] {
+            [file] => shown(file),
+            [first, more @ ..] => format!("{} and {} after it", first.display(), more.len()),
+            [] => String::new(),
+        })?;
+        for ((file, image), mut prediction) in files.into_iter().zip(&pictures).zip(predictions) {
+            if let Some(names) = &mut names {
+                prediction.write(image, &names.next(file, prediction.endings()))?;
+            }
+            let file = shown(file);
+            match (args.json, args.csv) {
+                (true, _) => rows.push(Row { file, prediction }),
+                (_, true) => {
+                    let records = prediction.records().into_iter();
+                    let records = records.map(|record| [vec![file.clone()], record].concat());
+                    print!("{}", csv_text(records));
                 }
-                Err(error) => {
-                    failed += 1;
-                    eprintln!("error: {}", in_full(error.chain()));
-                }
+                _ => println!("{}", prediction.text(&file)),
             }
         }
-        if !pictures.is_empty() {
-            output.add(&files, pictures, names.as_mut())?;
-        }
     }
-    output.finish()?;
+    if args.json {
+        print_json(&rows)?;
+    }
+    if let Some(features) = features {
+        features.write()?;
+    }
     if let Some(note) = names.and_then(|names| names.note()) {
         eprintln!("note: {note}");
     }
@@ -255,6 +254,66 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
             eprintln!("{failed} of {all} could not be predicted");
             Ok(End::Partly)
         }
+    }
+}
+
+/// Says what was passed over in the search for images.
+fn note(images: &Images) {
+    if images.hidden > 0 {
+        eprintln!("note: hidden images left out: {}", images.hidden);
+    }
+    for own in &images.own {
+        let own = own.display();
+        eprintln!("note: {own}: results go here, so no image is looked for");
+    }
+    for other in &images.special {
+        let other = other.display();
+        eprintln!("warning: {other}: a pipe or a device, no file; left out");
+    }
+}
+
+/// Reads the images that can be read; the others are reported and counted.
+fn read<'a>(
+    files: &'a [PathBuf],
+    predictor: &Predictor,
+    failed: &mut usize,
+) -> (Vec<&'a Path>, Vec<Image>) {
+    let read = files.iter().filter_map(|file| {
+        let image = match file.as_os_str() == STANDARD_INPUT {
+            true => from_standard_input(predictor),
+            false => predictor.read(file).map_err(anyhow::Error::from),
+        };
+        let image = image.inspect_err(|error| {
+            *failed += 1;
+            eprintln!("error: {}", in_full(error.chain()));
+        });
+        if image.is_ok() && holds_several(file) {
+            let file = file.display();
+            eprintln!("warning: {file}: it holds more than one picture; the first is used");
+        }
+        Some((file.as_path(), image.ok()?))
+    });
+    read.unzip()
+}
+
+fn shown(file: &Path) -> String {
+    file.display().to_string()
+}
+
+/// Features of all images, gathered for one file.
+struct Features<'a> {
+    path: &'a Path,
+    files: Vec<String>,
+    values: Vec<f32>,
+}
+
+impl Features<'_> {
+    fn write(&self) -> anyhow::Result<()> {
+        Ok(firesight::export::features(
+            self.path,
+            &self.files,
+            &self.values,
+        )?)
     }
 }
 

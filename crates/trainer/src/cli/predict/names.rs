@@ -23,8 +23,8 @@ impl Names {
         }
     }
 
-    /// Paths for the files of an image, one for each ending (`.png`, `_mask.png`); they share a number.
-    pub(super) fn next<const N: usize>(&mut self, file: &Path, endings: [&str; N]) -> [PathBuf; N] {
+    /// The stem of the files of an image, free with each of the endings (`.png`, `_mask.png`).
+    pub(super) fn next(&mut self, file: &Path, endings: &[&str]) -> PathBuf {
         let stem = match file.as_os_str() == STANDARD_INPUT {
             true => "stdin".into(),
             false => file.file_stem().unwrap_or_default().to_string_lossy(),
@@ -35,11 +35,12 @@ impl Names {
                 1 => stem.to_string(),
                 _ => format!("{stem}-{number}"),
             };
-            let paths = endings.map(|ending| self.folder.join(format!("{name}{ending}")));
-            let others = paths.iter().any(|path| is_there(path));
+            let is_taken = |ending| is_there(&self.folder.join(format!("{name}{ending}")));
+            let others = endings.iter().any(is_taken);
             if !self.used.contains(&name) && !others {
+                let stem = self.folder.join(&name);
                 self.used.insert(name);
-                return paths;
+                return stem;
             }
             if number == 1 && others && !self.used.contains(&name) {
                 self.moved += 1;
@@ -72,17 +73,11 @@ mod tests {
         std::fs::write(at("dog-2_overlay.png"), "").unwrap();
         let mut names = Names::new(folder.path().into());
         let endings = ["_mask.png", "_overlay.png"];
-        let cat = names.next(Path::new("a/cat.jpg"), endings);
-        assert_eq!(cat, [at("cat-2_mask.png"), at("cat-2_overlay.png")]);
-        assert_eq!(
-            names.next(Path::new("dog.png"), endings)[0],
-            at("dog_mask.png")
-        );
-        assert_eq!(
-            names.next(Path::new("b/dog.gif"), endings)[0],
-            at("dog-3_mask.png")
-        );
-        assert_eq!(names.next(Path::new("-"), [".png"]), [at("stdin.png")]);
+        let mut next = |file: &str| names.next(Path::new(file), &endings);
+        assert_eq!(next("a/cat.jpg"), at("cat-2"));
+        assert_eq!(next("dog.png"), at("dog"));
+        assert_eq!(next("b/dog.gif"), at("dog-3"));
+        assert_eq!(next("-"), at("stdin"));
         assert!(names.note().unwrap().contains("as they are: 1;"));
     }
 }
