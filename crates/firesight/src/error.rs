@@ -101,8 +101,10 @@ pub fn in_full<'a>(chain: impl Iterator<Item = &'a (dyn std::error::Error + 'sta
 fn is_failed_write(error: &(dyn std::error::Error + 'static)) -> bool {
     let data = error.downcast_ref::<DataError>();
     let weights = error.downcast_ref::<WeightsError>();
+    let onnx = error.downcast_ref::<firesight_onnx::OnnxError>();
     data.is_some_and(DataError::is_failed_write)
         || matches!(weights, Some(WeightsError::Write { .. }))
+        || matches!(onnx, Some(firesight_onnx::OnnxError::Write { .. }))
 }
 
 impl std::error::Error for Error {
@@ -157,6 +159,10 @@ kinds! {
         _ => ErrorKind::Failed,
     },
     firesight_engine::CheckpointError => |_| ErrorKind::Failed,
+    firesight_onnx::OnnxError => |error| match error {
+        firesight_onnx::OnnxError::Write { .. } => ErrorKind::Failed,
+        _ => ErrorKind::Input,
+    },
     firesight_report::ReportError => |_| ErrorKind::Failed,
     firesight_metrics::MetricError => |_| ErrorKind::Failed,
     std::io::Error => |_| ErrorKind::Failed,

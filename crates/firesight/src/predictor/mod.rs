@@ -38,6 +38,8 @@ use firesight_models::weights::{
     StateDict, TorchNames, digest, load_state_dict, write_safetensors,
 };
 
+use firesight_onnx::{Recorder, TensorKeys};
+
 pub use export::Sidecar;
 pub use firesight_predict::{
     Classify, Found, Guess, Model, PictureError, PredictConfig, PredictError, Segment,
@@ -59,6 +61,8 @@ pub struct TrainedWeights {
     which: Weights,
     /// The one network of an exported file, whatever its name.
     exported: Option<StateDict>,
+    /// The keys of the network's tensors, where it is loaded to be recorded.
+    keys: Option<TensorKeys>,
 }
 
 impl TrainedWeights {
@@ -69,8 +73,12 @@ impl TrainedWeights {
     pub fn load<M: TorchNames>(&mut self, network: &str, module: M) -> crate::Result<M> {
         let path = self.checkpoint.display();
         if let Some(values) = self.exported.take() {
-            return load_state_dict(module, &values)
-                .map_err(|error| crate::Error::from(error).context(path));
+            let module = load_state_dict(module, &values)
+                .map_err(|error| crate::Error::from(error).context(path))?;
+            if let Some(keys) = &mut self.keys {
+                *keys = TensorKeys::of(&module);
+            }
+            return Ok(module);
         }
         let state = self
             .networks
@@ -144,6 +152,7 @@ impl Predictor {
             checkpoint: path.checkpoint.clone(),
             which: Weights::Current,
             exported: None,
+            keys: None,
         };
         Self::assemble(path, card, recipe, weights, device)
     }
@@ -157,6 +166,7 @@ impl Predictor {
             networks: BTreeMap::new(),
             which: Weights::Current,
             exported: Some(exported),
+            keys: None,
         };
         let path = ModelPath {
             checkpoint: path.to_path_buf(),
@@ -186,6 +196,28 @@ impl Predictor {
             weights: weights.which,
             path,
         })
+    }
+
+    /// The same network on a recorder's device.
+    ///
+    /// # Errors
+    /// None for weights that were loaded.
+    pub(crate) fn recorded(
+        &self,
+        weights: &StateDict,
+        recorder: &mut Recorder,
+    ) -> crate::Result<Model> {
+        let mut weights = TrainedWeights {
+            checkpoint: self.path.checkpoint.clone(),
+            networks: BTreeMap::new(),
+            which: self.weights,
+            exported: Some(weights.clone()),
+            keys: Some(TensorKeys::default()),
+        };
+        let task = self.recipe.task.table();
+        let model = task.load(self.card(), &mut weights, recorder.device())?;
+        recorder.take_keys(weights.keys.unwrap_or_default());
+        Ok(model)
     }
 
     /// The recipe that it was trained with.
@@ -311,6 +343,7 @@ mod tests {
             networks: BTreeMap::new(),
             which: Weights::Current,
             exported: Some(weights),
+            keys: None,
         };
         let path = ModelPath {
             checkpoint: "memory".into(),

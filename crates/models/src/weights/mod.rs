@@ -41,7 +41,9 @@ pub use error::{Fault, WeightsError};
 use file::Content;
 pub use file::{digest, write_safetensors};
 pub use freeze::freeze;
-pub use names::{ParameterInfo, TorchNames, parameter_count, parameters};
+pub use names::{
+    ParameterInfo, TensorVisitor, TorchNames, parameter_count, parameters, visit_tensors,
+};
 use names::{Place, raw_parameters};
 
 /// Tensors by PyTorch key, in PyTorch's layouts.

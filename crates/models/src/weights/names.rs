@@ -78,6 +78,41 @@ pub(super) fn raw_parameters<M: TorchNames>(module: &M) -> Vec<(String, Paramete
     found
 }
 
+/// Hears of every parameter and running statistic of a module; see [`visit_tensors`].
+pub trait TensorVisitor {
+    /// A tensor as it lies in Burn's module (a linear weight is `[in, out]`), and its key in PyTorch's state dict.
+    fn visit<const D: usize>(&mut self, key: &str, tensor: Tensor<D>);
+}
+
+/// Shows every parameter and running statistic to a visitor, in the module's order.
+pub fn visit_tensors<M: TorchNames>(module: &M, visitor: &mut impl TensorVisitor) {
+    struct Shower<'a, M, V> {
+        module: &'a M,
+        visitor: &'a mut V,
+        at: Place,
+    }
+    impl<M: TorchNames, V: TensorVisitor> ModuleVisitor for Shower<'_, M, V> {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.at.enter(name, container);
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.at.exit();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let key = self.module.torch_name(&self.at.path());
+            self.visitor.visit(&key, param.val());
+        }
+    }
+    let at = Place::default();
+    module.visit(&mut Shower {
+        module,
+        visitor,
+        at,
+    });
+}
+
 struct Lister {
     at: Place,
     found: Vec<(String, ParameterInfo)>,

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which crates each crate may stand on; nothing else.
-const DIRECTIONS: [(&str, &[&str]); 11] = [
+const DIRECTIONS: [(&str, &[&str]); 12] = [
     ("kernels", &[]),
     ("ops", &["kernels"]),
     ("models", &["kernels", "ops"]),
+    ("onnx", &["models"]),
     ("data", &[]),
     ("recipe", &[]),
     ("metrics", &[]),
@@ -18,7 +19,8 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
     (
         "firesight",
         &[
-            "data", "engine", "kernels", "metrics", "models", "ops", "predict", "recipe", "report",
+            "data", "engine", "kernels", "metrics", "models", "onnx", "ops", "predict", "recipe",
+            "report",
         ],
     ),
     (

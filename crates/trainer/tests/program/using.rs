@@ -433,12 +433,33 @@ fn eval_and_resume_need_no_initial_weights() {
 }
 
 #[test]
+fn an_onnx_file_holds_weights_and_what_feeds_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    classifier(folder);
+    let export = ["export", "run", "--out", "m.onnx"];
+    succeed(folder, &export);
+    assert!(refused(folder, &export).contains("--force"));
+    let wider = fs::read(folder.join("m.onnx")).unwrap();
+    let half = ["--force", "--precision", "f16", "--with", "postprocessing"];
+    succeed(folder, &[&export[..], &half].concat());
+    let narrower = fs::read(folder.join("m.onnx")).unwrap();
+    assert!(narrower.len() < wider.len());
+    let says =
+        |file: &[u8], word: &str| file.windows(word.len()).any(|part| part == word.as_bytes());
+    for word in ["preprocess", "std", "classification", "weights_sha256"] {
+        assert!(says(&wider, word) && says(&narrower, word), "{word}");
+    }
+    assert!(says(&wider, "logits") && !says(&wider, "probabilities"));
+    assert!(says(&narrower, "probabilities") && !says(&narrower, "logits"));
+}
+
+#[test]
 fn an_export_is_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     classifier(folder);
     for (name, word) in [
-        ("m.onnx", "ONNX"),
         ("m.pth", "PyTorch"),
         ("m.pt", "PyTorch"),
         ("m", "safetensors"),
@@ -450,6 +471,10 @@ fn an_export_is_what_it_says() {
             "{errors}"
         );
         assert!(!folder.join(name).exists() && !folder.join("m.safetensors").exists());
+    }
+    for option in ["--precision=f16", "--with=postprocessing"] {
+        let errors = refused(folder, &["export", "run", "--out", "m.safetensors", option]);
+        assert!(errors.contains("m.onnx"), "{errors}");
     }
     let export = ["export", "run", "--out", "m.safetensors"];
     succeed(folder, &export);

@@ -1,8 +1,13 @@
 //! Trained models for other programs.
 
+mod onnx;
+
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, TensorView};
+
+pub use firesight_onnx::Precision;
+pub use onnx::{OnnxOptions, onnx};
 
 use crate::error::Context;
 use crate::predictor::{Predictor, Sidecar};
