@@ -520,9 +520,7 @@ impl Source for Folder {
             return Ok(None);
         };
         let path = self.root.join(&entry.path);
-        let bytes = decode::read_file(&path, &self.limits)?;
-        let (width, height) =
-            decode::dimensions(&bytes, &path.display().to_string(), &self.limits)?;
+        let (width, height) = decode::file_dimensions(&path, &self.limits)?;
         Ok(Some([width, height, 3]))
     }
 

@@ -13,19 +13,31 @@
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 
+mod annotated;
 pub mod camvid;
 pub mod cifar;
 pub mod coco;
+pub mod csv_boxes;
+pub mod csv_classes;
 pub mod digits;
 pub mod folder;
 pub mod idx;
+mod json;
+pub mod labelme;
+mod listing;
 pub mod mnist;
 pub mod objects;
+mod outline;
 pub(crate) mod packed;
 pub mod pairs;
 mod problems;
 pub mod scenes;
+mod table;
+#[cfg(test)]
+mod testing;
+mod text;
 pub mod voc;
+pub mod yolo;
 
 use std::path::Path;
 
@@ -122,6 +134,14 @@ datasets! {
     Voc(voc::VocConfig),
     /// Images with boxes in COCO's JSON.
     Coco(coco::CocoConfig),
+    /// Images with boxes or outlines in YOLO's text files, told by a `data.yaml`.
+    Yolo(yolo::YoloConfig),
+    /// Images with polygons, boxes and circles in labelme's JSON.
+    Labelme(labelme::LabelmeConfig),
+    /// Images with boxes in a CSV table.
+    CsvBoxes(csv_boxes::CsvBoxesConfig),
+    /// Images with classes in a CSV table.
+    CsvClasses(csv_classes::CsvClassesConfig),
     /// Folders of images and class masks.
     Pairs(pairs::PairsConfig),
     /// A folder in Pascal VOC's segmentation layout.

@@ -109,6 +109,52 @@ pub(super) fn frame(
     }
 }
 
+/// The turn from the frame of a picture's labels to the picture, which `file` holds, and what is to be said of it. The size
+/// and the turn of the picture are known; `labels` is what states a size, by its name in messages.
+///
+/// # Errors
+/// A stated size that is not the picture's, unless it is to be repaired.
+pub(super) fn placed(
+    stated: Option<[usize; 2]>,
+    (size, turn): ([usize; 2], Turn),
+    faulty: Faulty,
+    file: &Path,
+    labels: &str,
+) -> Result<(Turn, Option<Remark>), DataError> {
+    let file = shown(file);
+    match frame(stated, size, turn) {
+        Ok((frame, doubt)) => Ok((frame, doubt.map(|message| Remark::new(file, message)))),
+        Err([w, h]) => {
+            let [width, height] = size;
+            let message = format!("{width}x{height} pixels, {labels} says {w}x{h}");
+            match faulty {
+                Faulty::Repair => {
+                    let message = format!("{message}; the image's own size is taken");
+                    Ok((Turn::NONE, Some(Remark::new(file, message))))
+                }
+                _ => Err(DataError::unreadable(file, message)),
+            }
+        }
+    }
+}
+
+/// Several faults as one: the first, two more, and how many there are.
+pub(super) fn together(faults: &[Remark]) -> Option<Remark> {
+    let (first, more) = faults.split_first()?;
+    let mut message = first.message.clone();
+    for Remark {
+        origin,
+        message: other,
+    } in more.iter().take(2)
+    {
+        message += &format!("; {origin}: {other}");
+    }
+    if more.len() > 2 {
+        message += &format!("; {} faults in all", faults.len());
+    }
+    Some(Remark::new(first.origin.clone(), message))
+}
+
 /// What the labels of a picture say by themselves: `read` gives them for the stated size. Where none is stated, only the
 /// picture tells.
 ///

@@ -68,6 +68,9 @@ impl Default for DecodeLimits {
 const OVERHEAD: u64 = 64 << 20;
 /// RGBA of 16 bits, and once more for what decoders keep beside the result.
 const BYTES_PER_PIXEL: u64 = 16;
+/// Bytes of a JPEG file in which its header mostly lies.
+#[cfg(feature = "datasets")]
+const HEAD: u64 = 64 << 10;
 /// More scans than any encoder writes; each one costs a pass over the image.
 const MAX_JPEG_SCANS: usize = 100;
 
@@ -158,6 +161,29 @@ pub fn dimensions(
     let (width, height, orientation) = header(bytes, origin, limits)?;
     let [width, height] = Turn::new(orientation).shown([width, height]);
     Ok((width, height))
+}
+
+/// As [`dimensions`], of a file; of a JPEG its head alone is read where that says it all.
+///
+/// # Errors
+/// Those of [`dimensions`] and of reading.
+#[cfg(feature = "datasets")]
+pub(crate) fn file_dimensions(
+    path: &std::path::Path,
+    limits: &DecodeLimits,
+) -> Result<(usize, usize), DataError> {
+    use std::io::Read;
+    let origin = path.display().to_string();
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| DataError::io(path, "open", error))?;
+    let read = file.take(HEAD).read_to_end(&mut head);
+    if read.is_ok()
+        && head.starts_with(b"\xff\xd8")
+        && let Ok(found) = dimensions(&head, &origin, limits)
+    {
+        return Ok(found);
+    }
+    dimensions(&read_file(path, limits)?, &origin, limits)
 }
 
 /// Width and height as they are stored, and how the picture is turned to be seen.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::objects::{Faulty, clipped, fault, inspect_stated, leaves};
+use super::super::objects::{Faulty, clipped, fault, inspect_stated};
+use super::super::outline::{drawn, instance};
 use super::super::problems::path_problems;
 use super::classes::Classes;
 use super::picture::{Object, Parts, Picture, Wanted};
-use super::reader::outline_leaves;
 use super::truth::Truth;
 use crate::decode::DecodeLimits;
 use crate::decode::turn::Turn;
@@ -172,19 +172,8 @@ fn outlined(object: &Object, size: [usize; 2]) -> Result<(Option<Mask>, Option<S
     let Some(outline) = &object.outline else {
         return Ok((None, None));
     };
-    let covered = outline.covered(size)?;
-    let out = outline.bound().is_some_and(|bound| leaves(bound, size));
-    let out = out.then(|| outline_leaves(size));
-    if !covered.contains(&true) {
-        let nothing = "the outline covers the center of no pixel";
-        return Err(out.unwrap_or_else(|| nothing.to_owned()));
-    }
-    let mask = Mask {
-        width: size[0],
-        height: size[1],
-        classes: covered.into_iter().map(u8::from).collect(),
-    };
-    Ok((Some(mask), out))
+    let (covered, wrong) = drawn(outline, size)?;
+    Ok((Some(instance(size, covered)), wrong))
 }
 
 impl Source for Coco {

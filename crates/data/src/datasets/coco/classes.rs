@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::super::json::{Id, Value};
 use super::super::problems::same_but_for_case;
 use super::file::CategoryEntry;
-use super::value::{Id, Value};
 
 /// The classes that a training part gives, and the number of each category of one part.
 #[derive(Clone, Debug)]

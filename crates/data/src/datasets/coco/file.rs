@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
+use super::super::json::{Any, Context, Element, Id, Met, Part, Plain, Take, Value, keys};
 use super::super::objects::shown;
-use super::outline::{Element, Field, Outline, Part, Segmentation};
-use super::value::{Any, Context, Id, Met, Plain, Take, Value, keys};
+use super::super::outline::Outline;
+use super::outline::{Field, Segmentation};
 use crate::error::DataError;
 use crate::source::Remark;
 

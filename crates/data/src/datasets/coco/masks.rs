@@ -11,10 +11,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::objects::{Faulty, clipped, inspect_stated, leaves};
+use super::super::objects::{Faulty, clipped, inspect_stated};
+use super::super::outline::{drawn, mark, mask_classes, touched};
 use super::classes::Classes;
 use super::picture::{Object, Parts, Picture, Wanted};
-use super::reader::outline_leaves;
 use super::truth::Truth;
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
@@ -119,15 +119,8 @@ impl CocoMasksConfig {
             let reason = format!("/categories: {count} of them; name 1 to 254 in `classes`");
             return Err(DataError::unreadable(truth.shown, reason));
         }
-        // A category of this name is another class than what no object covers.
-        let named = truth.classes.names.iter().map(|name| match &**name {
-            "background" => "background (category)".to_owned(),
-            name => name.to_owned(),
-        });
         Ok(CocoMasks {
-            classes: std::iter::once("background".to_owned())
-                .chain(named)
-                .collect(),
+            classes: mask_classes(&truth.classes.names),
             folder: part.images.clone(),
             limits: self.limits,
             truth,
@@ -162,33 +155,18 @@ impl CocoMasks {
         let Some(outline) = &object.outline else {
             // Nothing but its box is known, which `faulty = "repair"` lets through.
             let inside = object.xyxy.and_then(|xyxy| clipped(xyxy, size));
-            let [x1, y1, x2, y2] = inside.ok_or("nothing of its box is inside the image")?;
-            let mut covered = vec![false; size[0] * size[1]];
-            for line in covered
-                .chunks_exact_mut(size[0])
-                .take(y2.ceil() as usize)
-                .skip(y1 as usize)
-            {
-                line[x1 as usize..(x2.ceil() as usize).min(size[0])].fill(true);
-            }
+            let xyxy = inside.ok_or("nothing of its box is inside the image")?;
             return Ok(Drawn {
-                covered,
+                covered: touched(xyxy, size).collect(),
                 class: Mask::IGNORE,
                 fault: None,
             });
         };
-        let covered = outline.covered(size)?;
-        let out = outline.bound().is_some_and(|bound| leaves(bound, size));
-        if !covered.contains(&true) {
-            return Err(match out {
-                true => format!("{}, and nothing of it is inside", outline_leaves(size)),
-                false => "the outline covers the center of no pixel".into(),
-            });
-        }
+        let (covered, fault) = drawn(outline, size)?;
         Ok(Drawn {
             covered,
             class,
-            fault: out.then(|| outline_leaves(size)),
+            fault,
         })
     }
 }
@@ -214,7 +192,7 @@ impl CocoMasks {
                     }),
                     _,
                 ) => {
-                    mark(&mut classes, &covered, class);
+                    mark(&mut classes, covered, class);
                     continue;
                 }
                 (
@@ -225,7 +203,7 @@ impl CocoMasks {
                     }),
                     Faulty::Repair,
                 ) => {
-                    mark(&mut classes, &covered, class);
+                    mark(&mut classes, covered, class);
                     (reason, "clipped")
                 }
                 (
@@ -328,17 +306,6 @@ impl Source for CocoMasks {
 
     fn known_bad(&self) -> Vec<(usize, Remark)> {
         self.truth.known_bad()
-    }
-}
-
-/// Gives pixels that nothing covered yet their class; what two objects cover does not count.
-fn mark(classes: &mut [u8], covered: &[bool], class: u8) {
-    for (pixel, _) in classes
-        .iter_mut()
-        .zip(covered)
-        .filter(|(_, inside)| **inside)
-    {
-        *pixel = if *pixel == 0 { class } else { Mask::IGNORE };
     }
 }
 

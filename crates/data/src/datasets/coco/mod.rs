@@ -46,7 +46,6 @@ mod reader;
 #[cfg(test)]
 mod tests;
 mod truth;
-mod value;
 
 pub use boxes::{CocoConfig, CocoPart};
 pub use masks::{CocoMasksConfig, CocoMasksPart};

@@ -1,17 +1,9 @@
-//! An object's outline: polygons, or lengths of runs that alternate between outside and inside, column by column.
+//! An object's outline as COCO writes it: polygons, or run lengths as numbers or packed.
 
 use serde::de::{MapAccess, SeqAccess};
 
-use super::value::{Any, Context, Plain, Take, Value, keys};
-
-/// Where an object is.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outline {
-    /// Polygons `x y x y ..` of at least three points each.
-    Polygons(Vec<Vec<f64>>),
-    /// Lengths of runs and the size `[width, height]` of the image that they are of.
-    Runs { counts: Vec<u32>, size: [usize; 2] },
-}
+use super::super::json::{Any, Context, Element, Part, Plain, Take, Value, keys};
+use super::super::outline::Outline;
 
 /// What stands for `segmentation`.
 #[derive(Debug, PartialEq)]
@@ -25,126 +17,6 @@ pub(super) enum Field {
         outline: Outline,
         aside: Option<String>,
     },
-}
-
-impl Outline {
-    /// The smallest box `x1 y1 x2 y2` around it; `None` where there is nothing in it.
-    pub fn bound(&self) -> Option<[f64; 4]> {
-        let mut bound = [f64::MAX, f64::MAX, f64::MIN, f64::MIN];
-        let mut widen = |[x1, y1, x2, y2]: [f64; 4]| {
-            let [left, top, right, bottom] = bound;
-            bound = [left.min(x1), top.min(y1), right.max(x2), bottom.max(y2)];
-        };
-        match self {
-            Self::Polygons(polygons) => {
-                let points = polygons.iter().flat_map(|polygon| polygon.chunks_exact(2));
-                points.for_each(|point| widen([point[0], point[1], point[0], point[1]]));
-            }
-            Self::Runs { counts, size } => {
-                let height = size[1];
-                for (from, to) in inside(counts) {
-                    let (first, last) = (from / height, (to - 1) / height);
-                    let (top, bottom) = match first == last {
-                        true => (from % height, (to - 1) % height),
-                        false => (0, height - 1),
-                    };
-                    let edges = [first, top, last + 1, bottom + 1];
-                    widen(edges.map(|edge| edge as f64));
-                }
-            }
-        }
-        (bound[0] <= bound[2]).then_some(bound)
-    }
-
-    /// Whether each pixel of an image of `[width, height]` is covered, row by row. A polygon covers the pixels whose
-    /// centers lie inside it (even-odd).
-    ///
-    /// # Errors
-    /// Runs for an image of another size.
-    pub fn covered(&self, [width, height]: [usize; 2]) -> Result<Vec<bool>, String> {
-        let mut covered = vec![false; width * height];
-        match self {
-            Self::Polygons(polygons) => {
-                for polygon in polygons {
-                    fill(polygon, [width, height], &mut covered);
-                }
-            }
-            Self::Runs { counts, size } => {
-                if *size != [width, height] {
-                    let [w, h] = size;
-                    return Err(format!(
-                        "its run lengths are for {w}x{h} pixels, the image has {width}x{height}"
-                    ));
-                }
-                for (from, to) in inside(counts) {
-                    (from..to).for_each(|i| covered[i % height * width + i / height] = true);
-                }
-            }
-        }
-        Ok(covered)
-    }
-
-    /// Bytes that identify it.
-    pub fn identity(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Polygons(polygons) => {
-                for polygon in polygons {
-                    bytes.extend((polygon.len() as u64).to_le_bytes());
-                    polygon.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-                }
-            }
-            Self::Runs { counts, size } => {
-                size.iter()
-                    .for_each(|v| bytes.extend((*v as u64).to_le_bytes()));
-                counts.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-            }
-        }
-    }
-}
-
-/// The runs that lie inside, from one pixel to the one after their last.
-fn inside(counts: &[u32]) -> impl Iterator<Item = (usize, usize)> {
-    let mut at = 0;
-    let runs = counts.iter().enumerate().map(move |(number, count)| {
-        let from = at;
-        at += *count as usize;
-        (number, from, at)
-    });
-    runs.filter(|(number, from, to)| number % 2 == 1 && from < to)
-        .map(|(_, from, to)| (from, to))
-}
-
-/// Marks the pixels whose centers lie inside a polygon `x y x y ..`.
-fn fill(polygon: &[f64], [width, height]: [usize; 2], covered: &mut [bool]) {
-    let corners: Vec<(f64, f64)> = polygon.chunks_exact(2).map(|p| (p[0], p[1])).collect();
-    let top = corners
-        .iter()
-        .map(|corner| corner.1)
-        .fold(f64::MAX, f64::min);
-    let bottom = corners
-        .iter()
-        .map(|corner| corner.1)
-        .fold(f64::MIN, f64::max);
-    // Casts of negative numbers give 0.
-    let rows = (top.floor() as usize).min(height)..(bottom.ceil() as usize).min(height);
-    let mut crossings = Vec::new();
-    for row in rows {
-        let line = &mut covered[row * width..][..width];
-        let y = row as f64 + 0.5;
-        crossings.clear();
-        for (i, &(x1, y1)) in corners.iter().enumerate() {
-            let (x2, y2) = corners[(i + 1) % corners.len()];
-            if (y1 <= y) != (y2 <= y) {
-                crossings.push(x1 + (y - y1) / (y2 - y1) * (x2 - x1));
-            }
-        }
-        crossings.sort_by(f64::total_cmp);
-        for pair in crossings.chunks_exact(2) {
-            // The first center at or right of an edge; negative numbers become 0.
-            let [from, to] = [pair[0], pair[1]].map(|x| ((x - 0.5).ceil() as usize).min(width));
-            line[from..to].fill(true);
-        }
-    }
 }
 
 /// COCO's packed runs: groups of five bits from the lowest, in letters from `0` on, the sixth bit saying that more
@@ -317,41 +189,6 @@ fn runs(
     }
 }
 
-/// An element of a list: a number or a list of numbers.
-pub(super) struct Element;
-
-/// What an element is.
-pub(super) enum Part {
-    Number(f64),
-    Piece(Vec<f64>),
-    /// Why it is neither.
-    Wrong(String),
-}
-
-impl<'de> Take<'de> for Element {
-    type Out = Part;
-
-    fn value(self, value: Value) -> Part {
-        match value.number() {
-            Some(number) => Part::Number(number),
-            None => Part::Wrong(format!("is {value}, not a number")),
-        }
-    }
-
-    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Part, A::Error> {
-        let (mut numbers, mut fault) = (Vec::new(), None);
-        while let Some(value) = list.next_element_seed(Any(Plain))? {
-            match value.number() {
-                Some(number) => numbers.push(number),
-                None => {
-                    fault.get_or_insert(format!("holds {value}, not a number"));
-                }
-            }
-        }
-        Ok(fault.map_or(Part::Piece(numbers), Part::Wrong))
-    }
-}
-
 /// Lengths of runs, as numbers or packed.
 struct Counts;
 
@@ -465,33 +302,6 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
-    }
-
-    #[test]
-    fn bounds_and_pixels_of_both_kinds_agree() {
-        let polygon = Outline::Polygons(vec![vec![1.0, 0.0, 3.0, 0.0, 3.0, 2.0, 1.0, 2.0]]);
-        let runs = Outline::Runs {
-            counts: vec![3, 2, 1, 2],
-            size: [4, 3],
-        };
-        assert_eq!(polygon.bound(), Some([1.0, 0.0, 3.0, 2.0]));
-        assert_eq!(runs.bound(), polygon.bound());
-        assert_eq!(runs.covered([4, 3]), polygon.covered([4, 3]));
-        let marked = runs.covered([4, 3]).unwrap();
-        assert_eq!(marked.iter().filter(|inside| **inside).count(), 4);
-        assert!(
-            runs.covered([3, 4])
-                .unwrap_err()
-                .contains("for 4x3 pixels, the image has 3x4")
-        );
-        let long = Outline::Runs {
-            counts: vec![2, 5],
-            size: [4, 3],
-        };
-        assert_eq!(long.bound(), Some([0.0, 0.0, 3.0, 3.0]));
-        // Beyond the image on every side.
-        let large = Outline::Polygons(vec![vec![-5.0, -5.0, 9.0, -5.0, 9.0, 9.0, -5.0, 9.0]]);
-        assert_eq!(large.covered([4, 3]).unwrap(), [true; 12]);
     }
 
     /// The packed text is pycocotools' `mask.encode` of 10x7 pixels, those whose number is divisible by 3 or above 40.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::super::json::Id;
 use super::super::objects::Faulty;
+use super::super::outline::Outline;
 use super::classes::{Classes, Note};
 use super::file::Odd;
-use super::outline::Outline;
-use super::value::Id;
 
 /// How many faults of a file or picture a message lists.
 const LISTED: usize = 3;

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::super::json::{Id, Value};
 use super::super::objects::{Faulty, impossible, leaves};
+use super::super::outline::outline_leaves;
 use super::classes::{Classes, Note};
 use super::file::{AnnotationEntry, Odd, TWICE};
 use super::picture::{Object, Parts, Picture, Wanted, note, together};
-use super::value::{Id, Value};
 
 /// Puts annotations to their pictures.
 pub(super) struct Reader<'a> {
@@ -209,11 +210,6 @@ impl<'a> Reader<'a> {
             faults,
         }
     }
-}
-
-/// What is said of an outline.
-pub(super) fn outline_leaves([width, height]: [usize; 2]) -> String {
-    format!("the outline leaves the image of {width}x{height} pixels")
 }
 
 /// The share of a box of `of` pixels that an object of `area` pixels covers; all of it where that is not known.

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use super::super::objects::{Faulty, frame, shown};
+use super::super::json::{Id, Value};
+use super::super::objects::{Faulty, placed};
 use super::classes::{Classes, Note};
 use super::file::{AnnotationEntry, CocoFile, ImageEntry};
 use super::picture::{Object, Picture, Wanted, note, together};
 use super::reader::Reader;
-use super::value::{Id, Value};
 use crate::decode::turn::Turn;
 use crate::decode::{self, DecodeLimits};
 use crate::error::DataError;
@@ -154,26 +154,9 @@ impl Truth {
         let path = self.path(picture)?;
         let (image, turn) = decode::decode_turned(&path, limits)?;
         let size = [image.width, image.height];
-        let shown = shown(&path);
-        match frame(picture.stated, size, turn) {
-            Ok((frame, doubt)) => {
-                let remarks = doubt.map(|message| Remark::new(shown, message));
-                Ok((image, frame, remarks.into_iter().collect()))
-            }
-            Err([width, height]) => {
-                let message = format!(
-                    "{}x{} pixels, {}: /images/{} says {width}x{height}",
-                    size[0], size[1], self.shown, picture.place
-                );
-                match self.faulty {
-                    Faulty::Repair => {
-                        let message = format!("{message}; the image's own size is taken");
-                        Ok((image, Turn::NONE, vec![Remark::new(shown, message)]))
-                    }
-                    _ => Err(DataError::unreadable(shown, message)),
-                }
-            }
-        }
+        let labels = format!("{}: /images/{}", self.shown, picture.place);
+        let (frame, doubt) = placed(picture.stated, (size, turn), self.faulty, &path, &labels)?;
+        Ok((image, frame, doubt.into_iter().collect()))
     }
 
     /// Width, height and channels of the image of a picture as it will be shown, by its header.
@@ -186,8 +169,7 @@ impl Truth {
         limits: &DecodeLimits,
     ) -> Result<[usize; 3], DataError> {
         let path = self.path(picture)?;
-        let bytes = decode::read_file(&path, limits)?;
-        let (width, height) = decode::dimensions(&bytes, &path.display().to_string(), limits)?;
+        let (width, height) = decode::file_dimensions(&path, limits)?;
         Ok([width, height, 3])
     }
 

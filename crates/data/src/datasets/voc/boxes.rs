@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::objects::{
-    Faulty, Tally, clipped, frame, impossible, inspect_stated, leaves, shown,
+    Faulty, Tally, clipped, impossible, inspect_stated, leaves, placed, shown, together,
 };
 use super::super::problems::{path_problems, same_but_for_case};
 use super::layout::{Layout, List, Listed};
@@ -496,15 +496,7 @@ impl Voc {
         if let Err(remark) = &picture.file {
             return Some(remark.clone());
         }
-        let (first, more) = picture.faults.split_first()?;
-        let mut message = first.message.clone();
-        for other in more.iter().take(2) {
-            message += &format!("; {}: {}", other.origin, other.message);
-        }
-        if more.len() > 2 {
-            message += &format!("; {} faults in all", picture.faults.len());
-        }
-        Some(Remark::new(first.origin.clone(), message))
+        together(&picture.faults)
     }
 }
 
@@ -560,28 +552,10 @@ impl Source for Voc {
         };
         let (image, turn) = decode::decode_turned(&file, &self.config.limits)?;
         let size = [image.width, image.height];
-        let here = shown(&file);
-        let mut remarks = Vec::new();
-        let frame = match frame(picture.stated, size, turn) {
-            Ok((frame, doubt)) => {
-                remarks.extend(doubt.map(|message| Remark::new(here, message)));
-                frame
-            }
-            Err([width, height]) => {
-                let message = format!(
-                    "{}x{} pixels, {} says {width}x{height}",
-                    size[0],
-                    size[1],
-                    shown(&picture.path)
-                );
-                if self.config.faulty != Faulty::Repair {
-                    return bad(Remark::new(here, message));
-                }
-                let message = format!("{message}; the image's own size is taken");
-                remarks.push(Remark::new(here, message));
-                Turn::NONE
-            }
-        };
+        let labels = shown(&picture.path);
+        let (faulty, stated) = (self.config.faulty, picture.stated);
+        let (frame, doubt) = placed(stated, (size, turn), faulty, &file, &labels)?;
+        let mut remarks: Vec<Remark> = doubt.into_iter().collect();
         let boxes = self.boxes(picture, size, frame, &mut remarks)?;
         let target = Target::of_boxes(boxes);
         Ok((Sample { image, target }, remarks))
@@ -606,9 +580,7 @@ impl Source for Voc {
             return Ok(None);
         };
         let file = self.layout.picture(file);
-        let bytes = decode::read_file(&file, &self.config.limits)?;
-        let origin = file.display().to_string();
-        let (width, height) = decode::dimensions(&bytes, &origin, &self.config.limits)?;
+        let (width, height) = decode::file_dimensions(&file, &self.config.limits)?;
         Ok(Some([width, height, 3]))
     }
 

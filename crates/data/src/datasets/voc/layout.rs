@@ -1,8 +1,9 @@
 //! The lists of a Pascal VOC folder and the files that their lines name.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Component, Path, PathBuf};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
+use super::super::listing::{Listing, inside};
 use super::super::objects::shown;
 use super::IMAGES;
 use crate::decode::EXTENSIONS;
@@ -119,7 +120,7 @@ impl Layout {
             if let Some(first) = seen.insert(name.clone(), number + 1) {
                 return wrong(format!("`{name}` stands in line {first} already"));
             }
-            let alike = self.pictures.0.get(&name).map_or(&[][..], Vec::as_slice);
+            let alike = self.pictures.called(&name);
             if let (Ok(picture), true) = (&picture, alike.len() > 1) {
                 let files = alike.join(", ");
                 let message = format!("{files} have this name; `{picture}` is taken");
@@ -210,81 +211,6 @@ fn unquoted(text: &str) -> String {
         Some(inner.replace(&format!("\\{quote}"), &quote.to_string()))
     });
     inner.unwrap_or_else(|| text.to_owned())
-}
-
-/// A relative path without `.` and `..`, its parts put together by `/`; nothing where it leaves its folder.
-fn inside(name: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in Path::new(name).components() {
-        match part {
-            Component::Normal(part) => parts.push(part.to_str()?),
-            Component::CurDir => {}
-            Component::ParentDir if parts.pop().is_some() => {}
-            _ => return None,
-        }
-    }
-    (!parts.is_empty()).then(|| parts.join("/"))
-}
-
-/// The files of a folder that are images by their endings, by their names without them.
-pub(super) struct Listing(BTreeMap<String, Vec<String>>);
-
-impl Listing {
-    /// Lists a folder and the folders in it.
-    ///
-    /// # Errors
-    /// A folder that cannot be listed.
-    pub fn of(folder: &Path) -> Result<Self, DataError> {
-        let mut listing = Self(BTreeMap::new());
-        listing.add(folder, "")?;
-        for files in listing.0.values_mut() {
-            files.sort_by_key(|file| rank(file));
-        }
-        Ok(listing)
-    }
-
-    fn add(&mut self, folder: &Path, prefix: &str) -> Result<(), DataError> {
-        let fault = |error| DataError::io(folder, "list", error);
-        for entry in std::fs::read_dir(folder).map_err(fault)? {
-            let entry = entry.map_err(fault)?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            if name.starts_with('.') {
-                continue;
-            }
-            if entry.file_type().map_err(fault)?.is_dir() {
-                self.add(&entry.path(), &format!("{prefix}{name}/"))?;
-            } else if rank(&name) < EXTENSIONS.len()
-                && let Some((stem, _)) = name.rsplit_once('.')
-            {
-                let files = self.0.entry(format!("{prefix}{stem}")).or_default();
-                files.push(format!("{prefix}{name}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The file that a name with or without ending means: its name without ending, and itself.
-    pub fn find(&self, name: &str) -> Option<(String, String)> {
-        if let Some(files) = self.0.get(name) {
-            return Some((name.to_owned(), files.first()?.clone()));
-        }
-        let (stem, _) = name.rsplit_once('.')?;
-        let file = self.0.get(stem)?.iter().find(|file| *file == name)?;
-        Some((stem.to_owned(), file.clone()))
-    }
-}
-
-/// The place of a file's ending among those that can be read, in capitals too.
-fn rank(file: &str) -> usize {
-    let ending = file
-        .rsplit_once('.')
-        .map(|(_, ending)| ending.to_lowercase());
-    let place = EXTENSIONS
-        .iter()
-        .position(|known| Some(*known) == ending.as_deref());
-    place.unwrap_or(EXTENSIONS.len())
 }
 
 #[cfg(test)]

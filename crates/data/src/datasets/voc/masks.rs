@@ -8,10 +8,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::listing::Listing;
 use super::super::pairs::{Pairs, Shared, class_problems};
 use super::super::problems::path_problems;
 use super::IMAGES;
-use super::layout::{Layout, Listing};
+use super::layout::Layout;
 use crate::decode::DecodeLimits;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::super::objects::{alike, yes_or_no};
+use super::objects::{alike, yes_or_no};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A value, as far as a reader needs to know it.
@@ -211,6 +211,41 @@ impl<'de, T: Take<'de>> Visitor<'de> for Any<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<T::Out, A::Error> {
         self.0.object(object)
+    }
+}
+
+/// An element of a list: a number or a list of numbers.
+pub(super) struct Element;
+
+/// What an element is.
+pub(super) enum Part {
+    Number(f64),
+    Piece(Vec<f64>),
+    /// Why it is neither.
+    Wrong(String),
+}
+
+impl<'de> Take<'de> for Element {
+    type Out = Part;
+
+    fn value(self, value: Value) -> Part {
+        match value.number() {
+            Some(number) => Part::Number(number),
+            None => Part::Wrong(format!("is {value}, not a number")),
+        }
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Part, A::Error> {
+        let (mut numbers, mut fault) = (Vec::new(), None);
+        while let Some(value) = list.next_element_seed(Any(Plain))? {
+            match value.number() {
+                Some(number) => numbers.push(number),
+                None => {
+                    fault.get_or_insert(format!("holds {value}, not a number"));
+                }
+            }
+        }
+        Ok(fault.map_or(Part::Piece(numbers), Part::Wrong))
     }
 }
 
