@@ -60,5 +60,5 @@ pub use sample::{Image, MAX_CHANNELS, Sample};
 #[cfg(feature = "datasets")]
 pub use source::{Remark, Source, SourceDataset, Splits, Subset, fingerprint};
 #[cfg(feature = "datasets")]
-pub use split::{HoldOut, SplitConfig};
+pub use split::{Group, HoldOut, SplitConfig};
 pub use target::{BoxLabel, Mask, Target};

@@ -33,6 +33,32 @@ pub enum HoldOut {
     Last(usize),
 }
 
+/// Which samples are held out together, so that none of a group is learnt from where another one measures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Group {
+    /// Those whose paths are the same up to this text, and all others each by itself: `{ until = ".rf." }` for pictures
+    /// that Roboflow made of one original.
+    Until(String),
+    /// Those of one folder: the frames of a video, the pictures of a patient.
+    Folder,
+}
+
+impl Group {
+    /// The name of the group that a sample is in, by its origin.
+    fn of(&self, origin: &str) -> String {
+        match self {
+            Self::Until(text) => origin
+                .split_once(&**text)
+                .map_or(origin, |(before, _)| before),
+            Self::Folder => origin
+                .rsplit_once(['/', '\\'])
+                .map_or("", |(folder, _)| folder),
+        }
+        .to_owned()
+    }
+}
+
 /// Which samples validate and which test, where the dataset itself does not say.
 ///
 /// The test split is taken first, validation from what is left. A split that the dataset gives is never
@@ -45,6 +71,10 @@ pub struct SplitConfig {
     /// What is held out of the training samples for the test split, if the dataset gives no test split. Where it
     /// gives one, that is taken, nothing is held out, and `check` and `train` say so.
     pub test: HoldOut,
+    /// Which samples are held out together, whole groups at a time as long as no more is held out than is asked for; each
+    /// by itself unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// The seed of the draw; without it the seed of the run. Set it to keep the split while the run's seed varies.
     pub seed: Option<u64>,
 }
@@ -54,6 +84,7 @@ impl Default for SplitConfig {
         Self {
             validation: HoldOut::Fraction(0.1),
             test: HoldOut::None,
+            group: None,
             seed: None,
         }
     }
@@ -72,6 +103,17 @@ impl SplitConfig {
                     format!("{share} is no share of the samples; give a number from 0 to below 1"),
                 ));
             }
+            if let (HoldOut::Last(_), Some(_)) = (hold_out, &self.group) {
+                let message =
+                    "the last samples are no whole groups; give a `fraction` or a `count`";
+                problems.push((format!("{key}.last"), message.into()));
+            }
+        }
+        if self.group == Some(Group::Until(String::new())) {
+            problems.push((
+                "group.until".into(),
+                "give the text that a group's name ends before".into(),
+            ));
         }
         problems
     }
@@ -94,7 +136,7 @@ pub fn complete(given: Splits, config: &SplitConfig, seed: u64) -> Result<Splits
     match test.take() {
         Some(own) if config.test != HoldOut::None => test = Some(own_split(own, "test")),
         Some(own) => test = Some(own),
-        None => (train, test) = hold_out(train, &config.test, "test", seed)?,
+        None => (train, test) = hold_out(train, config, &config.test, "test", seed)?,
     }
     match validation.take() {
         // The default says nothing of what the recipe asks for.
@@ -102,7 +144,9 @@ pub fn complete(given: Splits, config: &SplitConfig, seed: u64) -> Result<Splits
             validation = Some(own_split(own, "validation"));
         }
         Some(own) => validation = Some(own),
-        None => (train, validation) = hold_out(train, &config.validation, "validation", seed)?,
+        None => {
+            (train, validation) = hold_out(train, config, &config.validation, "validation", seed)?
+        }
     }
     Ok(Splits {
         train,
@@ -128,6 +172,7 @@ fn own_split(own: Part, name: &str) -> Part {
 /// Splits `source` into what stays and what is held out (`None` if that would be empty).
 fn hold_out(
     source: Part,
+    config: &SplitConfig,
     how: &HoldOut,
     name: &str,
     seed: u64,
@@ -150,8 +195,22 @@ fn hold_out(
             ),
         ));
     }
-    let held: Vec<usize> = match how {
-        HoldOut::Last(_) => (len - count..len).collect(),
+    let held: Vec<usize> = match (how, &config.group) {
+        (HoldOut::Last(_), _) => (len - count..len).collect(),
+        (_, Some(group)) => {
+            let names: Vec<String> = (0..len)
+                .map(|index| group.of(&source.origin(index)))
+                .collect();
+            let held = grouped(&names, count, name, seed);
+            if held.is_empty() {
+                let count = counted(count, "sample");
+                let reason = format!(
+                    "{count} are fewer than the smallest group holds; give more, or another `split.group`"
+                );
+                return Err(DataError::setting(format!("split.{name}"), reason));
+            }
+            held
+        }
         _ => {
             let classes: Vec<Option<usize>> =
                 (0..len).map(|index| source.class_of(index)).collect();
@@ -165,6 +224,24 @@ fn hold_out(
         Arc::new(Subset::new(source.clone(), kept)?),
         Some(Arc::new(Subset::new(source, held)?)),
     ))
+}
+
+/// Draws whole groups of samples, whose names are given, as long as they are no more than `count` samples together. Sorted.
+fn grouped(names: &[String], count: usize, purpose: &str, seed: u64) -> Vec<usize> {
+    let mut members: std::collections::BTreeMap<&str, Vec<usize>> = Default::default();
+    for (index, name) in names.iter().enumerate() {
+        members.entry(name).or_default().push(index);
+    }
+    let mut groups: Vec<Vec<usize>> = members.into_values().collect();
+    shuffle(&mut keyed(seed, purpose, 0), &mut groups);
+    let mut drawn = Vec::with_capacity(count);
+    for group in groups {
+        if drawn.len() + group.len() <= count {
+            drawn.extend(group);
+        }
+    }
+    drawn.sort_unstable();
+    drawn
 }
 
 /// Draws `count` of the samples whose classes are given: of each class in proportion (largest remainders make
@@ -260,6 +337,7 @@ mod tests {
             validation: HoldOut::Count(7),
             test: HoldOut::Last(20),
             seed: Some(3),
+            ..Default::default()
         };
         let splits = complete(only_train(source(&[60, 40])), &config, 9).unwrap();
         let test = splits.test.unwrap();
@@ -284,7 +362,7 @@ mod tests {
         let config = SplitConfig {
             validation: HoldOut::Count(1),
             test: HoldOut::Last(20),
-            seed: None,
+            ..Default::default()
         };
         let splits = complete(given(), &config, 0).unwrap();
         let (validation, test) = (splits.validation.unwrap(), splits.test.unwrap());
@@ -326,5 +404,48 @@ mod tests {
         };
         assert_eq!(config.problems()[0].0, "validation.fraction");
         assert!(complete(only_train(source(&[30])), &config, 0).is_err());
+    }
+
+    #[test]
+    fn groups_are_held_out_whole() {
+        let until = Group::Until(".rf.".into());
+        let origins = [
+            "a/1.rf.x.jpg",
+            "a/1.rf.y.jpg",
+            "a/2.jpg",
+            "b/3.rf.z.jpg",
+            "b/3.rf.w.jpg",
+        ];
+        let names = |group: &Group| origins.map(|origin| group.of(origin)).to_vec();
+        assert_eq!(names(&until), ["a/1", "a/1", "a/2.jpg", "b/3", "b/3"]);
+        assert_eq!(names(&Group::Folder), ["a", "a", "a", "b", "b"]);
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..20 {
+            let held = grouped(&names(&until), 2, "test", seed);
+            assert!([&[0, 1][..], &[2], &[3, 4]].contains(&&*held), "{held:?}");
+            assert_eq!(held, grouped(&names(&until), 2, "test", seed));
+            seen.insert(held);
+        }
+        assert_eq!(seen.len(), 3);
+        // All of one group: nothing can be held out.
+        let config = SplitConfig {
+            group: Some(Group::Folder),
+            ..Default::default()
+        };
+        let error = complete(only_train(source(&[30])), &config, 0)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("3 samples are fewer than the smallest group holds"),
+            "{error}"
+        );
+        let config = SplitConfig {
+            test: HoldOut::Last(3),
+            group: Some(Group::Until(String::new())),
+            ..Default::default()
+        };
+        let keys: Vec<String> = config.problems().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["test.last", "group.until"]);
     }
 }

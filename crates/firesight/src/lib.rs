@@ -34,6 +34,7 @@
 pub mod card;
 pub mod device;
 pub mod download;
+pub mod draft;
 pub mod error;
 pub mod evaluate;
 pub mod examine;

@@ -50,6 +50,8 @@ pub(super) enum Shape {
 pub(super) struct Object {
     pub class: usize,
     pub shape: Shape,
+    /// Whether it is marked as difficult.
+    pub difficult: bool,
     /// Its line or number in the file of the labels.
     pub at: u32,
 }
@@ -286,6 +288,7 @@ impl Annotated {
             boxes.push(BoxLabel {
                 xyxy,
                 class: object.class,
+                difficult: object.difficult,
                 mask: mask.filter(|_| self.reading.instance_masks),
                 ..BoxLabel::default()
             });

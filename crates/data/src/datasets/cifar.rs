@@ -444,7 +444,7 @@ mod tests {
         let split = SplitConfig {
             test: HoldOut::Last(5000),
             validation: HoldOut::Count(5000),
-            seed: None,
+            ..Default::default()
         };
         let splits = config.open(&shared, &split, 1).unwrap();
         let (validation, test) = (splits.validation.unwrap(), splits.test.unwrap());

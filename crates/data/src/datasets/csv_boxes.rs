@@ -283,6 +283,7 @@ impl Boxes {
                 Ok(Object {
                     class,
                     shape: Shape::Box(xyxy?),
+                    difficult: false,
                     at: line,
                 })
             });

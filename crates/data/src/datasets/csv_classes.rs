@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::annotated::Names;
 use super::objects::Tally;
 use super::problems::{name_problems, path_problems};
-use super::table::{FILES, Pictures, Table};
+use super::table::{FILES, Pictures, Row, Table};
 use crate::decode::{self, DecodeLimits};
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -145,6 +145,39 @@ enum Columns {
     OneHot(Vec<usize>),
 }
 
+impl Columns {
+    fn all(&self) -> &[usize] {
+        match self {
+            Self::One(column) => std::slice::from_ref(column),
+            Self::OneHot(columns) => columns,
+        }
+    }
+
+    /// The class of a row.
+    fn class(&self, row: &Row, header: &[String]) -> Result<String, String> {
+        match self {
+            Self::One(column) => match row.cell(*column) {
+                "" => Err("has no class".into()),
+                class => Ok(class.to_owned()),
+            },
+            Self::OneHot(columns) => {
+                let set = columns
+                    .iter()
+                    .filter(|at| row.cell(**at).parse() == Ok(1.0));
+                let set: Vec<&str> = set.map(|at| &*header[*at]).collect();
+                match &set[..] {
+                    [class] => Ok((*class).to_owned()),
+                    [] => Err("no class is 1".into()),
+                    several => Err(format!(
+                        "{} are 1; a picture has one class",
+                        several.join(", ")
+                    )),
+                }
+            }
+        }
+    }
+}
+
 impl Labels {
     fn read(path: &Path, config: &CsvClassesConfig) -> Result<Self, DataError> {
         let table = Table::read(path, &config.columns, config.header)?;
@@ -162,42 +195,13 @@ impl Labels {
             (None, _) if one_hot.len() > 1 => Columns::OneHot(one_hot),
             (None, _) => return Err(table.lacks("of the classes", &LABELS)),
         };
-        let (read, class): (
-            Vec<usize>,
-            Box<dyn Fn(&super::table::Row) -> Result<String, String>>,
-        ) = match &columns {
-            Columns::One(label) => {
-                let label = *label;
-                let class = move |row: &super::table::Row| match row.cell(label) {
-                    "" => Err("has no class".to_owned()),
-                    class => Ok(class.to_owned()),
-                };
-                (vec![file, label], Box::new(class))
-            }
-            Columns::OneHot(columns) => {
-                let header = table.header.clone();
-                let of_columns = columns.clone();
-                let class = move |row: &super::table::Row| {
-                    let set = of_columns
-                        .iter()
-                        .filter(|at| row.cell(**at).parse() == Ok(1.0));
-                    match set.map(|at| &*header[*at]).collect::<Vec<_>>()[..] {
-                        [class] => Ok(class.to_owned()),
-                        [] => Err("no class is 1".to_owned()),
-                        ref several => Err(format!(
-                            "{} are 1; a picture has one class",
-                            several.join(", ")
-                        )),
-                    }
-                };
-                ([&[file][..], columns].concat(), Box::new(class))
-            }
-        };
+        let class = |row: &Row| columns.class(row, &table.header);
         let rows = table
             .rows
             .iter()
             .map(|row| (row.line, row.cell(file).to_owned(), class(row)));
-        let (rows, remarks) = (rows.collect(), table.unread(&read));
+        let (rows, read) = (rows.collect(), [&[file], columns.all()].concat());
+        let remarks = table.unread(&read);
         Ok(Self {
             table,
             rows,
@@ -478,10 +482,7 @@ mod tests {
             ),
             ("id,label\na,\nb,\n", &["no object has a class"]),
         ];
-        assert_outcomes(cases, |table| {
-            let found = said(table, |_| {});
-            found
-        });
+        assert_outcomes(cases, |table| said(table, |_| {}));
         let bare = said("a,cat\nb,dog\nc,dog\n", |config| {
             config.header = false;
             config.columns = ["id", "label"].map(String::from).to_vec();

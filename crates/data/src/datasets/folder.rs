@@ -342,8 +342,8 @@ fn refuse_labels(base: &Path, names: &[(String, PathBuf)]) -> Result<(), DataErr
     let what = if EXTENSIONS.iter().any(|ending| has(ending)) {
         "masks, which are read by `source = { pairs = .. }` where a class for every pixel is learnt"
     } else if has("txt") {
-        "labels as YOLO has them, which no source reads; saved as COCO's JSON or Pascal VOC's XML, `coco` or `voc` reads \
-         them where boxes are learnt"
+        "labels as YOLO has them, which are read by `source = { yolo = .. }` where boxes or masks are learnt, with a \
+         `data.yaml`"
     } else if has("xml") {
         "Pascal VOC's annotations, which are read by `source = { voc = .. }` where boxes are learnt"
     } else if has("json") {
@@ -612,7 +612,7 @@ mod tests {
         let split = SplitConfig {
             validation: HoldOut::Fraction(0.2),
             test: HoldOut::Fraction(0.1),
-            seed: None,
+            ..Default::default()
         };
         let splits = SourceConfig::Folder(config(folder.path()))
             .open(Path::new(""), &split, 7)

@@ -24,6 +24,8 @@
 //! ```
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -35,10 +37,10 @@ use serde::{Deserialize, Serialize};
 
 use self::file::{File, ShapeEntry};
 use super::annotated::{Annotated, Names, Object, Picture, Read, Reading, Shape, Unit};
-use super::listing::files_in;
+use super::listing::{Beside, beside};
 use super::objects::{Faulty, Tally, shown};
 use super::problems::{name_problems, path_problems};
-use crate::decode::{DecodeLimits, EXTENSIONS};
+use crate::decode::DecodeLimits;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits};
 
@@ -122,29 +124,13 @@ struct Folder {
 
 impl Folder {
     fn read(root: &Path, part: &Path, without: &[&Path]) -> Result<Self, DataError> {
-        let folder = root.join(part);
-        if !folder.is_dir() {
-            let hint = "expected a folder with the files of labelme beside their pictures".into();
-            return Err(DataError::Missing { path: folder, hint });
-        }
-        let is_part = |file: &String| {
-            !without
-                .iter()
-                .any(|other| part.join(file).starts_with(other))
-        };
-        let all = files_in(&folder)?
-            .into_iter()
-            .filter(is_part)
-            .map(|file| folder.join(file));
-        let ending = |path: &Path| {
-            path.extension()
-                .map(|ending| ending.to_string_lossy().to_lowercase())
-        };
-        let (files, others): (Vec<PathBuf>, Vec<PathBuf>) =
-            all.partition(|path| ending(path).as_deref() == Some("json"));
-        let is_picture =
-            |path: &PathBuf| ending(path).is_some_and(|ending| EXTENSIONS.contains(&&*ending));
-        let read: Vec<Result<File, PathBuf>> = files.into_par_iter().map(File::read).collect();
+        let hint = "expected a folder with the files of labelme beside their pictures";
+        let Beside {
+            folder,
+            labels,
+            pictures,
+        } = beside(root, part, without, "json", hint)?;
+        let read: Vec<Result<File, PathBuf>> = labels.into_par_iter().map(File::read).collect();
         let (mut files, mut tally) = (Vec::new(), Tally::default());
         for file in read {
             match file {
@@ -162,7 +148,7 @@ impl Folder {
         Ok(Self {
             shown: shown(&folder),
             files,
-            pictures: others.into_iter().filter(is_picture).collect(),
+            pictures,
             tally,
         })
     }
@@ -252,6 +238,7 @@ fn objects(shapes: Vec<ShapeEntry>, names: &Names) -> Vec<Read> {
             Ok(Object {
                 class,
                 shape: Shape::Polygons(vec![shape?]),
+                difficult: false,
                 at,
             })
         });

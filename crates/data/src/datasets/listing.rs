@@ -1,7 +1,7 @@
 //! The pictures of a folder, and names that stay in theirs.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
 use crate::decode::EXTENSIONS;
 use crate::error::DataError;
@@ -53,6 +53,54 @@ impl Listing {
         let file = self.0.get(stem)?.iter().find(|file| *file == name)?;
         Some((stem.to_owned(), file.clone()))
     }
+}
+
+/// Files of labels with the pictures that they are about, in one folder or in folders of it.
+pub(super) struct Beside {
+    pub folder: PathBuf,
+    pub labels: Vec<PathBuf>,
+    pub pictures: BTreeSet<PathBuf>,
+}
+
+/// Lists the folder `part` of a dataset without the folders of other parts: files of labels have this ending.
+///
+/// # Errors
+/// A folder that is missing or cannot be listed; `hint` says what it should be.
+pub(super) fn beside(
+    root: &Path,
+    part: &Path,
+    without: &[&Path],
+    ending: &str,
+    hint: &str,
+) -> Result<Beside, DataError> {
+    let folder = root.join(part);
+    if !folder.is_dir() {
+        let hint = hint.to_owned();
+        return Err(DataError::Missing { path: folder, hint });
+    }
+    let mut found = Beside {
+        labels: Vec::new(),
+        pictures: BTreeSet::new(),
+        folder,
+    };
+    for file in files_in(&found.folder)? {
+        if without
+            .iter()
+            .any(|other| part.join(&file).starts_with(other))
+        {
+            continue;
+        }
+        let path = found.folder.join(&file);
+        let is_labels = path
+            .extension()
+            .is_some_and(|of| of.eq_ignore_ascii_case(ending));
+        if is_labels {
+            found.labels.push(path);
+        } else if rank(&file) < EXTENSIONS.len() {
+            found.pictures.insert(path);
+        }
+    }
+    Ok(found)
 }
 
 /// The files of a folder and the folders in it, relative to it and sorted; hidden ones and names that are no UTF-8 are left

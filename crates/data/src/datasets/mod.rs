@@ -132,6 +132,8 @@ datasets! {
     Folder(folder::FolderConfig),
     /// Images with boxes in Pascal VOC's layout.
     Voc(voc::VocConfig),
+    /// Images with boxes in Pascal VOC's XML, in folders without lists.
+    VocFolders(voc::VocFoldersConfig),
     /// Images with boxes in COCO's JSON.
     Coco(coco::CocoConfig),
     /// Images with boxes or outlines in YOLO's text files, told by a `data.yaml`.

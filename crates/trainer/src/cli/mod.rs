@@ -20,6 +20,7 @@ mod generate;
 mod hint;
 mod lr_find;
 mod models;
+mod new;
 mod out;
 mod predict;
 pub mod recipe_docs;
@@ -52,6 +53,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Draft a recipe for a folder of pictures and labels
+    New(new::NewArgs),
     /// Train a model from a recipe
     Train(train::TrainArgs),
     /// Try rising learning rates and show where the loss falls
@@ -148,7 +151,9 @@ fn option(error: firesight::Error) -> anyhow::Error {
 }
 
 /// Other programs' words for the commands here.
-const WORDS: [(&str, &str); 22] = [
+const WORDS: [(&str, &str); 24] = [
+    ("init", "new"),
+    ("draft", "new"),
     ("fit", "train"),
     ("learn", "train"),
     ("finetune", "train"),
@@ -221,6 +226,7 @@ fn quiet_about_closed_pipes() {
 
 fn command(cli: Cli) -> anyhow::Result<End> {
     match cli.command {
+        Command::New(args) => new::run(args),
         Command::Train(args) => train::run(args),
         Command::LrFind(args) => lr_find::run(args),
         Command::Eval(args) => eval::run(args),

@@ -13,6 +13,7 @@ mod house;
 mod inputs;
 mod labels;
 mod lessons;
+mod new;
 mod normalisation;
 #[cfg(unix)]
 mod refusals;

@@ -197,13 +197,7 @@ impl Entry {
         let annotation = match annotated.then(|| std::fs::read(&path)) {
             None => Annotation::default(),
             Some(Ok(bytes)) => Annotation::parse(&bytes),
-            Some(Err(error)) => Annotation {
-                faults: vec![Fault {
-                    line: 0,
-                    reason: format!("cannot read: {error}"),
-                }],
-                ..Annotation::default()
-            },
+            Some(Err(error)) => Annotation::unread(&error),
         };
         Self {
             listed,

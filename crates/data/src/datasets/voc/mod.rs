@@ -1,5 +1,6 @@
 //! Pascal VOC's layout: pictures in `JPEGImages`, lists of them in `ImageSets`, and either boxes from XML files in
-//! `Annotations` ([`VocConfig`]) or class masks in `SegmentationClass` ([`VocMasksConfig`]).
+//! `Annotations` ([`VocConfig`]) or class masks in `SegmentationClass` ([`VocMasksConfig`]); and XML files in folders without
+//! lists, as labelImg and Roboflow write them ([`VocFoldersConfig`]).
 //!
 //! A line of a list is a name, or a name and one of the flags `1`, `0` and `-1`, which are not read. Names may hold
 //! spaces, stand in quotes, and have the ending of their picture; a picture may have any ending that can be read. What is
@@ -29,6 +30,7 @@
 //! ```
 
 mod boxes;
+mod folders;
 mod layout;
 mod masks;
 #[cfg(test)]
@@ -36,6 +38,7 @@ mod tests;
 mod xml;
 
 pub use boxes::VocConfig;
+pub use folders::VocFoldersConfig;
 pub use masks::{CLASSES, VocMasksConfig};
 
 const ANNOTATIONS: &str = "Annotations";

@@ -69,6 +69,17 @@ impl Annotation {
         annotation
     }
 
+    /// What there is of a file that cannot be read.
+    pub fn unread(error: &std::io::Error) -> Self {
+        Self {
+            faults: vec![Fault {
+                line: 0,
+                reason: format!("cannot read: {error}"),
+            }],
+            ..Self::default()
+        }
+    }
+
     fn read(&mut self, root: Node) {
         let mut reader = Reader {
             faults: Vec::new(),

@@ -39,7 +39,12 @@ pub(super) fn rows(text: &str, classes: usize, keypoints: Option<usize>) -> Rows
                 if keypoints.is_some() {
                     rows.keypoints.get_or_insert(at);
                 }
-                shape(&row[1..], keypoints).map(|shape| Object { class, shape, at })
+                shape(&row[1..], keypoints).map(|shape| Object {
+                    class,
+                    shape,
+                    difficult: false,
+                    at,
+                })
             }
             Err(reason) => Err(reason),
         };

@@ -155,7 +155,7 @@ impl TaskRecipe for SegmentationConfig {
     }
 
     fn needs(&self) -> &'static str {
-        "a class for every pixel"
+        "a class for every pixel (`yolo` and `labelme` draw their polygons with `class-masks = true`)"
     }
 
     fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
