@@ -38,6 +38,7 @@ pub fn activation<const D: usize>(activation: Activation, x: Tensor<D>) -> Tenso
             Activation::LeakyRelu(slope) if slope > 0.0 && slope < 1.0 => {
                 return fast::relu(x, Some(slope));
             }
+            Activation::Silu => return fast::silu(x),
             _ => {}
         }
     }
@@ -88,6 +89,26 @@ mod fast {
     struct Relu {
         y: FlexTensor,
         slope: Option<f32>,
+    }
+
+    pub(super) fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+        apply::<1, D, _>([open(x)], |[x], tracked| {
+            let x = contiguous(x);
+            let y = tensor(pointwise::silu(slice(&x)), dims::<D>(&x));
+            (y, tracked.then_some(Silu { x }))
+        })
+    }
+
+    #[derive(Clone, Debug)]
+    struct Silu {
+        x: FlexTensor,
+    }
+
+    impl Gradient<1> for Silu {
+        fn gradients(self, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+            let dx = pointwise::silu_gradient(slice(&self.x), slice(&contiguous(dy)));
+            [Some(tensor(dx, self.x.shape()))]
+        }
     }
 
     impl Gradient<1> for Relu {

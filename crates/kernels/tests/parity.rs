@@ -383,6 +383,24 @@ fn relu_is_burns() {
 }
 
 #[test]
+fn silu_is_burns() {
+    every_isa(|isa| {
+        for len in [1, 3, 15, 16, 17, 1000, 40_000] {
+            for scale in [1.0, 30.0, 1000.0] {
+                let x = random([1, 1, 1, len])
+                    .mul_scalar(scale)
+                    .detach()
+                    .require_grad();
+                let weights = random([1, 1, 1, len]);
+                compare(&format!("{isa:?} {len} {scale}"), 1e-5, || {
+                    gradients(activation(Activation::Silu, x.clone()), &weights, [&x], &[])
+                });
+            }
+        }
+    });
+}
+
+#[test]
 fn non_finite_values_propagate() {
     every_isa(|isa| {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

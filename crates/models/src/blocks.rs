@@ -103,11 +103,25 @@ pub(crate) fn pooled(grid: [usize; 2], x: Tensor<4>) -> Tensor<2> {
 /// # Shapes
 /// - `x` and output: `[N, 3, H, W]`
 pub(crate) fn imagenet_to_unit(x: Tensor<4>) -> Tensor<4> {
+    imagenet_to(x, 0.5, 0.5)
+}
+
+/// Images normalised by ImageNet's mean and deviation as blue, green and red from 0 to 255: what OpenCV reads, and
+/// YOLOX' published weights expect.
+///
+/// # Shapes
+/// - `x` and output: `[N, 3, H, W]`
+pub(crate) fn imagenet_to_bgr(x: Tensor<4>) -> Tensor<4> {
+    imagenet_to(x, 0.0, 1.0 / 255.0).flip([1])
+}
+
+/// Images normalised by ImageNet's mean and deviation, as if they had been normalised by others.
+fn imagenet_to(x: Tensor<4>, mean: f32, std: f32) -> Tensor<4> {
     let (device, dtype) = (x.device(), x.dtype());
     let row =
         |values: [f32; 3]| Tensor::<1>::from_data(values, (&device, dtype)).reshape([1, 3, 1, 1]);
-    let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-    x * row(std.map(|s| s / 0.5)) + row(mean.map(|m| (m - 0.5) / 0.5))
+    let (means, stds) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    x * row(stds.map(|s| s / std)) + row(means.map(|m| (m - mean) / std))
 }
 
 /// Max pooling with a square window; `ceil` rounds the output's size up.

@@ -68,7 +68,7 @@ pub trait Family: Clone {
 /// A member of a list: the options that a recipe gives it, and the architecture's own config that they stand for.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishedModel<O: 'static, C: 'static> {
-    /// The number of parameters for RGB images and the number of classes that the family was published for.
+    /// The number of parameters for RGB images and the number of classes that it was published for.
     pub parameters: usize,
     /// From the one to the other.
     pub config: fn(&O) -> C,
@@ -78,6 +78,9 @@ pub struct PublishedModel<O: 'static, C: 'static> {
 pub trait Member: TorchNames + Sized {
     /// All that can be asked of it.
     type Config;
+
+    /// The number of classes that it was published for, where it is not its family's.
+    const CLASSES: Option<usize> = None;
 
     /// What is wrong with the options: `(key inside the model's table, message)` pairs.
     fn problems(config: &Self::Config) -> Vec<(String, String)>;
@@ -234,6 +237,13 @@ macro_rules! family {
                 })
             }
 
+            /// The number of classes that it was published for.
+            fn classes(&self) -> usize {
+                match self {
+                    $(Self::$family(_) => <$file::$family as $crate::family::Member>::CLASSES.unwrap_or($classes),)+
+                }
+            }
+
             /// With the parts that weights were saved with.
             fn fit(self, weights: &$crate::weights::StateDict) -> Self {
                 match self {
@@ -252,14 +262,15 @@ macro_rules! family {
                 let configs = [$($((
                     stringify!($family),
                     $file::$published.parameters,
+                    <$file::$family as $crate::family::Member>::CLASSES.unwrap_or($classes),
                     Self::$variant(Default::default()),
                 ),)+)+];
-                let entry = |(family, parameters, config): (_, _, Self)| $crate::family::Entry {
+                let entry = |(family, parameters, classes, config): (_, _, _, Self)| $crate::family::Entry {
                     name: config.name(),
                     family,
                     parameters,
                     input: $crate::InputSpec::rgb(224),
-                    classes: $classes,
+                    classes,
                     minimum: config.minimum(),
                     config,
                 };
@@ -275,7 +286,8 @@ macro_rules! family {
             ) -> Result<$Model, $crate::ModelError> {
                 let config = Self::named(name)?;
                 let resolved = config.resolve().fit(weights);
-                resolved.init(config.name(), input, classes.unwrap_or($classes), device)
+                let classes = classes.unwrap_or_else(|| resolved.classes());
+                resolved.init(config.name(), input, classes, device)
             }
 
             $(fn as_published(model: $Model, tag: &$crate::tags::Tag) -> $Model {

@@ -217,11 +217,16 @@ fn detectors(out: &Path, wanted: &dyn Fn(&str) -> bool) -> Outcome<()> {
             outputs: &|inputs| {
                 let output = model.forward(first(inputs));
                 let centerness = output.bbox_ctrness.map(|c| ("bbox_ctrness", c.into_data()));
+                let objectness = output.objectness.map(|o| ("objectness", o.into_data()));
                 let named = [
                     ("cls_logits", output.cls_logits.into_data()),
                     ("bbox_regression", output.bbox_regression.into_data()),
                 ];
-                named.into_iter().chain(centerness).collect()
+                named
+                    .into_iter()
+                    .chain(centerness)
+                    .chain(objectness)
+                    .collect()
             },
         };
         case.write(out, |recorder| {
@@ -234,6 +239,9 @@ fn detectors(out: &Path, wanted: &dyn Fn(&str) -> bool) -> Outcome<()> {
             recorder.output("bbox_regression", &output.bbox_regression);
             if let Some(centerness) = &output.bbox_ctrness {
                 recorder.output("bbox_ctrness", centerness);
+            }
+            if let Some(objectness) = &output.objectness {
+                recorder.output("objectness", objectness);
             }
             Ok(())
         })?;

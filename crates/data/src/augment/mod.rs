@@ -44,6 +44,7 @@ pub use filter::{Blur, Noise};
 #[cfg(feature = "datasets")]
 pub(crate) use pipeline::check;
 pub use pipeline::{MINIMUM_VISIBLE, Pipeline, PixelOperation, Plan, Transform};
+pub use resize::Placement;
 pub use values::Values;
 
 use rand_chacha::ChaCha8Rng;

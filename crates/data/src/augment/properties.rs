@@ -80,6 +80,12 @@ fn pipelines() -> Vec<Vec<Augment>> {
             height: 64,
             ..Letterbox::default()
         })],
+        vec![A::Letterbox(Letterbox {
+            width: 70,
+            height: 50,
+            placement: Placement::UpperLeft,
+            ..Letterbox::default()
+        })],
         vec![crop(), flip(), rotate()],
         vec![crop(), A::Transpose(Transpose::default()), flip()],
         vec![
@@ -401,7 +407,7 @@ fn wrong_settings_do_not_panic_when_drawn() {
         Augment::Letterbox(Letterbox {
             width: 0,
             height: 0,
-            fill: [0; 3],
+            ..Letterbox::default()
         }),
     ]);
     let mut rng = stream(3, 0, 0, Domain::Sample);

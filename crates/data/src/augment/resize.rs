@@ -140,7 +140,8 @@ impl Augmentation for RandomResizeShortest {
     }
 }
 
-/// Resizes as large as fits a frame, keeping the shape, and pads the rest evenly, as YOLO's letterbox does.
+/// Resizes as large as fits a frame, keeping the shape, and pads the rest: evenly, as YOLOv5's letterbox does, or to the
+/// right and below, as YOLOX' does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Letterbox {
@@ -150,6 +151,19 @@ pub struct Letterbox {
     pub height: usize,
     /// Red, green and blue of the padding; a gray image takes the first.
     pub fill: [u8; 3],
+    /// Where in the frame the image stands.
+    pub placement: Placement,
+}
+
+/// Where in a frame an image stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// In the middle; its sides are rounded to the nearest pixel.
+    #[default]
+    Center,
+    /// In the upper left corner; its sides are rounded down, as YOLOX rounds them.
+    UpperLeft,
 }
 
 impl Default for Letterbox {
@@ -158,6 +172,7 @@ impl Default for Letterbox {
             width: 640,
             height: 640,
             fill: [114; 3],
+            placement: Placement::Center,
         }
     }
 }
@@ -167,15 +182,20 @@ impl Letterbox {
     pub fn place(&self, [width, height]: [usize; 2]) -> [usize; 4] {
         let scale = (self.width as f64 / width as f64).min(self.height as f64 / height as f64);
         let side = |length: usize, frame: usize| {
-            ((length as f64 * scale).round() as usize).clamp(1, frame.max(1))
+            let length = length as f64 * scale;
+            let length = match self.placement {
+                Placement::Center => length.round(),
+                Placement::UpperLeft => length.floor(),
+            };
+            (length as usize).clamp(1, frame.max(1))
         };
         let (w, h) = (side(width, self.width), side(height, self.height));
-        [
-            self.width.saturating_sub(w) / 2,
-            self.height.saturating_sub(h) / 2,
-            w,
-            h,
-        ]
+        let free = [self.width.saturating_sub(w), self.height.saturating_sub(h)];
+        let [x, y] = match self.placement {
+            Placement::Center => free.map(|free| free / 2),
+            Placement::UpperLeft => [0, 0],
+        };
+        [x, y, w, h]
     }
 }
 
@@ -197,5 +217,26 @@ impl Augmentation for Letterbox {
             .side("width", self.width)
             .side("height", self.height)
             .0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `int(side * min(416 / 427, 416 / 640))` of Python, and what is nearest.
+    #[test]
+    fn a_corner_is_rounded_down_to_and_the_middle_to_the_nearest() {
+        let placed = |placement| {
+            let letterbox = Letterbox {
+                width: 416,
+                height: 416,
+                placement,
+                ..Letterbox::default()
+            };
+            letterbox.place([640, 427])
+        };
+        assert_eq!(placed(Placement::UpperLeft), [0, 0, 416, 277]);
+        assert_eq!(placed(Placement::Center), [0, 69, 416, 278]);
     }
 }

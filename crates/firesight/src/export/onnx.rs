@@ -27,7 +27,7 @@ pub struct OnnxOptions {
 /// |---|---|---|---|
 /// | classification | `input` `[N, C, H, W]` | `logits` `[N, classes]` | `probabilities` `[N, classes]` |
 /// | segmentation | `input` `[N, C, H, W]` | `logits` `[N, classes, H, W]` | `classes` `[N, 1, H, W]`, whole numbers |
-/// | detection | `input` `[N, C, H, W]` | `cls_logits` `[N, rows, classes]`, `bbox_regression` `[N, rows, 4]`, `bbox_ctrness` `[N, rows, 1]` (FCOS) | not yet |
+/// | detection | `input` `[N, C, H, W]` | `cls_logits` `[N, rows, classes]`, `bbox_regression` `[N, rows, 4]`, `bbox_ctrness` `[N, rows, 1]` (FCOS), `objectness` `[N, rows, 1]` (YOLOX) | not yet |
 /// | generation | `latent` `[N, latent]`, `classes` `[N]` (conditional) | `images` `[N, C, H, W]`, from -1 to 1 | not yet |
 ///
 /// `input` holds normalized values. The file's metadata say what else a program must know, under the keys of [`Sidecar`]:
@@ -80,6 +80,9 @@ fn forward(
             recorder.output("bbox_regression", &output.bbox_regression);
             if let Some(centerness) = &output.bbox_ctrness {
                 recorder.output("bbox_ctrness", centerness);
+            }
+            if let Some(objectness) = &output.objectness {
+                recorder.output("objectness", objectness);
             }
         }
         Model::Generator(model) if !answers => {

@@ -429,7 +429,11 @@ impl NamedOutputs for Classifier {
 }
 
 /// Whether the input has the three channels that an option of ImageNet's normalisation is about.
-fn check_transform_input(model: &str, asked: bool, input: InputSpec) -> Result<(), ModelError> {
+pub(crate) fn check_transform_input(
+    model: &str,
+    asked: bool,
+    input: InputSpec,
+) -> Result<(), ModelError> {
     if !asked || input.channels == 3 {
         return Ok(());
     }

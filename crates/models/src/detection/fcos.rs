@@ -164,8 +164,8 @@ impl Member for Fcos {
 }
 
 impl DetectorArchitecture for Fcos {
-    fn backbone_name(config: &FcosConfig) -> &'static str {
-        config.backbone.name()
+    fn backbone_name(config: &FcosConfig) -> Option<&'static str> {
+        Some(config.backbone.name())
     }
 
     /// The regressions are distances to the four sides in strides, at least 0.
@@ -200,7 +200,7 @@ impl DetectorArchitecture for Fcos {
             &boxes,
             self.head.classes(),
             &rows,
-            size,
+            Some(size),
         )
     }
 

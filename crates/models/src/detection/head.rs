@@ -34,7 +34,7 @@ use crate::layers::{Init, conv};
 /// Groups of a tower's normalisation, as torchvision has them.
 pub(super) const GROUPS: usize = 32;
 /// The score that an untrained head gives every class (Lin et al. 2017, section 4.1).
-const PRIOR: f64 = 0.01;
+pub(super) const PRIOR: f64 = 0.01;
 
 /// What a head is made of.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,8 @@ pub struct HeadOutput {
     pub bbox_regression: Tensor<3>,
     /// Centeredness before the sigmoid, `[N, A, 1]`.
     pub bbox_ctrness: Option<Tensor<3>>,
+    /// Whether there is an object, before the sigmoid, `[N, A, 1]`.
+    pub objectness: Option<Tensor<3>>,
     /// Height and width of each level.
     pub levels: Vec<[usize; 2]>,
 }
@@ -157,6 +159,7 @@ impl DenseHead {
             cls_logits: Tensor::cat(logits, 1),
             bbox_regression: Tensor::cat(boxes, 1),
             bbox_ctrness: (!centerness.is_empty()).then(|| Tensor::cat(centerness, 1)),
+            objectness: None,
             levels: sizes,
         }
     }
@@ -182,7 +185,7 @@ fn tower(layers: &[(Conv2d, Option<GroupNorm>)], x: Tensor<4>) -> Tensor<4> {
 
 /// `[N, anchors * values, H, W]` as rows position by position, all anchors of a position together:
 /// `[N, H * W * anchors, values]`.
-fn rows(x: Tensor<4>, values: usize) -> Tensor<3> {
+pub(super) fn rows(x: Tensor<4>, values: usize) -> Tensor<3> {
     let [n, channels, height, width] = x.dims();
     let anchors = channels / values;
     x.permute([0, 2, 3, 1]) // [N, H, W, anchors * values]

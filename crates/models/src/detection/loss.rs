@@ -10,6 +10,7 @@
 //!     cls_logits: Tensor::zeros([1, 2, 1], &device),
 //!     bbox_regression: Tensor::zeros([1, 2, 4], &device),
 //!     bbox_ctrness: None,
+//!     objectness: None,
 //!     levels: vec![[1, 2]],
 //! };
 //! let anchors = [[0.0, 0.0, 8.0, 8.0], [8.0, 0.0, 16.0, 8.0]];
@@ -60,18 +61,16 @@ pub struct DetectorLoss {
     pub classification: Tensor<1>,
     /// Of the boxes, `[1]`.
     pub bbox_regression: Tensor<1>,
-    /// Of the centerness, `[1]`.
-    pub bbox_ctrness: Option<Tensor<1>>,
+    /// What an architecture has beside them, by name, `[1]` each.
+    pub others: Vec<(&'static str, Tensor<1>)>,
 }
 
 impl DetectorLoss {
     /// Their sum, `[1]`.
     pub fn total(&self) -> Tensor<1> {
         let total = self.classification.clone() + self.bbox_regression.clone();
-        match &self.bbox_ctrness {
-            Some(part) => total + part.clone(),
-            None => total,
-        }
+        let others = self.others.iter();
+        others.fold(total, |total, (_, part)| total + part.clone())
     }
 
     /// The parts with their names.
@@ -80,7 +79,7 @@ impl DetectorLoss {
             ("classification", self.classification.clone()),
             ("bbox_regression", self.bbox_regression.clone()),
         ];
-        parts.extend(self.bbox_ctrness.clone().map(|part| ("bbox_ctrness", part)));
+        parts.extend(self.others.iter().cloned());
         parts
     }
 }
@@ -122,12 +121,7 @@ impl Targets {
 
     /// The rows that answer for a box, out of `[N, A, values]`; `None` when there are none.
     fn matched(&self, x: &Tensor<3>) -> Option<Tensor<2>> {
-        let [n, rows, values] = x.dims();
-        let index = Tensor::<1, Int>::from_data(
-            TensorData::new(self.rows.clone(), [self.rows.len()]),
-            &x.device(),
-        );
-        (!self.rows.is_empty()).then(|| x.clone().reshape([n * rows, values]).select(0, index))
+        select(x, &self.rows)
     }
 
     fn shares(&self, device: &burn::tensor::Device) -> Tensor<1> {
@@ -138,9 +132,17 @@ impl Targets {
     }
 }
 
+/// Rows of the batch, `[rows, values]` out of `[N, A, values]`; `None` when there are none.
+pub(super) fn select(x: &Tensor<3>, rows: &[i64]) -> Option<Tensor<2>> {
+    let [n, all, values] = x.dims();
+    let index = TensorData::new(rows.to_vec(), [rows.len()]);
+    let index = Tensor::<1, Int>::from_data(index, &x.device());
+    (!rows.is_empty()).then(|| x.clone().reshape([n * all, values]).select(0, index))
+}
+
 /// A loss of 0 with a gradient of 0, for a batch in which no row answers for a box: every parameter still gets a
 /// gradient, as in a batch with boxes.
-fn nothing(x: &Tensor<3>) -> Tensor<1> {
+pub(super) fn nothing(x: &Tensor<3>) -> Tensor<1> {
     sum(x.clone()).mul_scalar(0.0)
 }
 
@@ -216,7 +218,7 @@ pub fn retinanet_loss(
     DetectorLoss {
         classification: targets.classification(&output.cls_logits),
         bbox_regression,
-        bbox_ctrness: None,
+        others: Vec::new(),
     }
 }
 
@@ -271,10 +273,11 @@ pub fn fcos_loss(
         let loss = binary_cross_entropy_with_logits(logits.squeeze_dim::<1>(1), wanted, None);
         sum(loss * targets.shares(&device))
     });
+    let bbox_ctrness = bbox_ctrness.or_else(|| logits.map(nothing));
     DetectorLoss {
         classification: targets.classification(&output.cls_logits),
         bbox_regression,
-        bbox_ctrness: bbox_ctrness.or_else(|| logits.map(nothing)),
+        others: Vec::from_iter(bbox_ctrness.map(|part| ("bbox_ctrness", part))),
     }
 }
 

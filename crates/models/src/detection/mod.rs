@@ -1,5 +1,6 @@
 //! Detectors: networks that find objects and give each a box, a class and a score, behind one enum that a recipe
-//! names. State-dict keys are torchvision's. Adding one is a file that implements [`DetectorArchitecture`] and a line in
+//! names. State-dict keys are those of the published networks, torchvision's and
+//! YOLOX'. Adding one is a file that implements [`DetectorArchitecture`] and a line in
 //! the list below.
 //!
 //! A detector is a backbone, a head and what stands beside them: anchors, loss, and the choice of detections.
@@ -29,6 +30,7 @@ mod postprocess;
 mod pyramid;
 pub mod retinanet;
 mod transform;
+pub mod yolox;
 
 pub use fcos::{Fcos, FcosConfig};
 pub use head::{DenseHead, HeadOutput, HeadSpec};
@@ -37,6 +39,7 @@ pub use postprocess::{Detection, Postprocess};
 pub use pyramid::PyramidBackbone;
 pub use retinanet::{RetinaNet, RetinaNetConfig};
 pub use transform::{BatchTransform, ImageBatch};
+pub use yolox::{Yolox, YoloxConfig, YoloxOptions};
 
 use burn::tensor::{Tensor, TensorData};
 use firesight_ops::nms::NmsError;
@@ -74,6 +77,23 @@ family! {
         /// FCOS over a network of the zoo.
         Fcos(FcosConfig) fcos FCOS,
     }
+    /// YOLOX.
+    yolox::Yolox {
+        /// YOLOX-nano, for pictures of 416 pixels.
+        YoloxNano(YoloxOptions) yolox_nano YOLOX_NANO,
+        /// YOLOX-tiny, for pictures of 416 pixels.
+        YoloxTiny(YoloxOptions) yolox_tiny YOLOX_TINY,
+        /// YOLOX-s, for pictures of 640 pixels.
+        YoloxS(YoloxOptions) yolox_s YOLOX_S,
+        /// YOLOX-m, for pictures of 640 pixels.
+        YoloxM(YoloxOptions) yolox_m YOLOX_M,
+        /// YOLOX-l, for pictures of 640 pixels.
+        YoloxL(YoloxOptions) yolox_l YOLOX_L,
+        /// YOLOX-x, for pictures of 640 pixels.
+        YoloxX(YoloxOptions) yolox_x YOLOX_X,
+        /// YOLOX of any depth and width.
+        Yolox(YoloxConfig) yolox YOLOX,
+    }
 }
 
 /// Options of a detector whose architecture is published.
@@ -87,8 +107,8 @@ pub struct PublishedOptions {
 
 /// A network that finds objects.
 pub trait DetectorArchitecture: Member {
-    /// The registry's name of the classification network below.
-    fn backbone_name(config: &Self::Config) -> &'static str;
+    /// The registry's name of the classification network below; `None` where that is none of the zoo.
+    fn backbone_name(config: &Self::Config) -> Option<&'static str>;
 
     /// Raw outputs; batch statistics act when `x` is on an autodiff device.
     ///
@@ -110,7 +130,7 @@ pub trait DetectorArchitecture: Member {
         postprocess: &Postprocess,
     ) -> Result<Vec<Vec<Detection>>, NmsError>;
 
-    /// Changes the classification network below, for example to one with trained weights.
+    /// Changes the classification network below, where there is one of the zoo, for example to one with trained weights.
     ///
     /// # Errors
     /// Those of `change`.
@@ -124,8 +144,8 @@ pub trait DetectorArchitecture: Member {
 }
 
 impl DetectorConfig {
-    /// The registry's name of the classification network below.
-    pub fn backbone_name(&self) -> &'static str {
+    /// The registry's name of the classification network below; `None` where that is none of the zoo.
+    pub fn backbone_name(&self) -> Option<&'static str> {
         each_config!(self.resolve(), Network, config => Network::backbone_name(&config))
     }
 }
@@ -157,7 +177,7 @@ impl Detector {
         each!(self, model => model.detections(output, size, postprocess))
     }
 
-    /// Changes the classification network below, for example to one with trained weights.
+    /// Changes the classification network below, where there is one of the zoo, for example to one with trained weights.
     ///
     /// # Errors
     /// Those of `change`.
@@ -207,8 +227,11 @@ impl NamedOutputs for Detector {
                 output.bbox_regression.into_data(),
             ),
         ];
-        if let Some(logits) = output.bbox_ctrness {
-            named.push(("bbox_ctrness".to_string(), logits.into_data()));
+        for (name, logits) in [
+            ("bbox_ctrness", output.bbox_ctrness),
+            ("objectness", output.objectness),
+        ] {
+            named.extend(logits.map(|logits| (name.to_string(), logits.into_data())));
         }
         named
     }
@@ -242,14 +265,14 @@ fn minimum(backbone: &ClassifierConfig) -> usize {
     backbone.minimum().max(32)
 }
 
-/// The detections of every image of a batch.
+/// The detections of every image of a batch, clipped to images of `[height, width]` where that is given.
 fn image_boxes(
     postprocess: &Postprocess,
     scores: &[f32],
     boxes: &[f32],
     classes: usize,
     rows: &[usize],
-    size: [usize; 2],
+    clipped: Option<[usize; 2]>,
 ) -> Result<Vec<Vec<Detection>>, NmsError> {
     let all: usize = rows.iter().sum();
     let (boxes, _) = boxes.as_chunks::<4>();
@@ -258,7 +281,7 @@ fn image_boxes(
         .zip(boxes.chunks_exact(all));
     images
         .map(|(scores, boxes)| {
-            postprocess.detections(scores, classes, rows, size, |row| boxes[row])
+            postprocess.detections(scores, classes, rows, clipped, |row| boxes[row])
         })
         .collect()
 }

@@ -53,6 +53,16 @@ impl Postprocess {
         class_agnostic: false,
     };
 
+    /// The numbers of the published YOLOX' evaluation, which has no limits: of its pictures of 640 pixels all 8,400 boxes
+    /// are candidates.
+    pub const YOLOX: Self = Self {
+        score_threshold: 0.01,
+        candidates: 10_000,
+        iou_threshold: 0.65,
+        max_detections: 10_000,
+        class_agnostic: false,
+    };
+
     /// What is wrong with the values: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -79,7 +89,7 @@ impl Postprocess {
     /// The detections of one image, the best first.
     ///
     /// `scores` (from 0 to 1) are `classes` to each row and `boxes` one, all levels one after the other with
-    /// `level_rows` rows each. Boxes are clipped to `width` and `height`.
+    /// `level_rows` rows each. Boxes are clipped to an image of `[height, width]` where one is given.
     ///
     /// # Errors
     /// A score or a coordinate that is not a number: the weights are broken.
@@ -88,7 +98,7 @@ impl Postprocess {
         scores: &[f32],
         classes: usize,
         level_rows: &[usize],
-        size: [usize; 2],
+        clipped: Option<[usize; 2]>,
         mut boxes: impl FnMut(usize) -> [f32; 4],
     ) -> Result<Vec<Detection>, NmsError> {
         if let Some(index) = scores.iter().position(|score| score.is_nan()) {
@@ -107,7 +117,7 @@ impl Postprocess {
             candidates.sort_by(|a, b| level[*b].total_cmp(&level[*a]));
             candidates.truncate(self.candidates);
             found.extend(candidates.into_iter().map(|i| Detection {
-                xyxy: clip(boxes(first + i / classes), size),
+                xyxy: clip(boxes(first + i / classes), clipped),
                 class: i % classes,
                 score: level[i],
             }));
@@ -129,8 +139,11 @@ impl Postprocess {
     }
 }
 
-/// Every corner moved into an image of `[height, width]`.
-fn clip([x1, y1, x2, y2]: [f32; 4], [height, width]: [usize; 2]) -> [f32; 4] {
+/// Every corner moved into an image of `[height, width]`, where one is given.
+fn clip(xyxy @ [x1, y1, x2, y2]: [f32; 4], image: Option<[usize; 2]>) -> [f32; 4] {
+    let Some([height, width]) = image else {
+        return xyxy;
+    };
     // `clamp` leaves NaN as it is; suppression refuses it by its index.
     let (x, y) = (
         |v: f32| v.clamp(0.0, width as f32),
@@ -172,7 +185,7 @@ mod tests {
         // Two classes; three rows on the first level, one on the second.
         let scores = [0.9, 0.01, 0.8, 0.05, 0.3, 0.04, 0.2, 0.6];
         let found = post
-            .detections(&scores, 2, &[3, 1], [60, 55], |i| boxes[i])
+            .detections(&scores, 2, &[3, 1], Some([60, 55]), |i| boxes[i])
             .unwrap();
         let told: Vec<_> = found.iter().map(|d| (d.class, d.score)).collect();
         // The second row is suppressed; 0.3 was cut since two better ones stood on its level.
@@ -183,7 +196,7 @@ mod tests {
             ..post
         };
         let found = agnostic
-            .detections(&scores, 2, &[3, 1], [60, 55], |i| boxes[i])
+            .detections(&scores, 2, &[3, 1], Some([60, 55]), |i| boxes[i])
             .unwrap();
         assert_eq!(found.len(), 1);
     }
@@ -192,15 +205,15 @@ mod tests {
     fn what_is_no_number_is_refused_and_nothing_is_nothing() {
         let post = Postprocess::RETINANET;
         assert!(
-            post.detections(&[f32::NAN], 1, &[1], [5, 5], |_| [0.0; 4])
+            post.detections(&[f32::NAN], 1, &[1], None, |_| [0.0; 4])
                 .is_err()
         );
         assert!(
-            post.detections(&[0.9], 1, &[1], [5, 5], |_| [f32::NAN; 4])
+            post.detections(&[0.9], 1, &[1], Some([5, 5]), |_| [f32::NAN; 4])
                 .is_err()
         );
         assert_eq!(
-            post.detections(&[], 3, &[0, 0], [5, 5], |_| [0.0; 4])
+            post.detections(&[], 3, &[0, 0], None, |_| [0.0; 4])
                 .unwrap(),
             []
         );

@@ -248,8 +248,8 @@ impl Member for RetinaNet {
 }
 
 impl DetectorArchitecture for RetinaNet {
-    fn backbone_name(config: &RetinaNetConfig) -> &'static str {
-        config.backbone.name()
+    fn backbone_name(config: &RetinaNetConfig) -> Option<&'static str> {
+        Some(config.backbone.name())
     }
 
     fn forward(&self, x: Tensor<4>) -> HeadOutput {
@@ -284,7 +284,7 @@ impl DetectorArchitecture for RetinaNet {
             &boxes,
             self.head.classes(),
             &rows,
-            size,
+            Some(size),
         )
     }
 

@@ -90,6 +90,15 @@ impl TaskRecipe for DetectionConfig {
         let name = self.model.name();
         checks.errors(&format!("{table}.model.{name}"), self.model.problems());
         above(checks, &format!("{table}.box-weight"), self.box_weight, 1e3);
+        if self.backbone_init.is_some() && self.model.backbone_name().is_none() {
+            checks.error(
+                &format!("{table}.backbone-init"),
+                format!(
+                    "{name} has no network of the zoo below, whose weights it could start from"
+                ),
+                Some("give weights of the whole detector as `init`"),
+            );
+        }
         for (index, pattern) in self.freeze.iter().enumerate() {
             regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
         }
@@ -104,12 +113,12 @@ impl TaskRecipe for DetectionConfig {
     }
 
     fn files(&self) -> Vec<(&'static str, NamedFile<'_>)> {
-        let (name, body) = (self.model.name(), self.model.backbone_name());
-        let backbone = self.backbone_init.iter();
-        let backbone = backbone.map(|init| ("backbone-init", NamedFile::Init(body, init)));
+        let name = self.model.name();
+        let backbone = self.model.backbone_name().zip(self.backbone_init.as_ref());
+        let backbone = backbone.map(|(body, init)| ("backbone-init", NamedFile::Init(body, init)));
         let init = self.init.iter();
         let init = init.map(|init| ("init", NamedFile::Init(name, init)));
-        backbone.chain(init).collect()
+        backbone.into_iter().chain(init).collect()
     }
 
     fn metrics(&self, _classes: &[String]) -> Vec<Metric> {
@@ -153,11 +162,13 @@ impl OneNetworkRecipe for DetectionConfig {
     }
 
     fn start(&self, module: Detector, setup: &Setup<'_>) -> crate::Result<Detector> {
-        let backbone = self.model.backbone_name();
-        let module = module.map_body(|body| {
-            let key = "task.detection.backbone-init";
-            setup.start(body, backbone, &self.backbone_init, key)
-        })?;
+        let module = match self.model.backbone_name() {
+            Some(backbone) => module.map_body(|body| {
+                let key = "task.detection.backbone-init";
+                setup.start(body, backbone, &self.backbone_init, key)
+            })?,
+            None => module,
+        };
         setup.start(module, self.model.name(), &self.init, "task.detection.init")
     }
 
