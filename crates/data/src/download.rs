@@ -310,7 +310,7 @@ mod tests {
         {
             let bytes = std::fs::read(folder.join(file)).unwrap();
             assert_eq!(Some(bytes.len() as u64), remote.bytes);
-            assert_eq!(crate::source::hex(&Sha256::digest(&bytes)), remote.sha256);
+            assert_eq!(format!("{:x}", Sha256::digest(&bytes)), remote.sha256);
         }
     }
 }

@@ -351,16 +351,7 @@ pub fn fingerprint(source: &dyn Source) -> String {
         );
         field(&source.identity(index));
     }
-    hex(&hasher.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("{:x}", hasher.finalize())
 }
 
 /// A source as Burn's own `Dataset<Sample>`, for its loader and transforms.

@@ -12,7 +12,6 @@ use ureq::http::{Uri, header::LOCATION};
 
 use crate::error::DataError;
 use crate::remote::{Kind, Progress, Remote};
-use crate::source::hex;
 
 /// The start of every temporary name.
 const PREFIX: &str = ".firesight-download-";
@@ -156,7 +155,7 @@ fn transfer(
     if let Some(total) = total.filter(|&total| done < total) {
         return Err(format!("cut short: {done} of {total} bytes").into());
     }
-    let sha256 = hex(&hasher.finalize());
+    let sha256 = format!("{:x}", hasher.finalize());
     if !sha256.starts_with(&remote.sha256) {
         return Err(format!("its SHA-256 is {sha256}; expected {}", remote.sha256).into());
     }
@@ -368,7 +367,7 @@ mod tests {
     fn remote(url: String, content: &[u8], kind: Kind) -> Remote {
         Remote {
             url,
-            sha256: hex(&Sha256::digest(content)),
+            sha256: format!("{:x}", Sha256::digest(content)),
             bytes: Some(content.len() as u64),
             kind,
         }

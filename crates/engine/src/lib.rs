@@ -84,7 +84,7 @@ pub use network::{
     Network, NetworkConfig, NetworkState, NonFiniteGradient, OneValue, StateScalar, StepError,
     TrainedNetwork, Weights,
 };
-pub use one_network::{Loss, Objective, OneNetwork, mean_over, numbers};
+pub use one_network::{Loss, Objective, OneNetwork, mean_over};
 pub use optimizer::Optimizer;
 pub use optimizers::*;
 pub use problems::{Problem, Problems};

@@ -148,7 +148,7 @@ impl<O: Objective> Task for OneNetwork<O> {
 }
 
 /// The values of the parts of a loss, each `[1]`, read from the device at once.
-pub fn numbers(parts: Vec<(&'static str, Tensor<1>)>) -> Vec<(&'static str, f64)> {
+fn numbers(parts: Vec<(&'static str, Tensor<1>)>) -> Vec<(&'static str, f64)> {
     if parts.is_empty() {
         return Vec::new();
     }

@@ -28,7 +28,6 @@ use firesight_data::DataError;
 use firesight_data::augment::Pipeline;
 use firesight_data::cached::Cached;
 use firesight_data::loader::{Loader, LoaderConfig};
-use firesight_data::normalize::Normalize;
 use firesight_data::preprocess::Preprocess;
 use firesight_data::random::{Domain, stream};
 use firesight_data::sample::Sample;
@@ -37,14 +36,10 @@ use firesight_data::words::counted;
 use firesight_report::metric::Metrics;
 
 use crate::card::ModelCard;
-use crate::device::{self, NamedDevice};
 use crate::error::{Context, bail};
 use crate::memory;
 use crate::notify::Notify;
-use crate::parameters::ParameterSummary;
 use crate::recipe::Recipe;
-use crate::task::{Build, Setup, TrainedTask};
-use firesight_engine::OneValue;
 
 /// Decoded images of a split that `cache = true` keeps at most, in bytes; the rest is read anew.
 const CACHE_LIMIT: usize = 4 << 30;
@@ -172,62 +167,8 @@ impl Experiment {
         pipeline: Pipeline,
         config: LoaderConfig,
     ) -> crate::Result<Loader> {
-        let normalize = normalize(&self.recipe, self.card.channels);
+        let normalize = self.recipe.data.normalize(self.card.channels);
         Ok(Loader::new(source, Arc::new(pipeline), normalize, config)?)
-    }
-
-    /// Builds the task with freshly initialised networks on the device, for the use that `build` says; `run` is
-    /// the run folder, where a training puts the pictures of its course.
-    ///
-    /// # Errors
-    /// What the model cannot be built from.
-    pub fn task(
-        &self,
-        device: &NamedDevice,
-        build: Build,
-        run: Option<&Path>,
-        notify: &dyn Notify,
-    ) -> crate::Result<Box<dyn TrainedTask>> {
-        device.device.seed(self.recipe.seed);
-        let training_device = device.device.clone().autodiff();
-        self.recipe.task.table().build(&Setup {
-            recipe: &self.recipe,
-            card: &self.card,
-            device: &training_device,
-            train: &self.splits.train,
-            build,
-            run,
-            notify,
-        })
-    }
-
-    /// Builds the task from the files that the recipe names, to see that they fit its networks; what the networks start
-    /// from is told.
-    ///
-    /// # Errors
-    /// Files that are damaged or belong to another model, named.
-    pub fn try_files(&self, notify: &dyn Notify) -> crate::Result<()> {
-        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
-        self.task(&device, Build::Fresh, None, notify).map(drop)
-    }
-
-    /// How many parameters train, and what the recipe's patterns take of them. The networks are built for it
-    /// without weights.
-    ///
-    /// # Errors
-    /// What the model cannot be built from.
-    pub fn parameters(&self) -> crate::Result<ParameterSummary> {
-        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
-        let task = self.recipe.task.table();
-        let networks = task.parameters(&self.card, &device.device)?;
-        let table = format!("task.{}", task.name());
-        let groups = &self.recipe.parameter_groups;
-        Ok(ParameterSummary::new(
-            &networks,
-            &table,
-            task.freeze(),
-            groups,
-        ))
     }
 
     /// Images in the smallest batch that is trained where no image is bad.
@@ -241,20 +182,6 @@ impl Experiment {
             rest if rest > 0 && last_is_trained => rest,
             _ => size.min(images),
         }
-    }
-
-    /// The first layer that gets one value per channel to normalise in a batch of this recipe; none where there is no
-    /// batch of one image.
-    ///
-    /// # Errors
-    /// What the model cannot be built from.
-    pub fn lone_norm(&self) -> crate::Result<Option<OneValue>> {
-        if self.smallest_batch() != 1 {
-            return Ok(None);
-        }
-        let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
-        let task = self.recipe.task.table();
-        task.lone_norm(self.trained_card(), &device.device)
     }
 
     /// The dataset's splits by name and size.
@@ -274,18 +201,6 @@ impl Experiment {
     /// What identifies the content of the training data.
     pub fn fingerprint(&self) -> String {
         fingerprint(self.splits.train.as_ref())
-    }
-}
-
-/// Normalisation for a number of channels: a single value of the recipe counts for all.
-pub fn normalize(recipe: &Recipe, channels: usize) -> Normalize {
-    let spread = |values: &[f32]| match values {
-        [one] => vec![*one; channels],
-        several => several.to_vec(),
-    };
-    Normalize {
-        mean: spread(&recipe.data.mean),
-        std: spread(&recipe.data.std),
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```
 //! use firesight_models::classification::{ClassifierConfig, InputSpec};
 //! use firesight_models::weights::save_safetensors;
-//! use firesight::recipe::InitConfig;
+//! use firesight::init::InitConfig;
 //! use firesight::{device, init};
 //!
 //! let device = device::select(Some("cpu"))?.device;
@@ -24,10 +24,24 @@ use firesight_data::words::counted;
 use firesight_models::tags;
 use firesight_models::weights::{LoadOptions, LoadReport, TorchNames, WeightsError, load};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::download;
 use crate::error::{Context, bail};
 use crate::notify::Notify;
-use crate::recipe::InitConfig;
+
+/// Weights to start from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InitConfig {
+    /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
+    Weights(String),
+    /// A published set of weights, for example `IMAGENET1K_V1`: the file lies in the folder `weights/`, or in
+    /// the one that the environment variable `FIRESIGHT_WEIGHTS` names, and is fetched and verified if it
+    /// does not.
+    Tag(String),
+}
 
 /// Loads the weights of a recipe's `init`, which stands at `key`, into a freshly built model of that name.
 /// The head keeps its random values where the number of classes differs.

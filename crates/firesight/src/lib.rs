@@ -23,7 +23,7 @@
 //! The way through it:
 //!
 //! - [`recipe`]: every key that a user may write, read from TOML or written in Rust.
-//! - [`experiment`]: a recipe with its data opened and its model built.
+//! - [`experiment`]: a recipe with its data opened; [`networks`]: what it builds of them.
 //! - [`train`]: from a recipe to a run folder; [`evaluate`] measures it, [`predictor`] uses it, [`export`] gives it away.
 //! - [`task`]: what can be learned, one folder a task; models and tasks of one's own.
 //! - [`engine`]: the training loop; it knows no task.
@@ -32,6 +32,8 @@
 //! wrong and where, and whose it is to mend ([`ErrorKind`]).
 
 pub mod card;
+mod checks;
+pub mod data;
 pub mod device;
 pub mod download;
 pub mod draft;
@@ -42,6 +44,7 @@ pub mod experiment;
 pub mod export;
 pub mod init;
 mod memory;
+pub mod networks;
 pub mod notify;
 pub mod parameters;
 pub mod predictor;

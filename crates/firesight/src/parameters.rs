@@ -2,32 +2,17 @@
 //!
 //! A parameter goes by one name everywhere: the key under which exports, checkpoints and PyTorch have it, such as
 //! `layer1.0.conv1.weight`. The patterns of `freeze` and `parameter-groups` are searched for in these names.
-//!
-//! ```
-//! use firesight::experiment::Experiment;
-//!
-//! let recipe = r#"
-//!     epochs = 1
-//!     data = { source = { digits = {} }, batch-size = 64, workers = 0 }
-//!     task = { classification = { model = "resnet20", freeze = ['^conv1\.', '^bn1\.', '^layer'] } }
-//!     optimizer = { sgd = {} }
-//! "#;
-//! let recipe = firesight_recipe::read_str(recipe, "digits.toml", &[])?.value;
-//! let summary = Experiment::open(recipe, ".".as_ref(), &())?.parameters()?;
-//! assert_eq!((summary.trainable.tensors, summary.trainable.elements), (2, 650)); // the new head: 64 x 10 + 10
-//! assert_eq!((summary.frozen[0].amount.tensors, summary.frozen[0].amount.elements), (1, 144)); // 16 x 1 x 3 x 3
-//! # anyhow::Ok(())
-//! ```
 
 use std::collections::BTreeSet;
 use std::ops::AddAssign;
 
+use firesight_engine::ParameterGroup;
 use firesight_models::weights::{ParameterInfo, TorchNames, parameters};
 use firesight_recipe::Checks;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::ParameterGroup;
+use crate::checks::some;
 
 /// The parameters of one network of a task, by their exported names.
 #[derive(Clone, Debug)]
@@ -234,7 +219,7 @@ impl ParameterSummary {
             .map(|name| name.split('.').next().unwrap_or(name).to_owned())
             .filter(|head| seen.insert(head.clone()))
             .collect();
-        crate::recipe::some(&heads)
+        some(&heads)
     }
 
     /// The names that a pattern without a match most likely stands for.

@@ -7,7 +7,7 @@ use firesight_data::preprocess::PreprocessStep;
 use firesight_models::tags::{self, Preprocessing, ResizeFilter, Tag};
 use firesight_recipe::Checks;
 
-use crate::recipe::{InitConfig, Recipe, TaskConfig};
+use crate::data::DataConfig;
 
 /// The values of `data.preprocess`, and of `data.mean` and `data.std`, that preprocess images as the weights'
 /// publishers did.
@@ -55,30 +55,29 @@ pub fn of(preprocessing: &Preprocessing) -> (Vec<PreprocessStep>, Normalize) {
     )
 }
 
-/// Whether a recipe that starts from published weights gives them the values they were trained on. Size and crop
-/// are its own choice; another normalisation is nearly always an oversight.
-pub(crate) fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
-    // The other tasks name no published classifier.
-    let TaskConfig::Classification(config) = &recipe.task else {
-        return;
-    };
-    let Some(InitConfig::Tag(name)) = &config.init else {
-        return;
-    };
-    let model = config.model.name();
-    let Some(tag) = tags::tag(model, name) else {
+/// Whether the data give published weights, the `tag` of a classifier, the values they were trained on. Size and crop are
+/// the recipe's own choice; another normalisation is nearly always an oversight. `transforms_input` is the model's own
+/// answer to whether it brings its input from one normalisation to another.
+pub(crate) fn check(
+    model: &str,
+    transforms_input: Option<bool>,
+    tag: &str,
+    data: &DataConfig,
+    checks: &mut Checks<'_>,
+) {
+    let Some(tag) = tags::tag(model, tag) else {
         let known: Vec<&str> = tags::tags(model).map(|tag| tag.tag).collect();
         let help = match known.is_empty() {
             true => "take `init = { weights = \"FILE\" }`, or leave `init` out".to_owned(),
             false => format!("there are {}", known.join(", ")),
         };
-        let message = format!("there are no published weights `{name}` of {model}");
+        let message = format!("there are no published weights `{tag}` of {model}");
         checks.error("task.classification.init.tag", message, Some(&help));
         return;
     };
-    match config.model.transforms_input() {
+    match transforms_input {
         // Brought to a mean and a deviation of 0.5 by the network, or by the recipe.
-        Some(false) if is(&recipe.data.mean, &[0.5; 3]) && is(&recipe.data.std, &[0.5; 3]) => {}
+        Some(false) if is(&data.mean, &[0.5; 3]) && is(&data.std, &[0.5; 3]) => {}
         Some(false) => {
             let message = format!(
                 "the published weights of {model} were trained on images normalised by 0.5 and 0.5"
@@ -91,15 +90,15 @@ pub(crate) fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
                 Some(help),
             );
         }
-        _ => normalisation(recipe, tag, checks),
+        _ => normalisation(data, tag, checks),
     }
 }
 
-fn normalisation(recipe: &Recipe, tag: &Tag, checks: &mut Checks<'_>) {
+fn normalisation(data: &DataConfig, tag: &Tag, checks: &mut Checks<'_>) {
     let Preprocessing { mean, std, .. } = tag.preprocessing;
     for (key, found, published) in [
-        ("data.mean", &recipe.data.mean, mean),
-        ("data.std", &recipe.data.std, std),
+        ("data.mean", &data.mean, mean),
+        ("data.std", &data.std, std),
     ] {
         if !is(found, &published) {
             let Tag { model, tag, .. } = tag;

@@ -35,7 +35,7 @@ use firesight_report::results::{
     ClassProbability, Confusion, Example, MeasuredWeights, Picture, Results, Section, SplitResults,
 };
 
-use crate::experiment::{Experiment, normalize};
+use crate::experiment::Experiment;
 use crate::recipe::best_metric;
 use crate::task::{Details, Gallery, SampleDetail, TrainedTask};
 use firesight_engine::{Evaluation, Task, Weights};
@@ -256,7 +256,7 @@ pub fn preview(file: &Path, experiment: &Experiment, train: &Loader) -> crate::R
         }
     }
     let card = &experiment.card;
-    let normalize = normalize(&experiment.recipe, card.channels);
+    let normalize = experiment.recipe.data.normalize(card.channels);
     // Boxes and class labels are named; a mask's classes are not written into it.
     let classes = experiment.splits.train.classes();
     let picture = sheet(&batches, &normalize, classes, PREVIEWS);

@@ -1,8 +1,5 @@
 //! What is wrong with a recipe: one [`Diagnostic`] per finding, all of them in [`Diagnostics`].
 
-use std::fmt;
-
-use crate::render::{self, RenderOptions};
 use crate::source::Place;
 
 /// Whether a finding stops the run.
@@ -90,12 +87,6 @@ impl Diagnostic {
     }
 }
 
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&render::diagnostic(self, &RenderOptions::default()))
-    }
-}
-
 /// All findings of one reading, in the order of the files and lines.
 ///
 /// As an error its text is every finding with its source line, so that printing it is all a program has to do.
@@ -116,17 +107,6 @@ impl Diagnostics {
     /// The findings in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
-    }
-
-    /// The text of all findings, with color or another width if asked for.
-    pub fn render(&self, options: &RenderOptions) -> String {
-        render::diagnostics(self, options)
-    }
-}
-
-impl fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(&RenderOptions::default()))
     }
 }
 

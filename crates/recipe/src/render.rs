@@ -1,6 +1,6 @@
 //! Findings as text, in the manner of rustc: place, source line, carets, help, what is allowed.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use unicode_width::UnicodeWidthChar;
 
@@ -30,8 +30,27 @@ const YELLOW: &str = "1;33";
 const BLUE: &str = "1;34";
 const BOLD: &str = "1";
 
+impl Diagnostics {
+    /// The text of all findings, with color or another width if asked for.
+    pub fn render(&self, options: &RenderOptions) -> String {
+        diagnostics(self, options)
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(&RenderOptions::default()))
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&diagnostic(self, &RenderOptions::default()))
+    }
+}
+
 /// Every finding, a blank line between two, and a last line that counts them if there are several.
-pub(crate) fn diagnostics(all: &Diagnostics, options: &RenderOptions) -> String {
+fn diagnostics(all: &Diagnostics, options: &RenderOptions) -> String {
     let mut text: String = all
         .iter()
         .map(|found| diagnostic(found, options) + "\n")
@@ -59,7 +78,7 @@ pub(crate) fn diagnostics(all: &Diagnostics, options: &RenderOptions) -> String 
 }
 
 /// One finding, ending in a line end.
-pub(crate) fn diagnostic(found: &Diagnostic, options: &RenderOptions) -> String {
+fn diagnostic(found: &Diagnostic, options: &RenderOptions) -> String {
     let (name, color) = match found.severity {
         Severity::Error => ("error", RED),
         Severity::Warning => ("warning", YELLOW),

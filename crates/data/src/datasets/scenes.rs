@@ -586,7 +586,6 @@ fn overlap_is_low(one: Hull, other: Hull) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::hex;
     use rayon::prelude::*;
     use sha2::{Digest, Sha256};
 
@@ -613,7 +612,7 @@ mod tests {
                 .collect();
             digests.iter().for_each(|digest| hasher.update(digest));
         }
-        assert_eq!(hex(&hasher.finalize()), PINNED);
+        assert_eq!(format!("{:x}", hasher.finalize()), PINNED);
     }
 
     fn checked(sample: &Sample) -> [u8; 32] {

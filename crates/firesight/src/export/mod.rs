@@ -42,7 +42,7 @@ pub fn safetensors(predictor: &Predictor, file: impl AsRef<Path>) -> crate::Resu
     let metadata = [("model".to_owned(), predictor.card().model.clone())].into();
     predictor.save(file, &metadata)?;
     let beside = Sidecar::path(file);
-    let sidecar = serde_json::to_vec_pretty(&Sidecar::new(predictor)?)?;
+    let sidecar = serde_json::to_vec_pretty(&predictor.sidecar()?)?;
     std::fs::write(&beside, sidecar).with_context(|| beside.display().to_string())?;
     Ok(beside)
 }

@@ -8,7 +8,7 @@ use firesight_onnx::{Precision, Recorder, network};
 use firesight_predict::Model;
 
 use crate::error::bail;
-use crate::predictor::{Predictor, Sidecar};
+use crate::predictor::Predictor;
 
 /// What an ONNX file holds beside the network.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ pub struct OnnxOptions {
 /// | detection | `input` `[N, C, H, W]` | `cls_logits` `[N, rows, classes]`, `bbox_regression` `[N, rows, 4]`, `bbox_ctrness` `[N, rows, 1]` (FCOS), `objectness` `[N, rows, 1]` (YOLOX) | not yet |
 /// | generation | `latent` `[N, latent]`, `classes` `[N]` (conditional) | `images` `[N, C, H, W]`, from -1 to 1 | not yet |
 ///
-/// `input` holds normalized values. The file's metadata say what else a program must know, under the keys of [`Sidecar`]:
+/// `input` holds normalized values. The file's metadata say what else a program must know, under the keys of [`Sidecar`](crate::predictor::Sidecar):
 /// `task`, `model`, `classes`, `mean`, `std`, `preprocess` and the whole `recipe`.
 ///
 /// # Errors
@@ -106,7 +106,7 @@ fn forward(
 
 /// What another program must know to feed the model: the sidecar's entries, texts as they are and the rest as JSON.
 fn metadata(predictor: &Predictor) -> crate::Result<BTreeMap<String, String>> {
-    let about = serde_json::to_value(Sidecar::new(predictor)?)?;
+    let about = serde_json::to_value(predictor.sidecar()?)?;
     let entries = about.as_object().into_iter().flatten();
     let entry = |(key, value): (&String, &serde_json::Value)| {
         let text = value

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::Predictor;
+use super::fits::same_model;
 use crate::card::ModelCard;
-use crate::experiment::normalize;
 use crate::recipe::Recipe;
 
 /// What another program must know to feed the model.
@@ -26,24 +25,23 @@ pub struct Sidecar {
     /// The SHA-256 of the weights that this belongs to; none in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_sha256: Option<String>,
-    /// The whole recipe, from which [`Predictor::load`] builds the network again.
+    /// The whole recipe, from which [`super::Predictor::load`] builds the network again.
     pub recipe: String,
 }
 
 impl Sidecar {
-    /// The sidecar of a loaded model.
+    /// The sidecar of a model that was trained by a recipe, and of the weights of that digest.
     ///
     /// # Errors
     /// None for a recipe that was read.
-    pub fn new(predictor: &Predictor) -> crate::Result<Self> {
-        let recipe = predictor.recipe();
-        let normalize = normalize(recipe, predictor.card().channels);
+    pub(super) fn new(card: &ModelCard, recipe: &Recipe, digest: String) -> crate::Result<Self> {
+        let normalize = recipe.data.normalize(card.channels);
         Ok(Self {
-            card: predictor.card().clone(),
+            card: card.clone(),
             mean: normalize.mean,
             std: normalize.std,
             preprocess: serde_json::to_value(&recipe.data.preprocess)?,
-            weights_sha256: Some(predictor.model().digest()),
+            weights_sha256: Some(digest),
             recipe: firesight_recipe::to_toml(recipe),
         })
     }
@@ -71,9 +69,9 @@ impl Sidecar {
     /// Card and recipe, where all that is said twice is said alike.
     fn agreed(self, name: &str) -> crate::Result<(ModelCard, Recipe, Option<String>)> {
         let loaded = crate::recipe::read_str(&self.recipe, &format!("{name}, `recipe`"))?;
-        crate::stored::same_model(&self.card, &loaded)?;
+        same_model(&self.card, &loaded)?;
         let recipe = loaded.value;
-        let normalize = normalize(&recipe, self.card.channels);
+        let normalize = recipe.data.normalize(self.card.channels);
         for (key, said, built) in [
             ("mean", &self.mean, &normalize.mean),
             ("std", &self.std, &normalize.std),

@@ -25,19 +25,18 @@
 //! ```
 
 mod export;
+mod fits;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use burn::tensor::Device;
 use firesight_data::decode::{DecodeLimits, decode_file};
 use firesight_data::preprocess::Preprocess;
 use firesight_data::sample::Image;
-use firesight_engine::{NetworkState, Weights, load};
-use firesight_models::weights::{
-    StateDict, TorchNames, digest, load_state_dict, write_safetensors,
-};
-
+use firesight_engine::{Weights, load};
+use firesight_models::weights::{StateDict, digest, write_safetensors};
 use firesight_onnx::{Recorder, TensorKeys};
 
 pub use export::Sidecar;
@@ -49,51 +48,10 @@ pub use firesight_predict::{
 use crate::card::{self, ModelCard};
 use crate::device::NamedDevice;
 use crate::error::Context;
-use crate::experiment::normalize;
 use crate::recipe::Recipe;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
+pub use crate::task::TrainedWeights;
 use crate::task::{OwnTask, Predict, PredictOptions, Prediction, Used};
-
-/// The networks of a checkpoint, for a task to take what predicts.
-pub struct TrainedWeights {
-    checkpoint: PathBuf,
-    networks: BTreeMap<String, NetworkState>,
-    which: Weights,
-    /// The one network of an exported file, whatever its name.
-    exported: Option<StateDict>,
-    /// The keys of the network's tensors, where it is loaded to be recorded.
-    keys: Option<TensorKeys>,
-}
-
-impl TrainedWeights {
-    /// Puts a network's weights into a freshly built module: the average where the run kept one.
-    ///
-    /// # Errors
-    /// A network that is not there, weights that do not fit; each names the checkpoint.
-    pub fn load<M: TorchNames>(&mut self, network: &str, module: M) -> crate::Result<M> {
-        let path = self.checkpoint.display();
-        if let Some(values) = self.exported.take() {
-            let module = load_state_dict(module, &values)
-                .map_err(|error| crate::Error::from(error).context(path))?;
-            if let Some(keys) = &mut self.keys {
-                *keys = TensorKeys::of(&module);
-            }
-            return Ok(module);
-        }
-        let state = self
-            .networks
-            .remove(network)
-            .ok_or_else(|| crate::Error::new(format!("{path}: no network `{network}`")))?;
-        let values = match state.ema {
-            Some(average) => {
-                self.which = Weights::Ema;
-                average
-            }
-            None => state.weights,
-        };
-        load_state_dict(module, &values).map_err(|error| crate::Error::from(error).context(path))
-    }
-}
 
 /// A trained model, ready for images, with where it comes from. What can be done with it is that of
 /// [`firesight_predict::Predictor`], which it is.
@@ -145,7 +103,7 @@ impl Predictor {
         let card = card::read(&path.checkpoint)?;
         let loaded = crate::recipe::read_for(&path.checkpoint.join(RECIPE_FILE), &[], task)?;
         let origin = path.checkpoint.join(ModelCard::FILE);
-        crate::stored::same_model(&card, &loaded).context(origin.display().to_string())?;
+        fits::same_model(&card, &loaded).context(origin.display().to_string())?;
         let recipe = loaded.value;
         let weights = TrainedWeights {
             networks: load(&path.checkpoint)?.networks.into_iter().collect(),
@@ -186,7 +144,7 @@ impl Predictor {
         let task = recipe.task.table();
         let model = task.load(&card, &mut weights, &device.device)?;
         let preprocess = Preprocess::new(&recipe.data.preprocess);
-        let normalize = normalize(&recipe, card.channels);
+        let normalize = recipe.data.normalize(card.channels);
         let device = device.device.clone();
         Ok(Self {
             predictor: firesight_predict::Predictor::new(
@@ -218,6 +176,14 @@ impl Predictor {
         let model = task.load(self.card(), &mut weights, recorder.device())?;
         recorder.take_keys(weights.keys.unwrap_or_default());
         Ok(model)
+    }
+
+    /// What stands beside exported weights of it.
+    ///
+    /// # Errors
+    /// None for a recipe that was read.
+    pub fn sidecar(&self) -> crate::Result<Sidecar> {
+        Sidecar::new(self.card(), &self.recipe, self.model().digest())
     }
 
     /// The recipe that it was trained with.
@@ -305,6 +271,24 @@ impl Predictor {
     pub fn save(&self, path: &Path, metadata: &BTreeMap<String, String>) -> crate::Result<()> {
         Ok(write_safetensors(&self.model().weights(), path, metadata)?)
     }
+}
+
+/// The model of a run or of exported weights, and where it comes from in words.
+///
+/// # Errors
+/// Those of [`Predictor::load`].
+pub(crate) fn open(
+    path: &Path,
+    device: &Device,
+) -> crate::Result<(firesight_predict::Predictor, String)> {
+    let device = NamedDevice {
+        device: device.clone(),
+        backend: "",
+        name: String::new(),
+    };
+    let found = Predictor::load(path, &device)?;
+    let origin = found.origin();
+    Ok((found.predictor, origin))
 }
 
 #[cfg(test)]

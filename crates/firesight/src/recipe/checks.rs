@@ -6,14 +6,11 @@ use firesight_data::words::counted;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
 use firesight_report::metric::Metrics;
 
-use firesight_engine::{Problem, Problems, WEIGHT_DECAY};
+use firesight_engine::WEIGHT_DECAY;
 
-use super::{Clip, OptimizerConfig, Recipe, ScheduleConfig};
+use super::{Clip, Recipe, ScheduleConfig};
 use crate::card::ModelCard;
-use crate::error::Error;
-use crate::experiment::Experiment;
-use crate::memory;
-use crate::parameters::ParameterSummary;
+use crate::checks::{above, optimizer, problems, regular_expression, share, whole, within};
 
 /// Checks a recipe by itself; every finding points at the key that is wrong.
 pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
@@ -22,7 +19,6 @@ pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
     task(recipe, checks);
     optimizer(&recipe.optimizer, "optimizer", checks);
     schedule(recipe, checks);
-    crate::preprocessing::check(recipe, checks);
 }
 
 /// The most images of a batch.
@@ -164,7 +160,7 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
 
 fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
     let task = recipe.task.table();
-    task.check(&format!("task.{}", task.name()), checks);
+    task.check(&format!("task.{}", task.name()), &recipe.data, checks);
     for (index, group) in recipe.parameter_groups.iter().enumerate() {
         let path = format!("parameter-groups[{index}]");
         regular_expression(checks, &format!("{path}.pattern"), &group.pattern);
@@ -182,19 +178,6 @@ fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
 
 /// The range of a length in epochs.
 const EPOCHS: [f64; 2] = [0.0, 1e9];
-
-/// Checks an optimizer's settings; `key` is where it stands: `optimizer`.
-pub(crate) fn optimizer(optimizer: &OptimizerConfig, key: &str, checks: &mut Checks<'_>) {
-    let table = format!("{key}.{}", optimizer.name());
-    problems(checks, &table, optimizer.problems());
-}
-
-/// Adds what is wrong with a table.
-fn problems(checks: &mut Checks<'_>, table: &str, found: Problems) {
-    for Problem { key, message, help } in found.0 {
-        checks.error(&format!("{table}.{key}"), message, help.as_deref());
-    }
-}
 
 fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
     if let Some(warmup) = &recipe.warmup {
@@ -230,56 +213,6 @@ fn schedule(recipe: &Recipe, checks: &mut Checks<'_>) {
     problems(checks, &table, recipe.schedule.problems());
 }
 
-/// A share from 0 to below 1.
-pub(crate) fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
-    if !(0.0..1.0).contains(&value) {
-        checks.error(
-            path,
-            format!("{value} is out of range"),
-            Some("give 0 or more, below 1"),
-        );
-    }
-}
-
-/// A number above 0 and not above `most`.
-pub(crate) fn above(checks: &mut Checks<'_>, path: &str, value: f64, most: f64) {
-    if !(value > 0.0 && value <= most) {
-        let message = format!("{value} is not above 0 and at most {most}");
-        checks.error(path, message, None);
-    }
-}
-
-/// A number from the first to the second of a range.
-pub(crate) fn within(checks: &mut Checks<'_>, path: &str, value: f64, [least, most]: [f64; 2]) {
-    if !(least..=most).contains(&value) {
-        let message = format!("{value} is not from {least} to {most}");
-        checks.error(path, message, None);
-    }
-}
-
-/// A whole number from the first to the second of a range.
-pub(crate) fn whole(
-    checks: &mut Checks<'_>,
-    path: &str,
-    value: usize,
-    [least, most]: [usize; 2],
-    help: Option<&str>,
-) {
-    if !(least..=most).contains(&value) {
-        let message = format!("{value} is not from {least} to {most}");
-        checks.error(path, message, help);
-    }
-}
-
-/// A pattern that compiles.
-pub(crate) fn regular_expression(checks: &mut Checks<'_>, path: &str, pattern: &str) {
-    if let Err(error) = regex::Regex::new(pattern) {
-        let reason = error.to_string();
-        let last = reason.lines().last().unwrap_or_default().trim().to_owned();
-        checks.error(path, format!("this is no regular expression: {last}"), None);
-    }
-}
-
 /// Checks a recipe against the data it names: class weights against classes, images against the model.
 ///
 /// # Errors
@@ -289,57 +222,6 @@ pub fn check_data(loaded: &Loaded<Recipe>, card: &ModelCard) -> Result<(), Diagn
     let mut checks = loaded.diagnostics();
     task.check_data(&format!("task.{}", task.name()), card, &mut checks);
     checks.finish().map(|_| ())
-}
-
-/// Checks what the recipe asks of the model as it is built: that every pattern finds parameters, that something trains,
-/// that no batch is too small to be normalised.
-///
-/// # Errors
-/// Every pattern that is wrong, with its place.
-pub fn check_parameters(
-    loaded: &Loaded<Recipe>,
-    experiment: &Experiment,
-) -> crate::Result<ParameterSummary> {
-    let summary = experiment.parameters().map_err(Error::input)?;
-    let mut checks = loaded.diagnostics();
-    let table = format!("task.{}", loaded.value.task.table().name());
-    summary.check(&table, &mut checks);
-    // As numbers of 32 bits, beside whatever the optimizer keeps.
-    let bytes = (summary.total.elements as u64).saturating_add(summary.trainable.elements as u64);
-    if let Some(excess) = memory::excess(bytes.saturating_mul(4), memory::limit()) {
-        let message = format!("its parameters and their gradients need {excess}");
-        checks.error(
-            &format!("{table}.model"),
-            message,
-            Some("give it fewer or narrower layers"),
-        );
-    }
-    if summary.trainable.tensors > 0
-        && let Some(lone) = experiment.lone_norm().map_err(Error::input)?
-    {
-        let size = loaded.value.data.batch_size;
-        let images = experiment.splits.train.len();
-        let which = match size {
-            1 => "a batch".to_owned(),
-            _ => format!(
-                "the last batch of an epoch ({} in batches of {size})",
-                counted(images, "image")
-            ),
-        };
-        let message = format!(
-            "{which} has one image, of which the normalisation `{}` gets one value per channel ({:?}): that cannot be \
-             normalised, and its running variance would come nearer to 0 each time",
-            lone.layer, lone.shape
-        );
-        let help = match size {
-            _ if images == 1 => "give more training images, or enlarge them in `data.preprocess`",
-            1 => "give `data.batch-size` 2 or more, or enlarge the images in `data.preprocess`",
-            _ => "set `data.drop-last = true`, or another `data.batch-size`",
-        };
-        checks.error("data.batch-size", message, Some(help));
-    }
-    checks.finish()?;
-    Ok(summary)
 }
 
 /// Checks a recipe against the data that it is to be trained on: what [`check_data`] says, the metric that names the best
@@ -470,20 +352,6 @@ fn common_multiple(one: u64, other: u64) -> u64 {
         (divisor, rest) = (rest, divisor % rest);
     }
     (one / divisor).saturating_mul(other)
-}
-
-/// The first few of a list of names.
-pub(crate) fn some(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(12)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len() > 12 {
-        true => format!("{shown}, ..."),
-        false => shown,
-    }
 }
 
 #[cfg(test)]

@@ -6,18 +6,10 @@ use std::path::Path;
 use firesight_models::tags;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
 
-use super::{InitConfig, Recipe};
+use super::Recipe;
 use crate::download::weights_path;
-
-/// A file that a task's table names.
-pub enum NamedFile<'a> {
-    /// Weights to start from, for the model of that name.
-    Init(&'a str, &'a InitConfig),
-    /// Any other file.
-    File(&'a str),
-    /// A run folder, or exported weights.
-    Run(&'a str),
-}
+use crate::init::InitConfig;
+use crate::task::NamedFile;
 
 /// Looks for the files that a recipe names. What is not there and will be fetched is told in words.
 ///

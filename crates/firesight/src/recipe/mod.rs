@@ -27,29 +27,22 @@ mod checks;
 mod files;
 mod watched;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use firesight_data::SourceConfig;
-use firesight_data::augment::{Augment, Resize};
-use firesight_data::batch::Mixing;
-use firesight_data::combine::Combine;
-use firesight_data::datasets::folder::FolderConfig;
-use firesight_data::preprocess::PreprocessStep;
-use firesight_data::sampling::Sampling;
-use firesight_data::split::SplitConfig;
 use firesight_recipe::{Diagnostics, Loaded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::data::DataConfig;
+pub use crate::init::InitConfig;
 use crate::task::OwnTask;
 pub use crate::task::{
-    ClassificationConfig, DetectionConfig, GenerationConfig, SegmentationConfig,
+    ClassificationConfig, DetectionConfig, GenerationConfig, NamedFile, SegmentationConfig,
+    TaskConfig,
 };
-pub(crate) use checks::{
-    above, evaluations, optimizer, regular_expression, share, some, whole, within,
-};
-pub use checks::{check, check_data, check_parameters, check_training};
-pub use files::{NamedFile, check_files};
+pub(crate) use checks::evaluations;
+pub use checks::{check, check_data, check_training};
+pub use files::check_files;
 pub use firesight_engine::optimizers::*;
 pub use firesight_engine::schedules::*;
 pub use firesight_engine::{
@@ -158,127 +151,6 @@ fn one() -> usize {
     1
 }
 
-/// The images of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DataConfig {
-    /// The dataset.
-    pub source: SourceConfig,
-    /// How validation and test images are set apart where the dataset does not say.
-    #[serde(default)]
-    pub split: SplitConfig,
-    /// Images per batch.
-    pub batch_size: usize,
-    /// Other images of the dataset that come into a training image, with their boxes and masks, before `augment`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub combine: Vec<Combine>,
-    /// Changes to each training image, in order.
-    #[serde(default)]
-    pub augment: Vec<Augment>,
-    /// Mixing of the images of a training batch; one of the list is drawn for each batch.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mix: Vec<Mixing>,
-    /// How often each training image is drawn.
-    #[serde(default)]
-    pub sampling: Sampling,
-    /// Changes to each image in training, evaluation and prediction alike, before `augment`: resizing, cropping.
-    /// They draw nothing; what is random stands in `augment`.
-    #[serde(default, alias = "prepare")]
-    pub preprocess: Vec<PreprocessStep>,
-    /// Mean of each channel, on values from 0 to 1; one value counts for all channels.
-    #[serde(default = "half")]
-    pub mean: Vec<f32>,
-    /// Standard deviation of each channel, on values from 0 to 1; one value counts for all channels.
-    #[serde(default = "half")]
-    pub std: Vec<f32>,
-    /// Threads that read and augment; 0 does it in the training thread. Never changes a result.
-    #[serde(default = "one")]
-    pub workers: usize,
-    /// Batches read ahead.
-    #[serde(default = "prefetch")]
-    pub prefetch: usize,
-    /// Leaves out an epoch's last batch when it is not full.
-    #[serde(default)]
-    pub drop_last: bool,
-    /// Keeps decoded images in memory.
-    #[serde(default)]
-    pub cache: bool,
-    /// Unreadable images of a split that are left out, each reported with its file and what is wrong with it, before the
-    /// run fails. A resumed run goes on counting.
-    #[serde(default)]
-    pub max_bad: usize,
-}
-
-impl DataConfig {
-    /// The embedded digits, 8x8 pixels, in batches of a size.
-    pub fn digits(batch_size: usize) -> Self {
-        Self::new(SourceConfig::Digits(Default::default()), batch_size)
-    }
-
-    /// A folder of pictures, one sub-folder a class, in batches of a size.
-    pub fn folder(path: impl Into<PathBuf>, batch_size: usize) -> Self {
-        let folder = FolderConfig {
-            path: path.into(),
-            ..FolderConfig::default()
-        };
-        Self::new(SourceConfig::Folder(folder), batch_size)
-    }
-
-    /// With all images resized to width and height, in pixels.
-    pub fn resize(mut self, width: usize, height: usize) -> Self {
-        self.preprocess
-            .push(PreprocessStep::Resize(Resize { width, height }));
-        self
-    }
-
-    /// Images of a dataset in batches of a size; all else is as in a file that leaves it out.
-    pub fn new(source: SourceConfig, batch_size: usize) -> Self {
-        Self {
-            source,
-            split: SplitConfig::default(),
-            batch_size,
-            combine: Vec::new(),
-            augment: Vec::new(),
-            mix: Vec::new(),
-            sampling: Sampling::default(),
-            preprocess: Vec::new(),
-            mean: half(),
-            std: half(),
-            workers: one(),
-            prefetch: prefetch(),
-            drop_last: false,
-            cache: false,
-            max_bad: 0,
-        }
-    }
-}
-
-fn half() -> Vec<f32> {
-    vec![0.5]
-}
-
-fn prefetch() -> usize {
-    4
-}
-
-/// What is learned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum TaskConfig {
-    /// One class for each image.
-    Classification(ClassificationConfig),
-    /// A class for every pixel.
-    Segmentation(SegmentationConfig),
-    /// Boxes around objects.
-    Detection(DetectionConfig),
-    /// New images like those of the dataset.
-    Generation(GenerationConfig),
-    /// A task that is another program's code; no file can name it.
-    #[serde(skip_deserializing)]
-    #[schemars(skip)]
-    Own(OwnTask),
-}
-
 /// Which implementation convolution and its kin take on the CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -290,16 +162,6 @@ pub enum KernelChoice {
     Burn,
 }
 
-impl TaskConfig {
-    /// The task, where it is the program's own.
-    pub fn as_own(&self) -> Option<&OwnTask> {
-        match self {
-            Self::Own(task) => Some(task),
-            _ => None,
-        }
-    }
-}
-
 impl KernelChoice {
     /// Sets which kernels the process uses.
     pub fn apply(self) {
@@ -308,18 +170,6 @@ impl KernelChoice {
             Self::Burn => firesight_kernels::Mode::Burn,
         });
     }
-}
-
-/// Weights to start from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum InitConfig {
-    /// A `.pth`, `.pt` or `.safetensors` file with PyTorch's names.
-    Weights(String),
-    /// A published set of weights, for example `IMAGENET1K_V1`: the file lies in the folder `weights/`, or in
-    /// the one that the environment variable `FIRESIGHT_WEIGHTS` names, and is fetched and verified if it
-    /// does not.
-    Tag(String),
 }
 
 /// Reads a recipe file with `--set` overrides and checks all that can be known from it alone.

@@ -20,6 +20,7 @@ mod one_network;
 mod own;
 pub mod predict;
 mod segmentation;
+mod weights;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,8 +32,11 @@ use firesight_data::scan::Lesson;
 use firesight_data::source::Source;
 use firesight_data::target::Target;
 use firesight_models::weights::TorchNames;
+use firesight_predict::{Model, Predictor};
 use firesight_recipe::Checks;
 use firesight_report::metric::Metric;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use classification::{
     Classification, ClassificationConfig, ClassificationModel, ClassificationModelConfig, OwnModel,
@@ -51,11 +55,13 @@ pub use segmentation::{
     SegmentationConfig,
 };
 
+pub use weights::TrainedWeights;
+
 use crate::card::ModelCard;
+use crate::data::DataConfig;
+use crate::init::InitConfig;
 use crate::notify::Notify;
 use crate::parameters::NetworkParameters;
-use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{InitConfig, NamedFile, Recipe, TaskConfig};
 use firesight_engine::{
     Batches, Evaluation, NetworkConfig, Objective, OneNetwork, OneValue, Task, Watch, Weights,
 };
@@ -67,15 +73,16 @@ pub trait TaskNetworks {
         &[]
     }
 
-    /// The parameters of the networks that are trained, by name. Nothing is drawn or loaded for it.
+    /// Builds the networks on a device with autodiff. Nothing is loaded for it, and only what a layer needs as it is built is
+    /// drawn.
     ///
     /// # Errors
-    /// What the model cannot be built from.
-    fn parameters(
-        &self,
+    /// What the model cannot be built from: an image too small for it.
+    fn networks<'a>(
+        &'a self,
         card: &ModelCard,
         device: &Device,
-    ) -> crate::Result<Vec<NetworkParameters>>;
+    ) -> crate::Result<Box<dyn Untrained + 'a>>;
 
     /// The first layer that would get one value per channel to normalise if a batch of one image was trained: found by
     /// a forward pass of one blank image.
@@ -83,12 +90,6 @@ pub trait TaskNetworks {
     /// # Errors
     /// What the model cannot be built from.
     fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>>;
-
-    /// Builds freshly initialised networks on the setup's device and what trains them.
-    ///
-    /// # Errors
-    /// What the model cannot be built from: an image too small for it, weights that do not fit.
-    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>>;
 
     /// Builds the network that predicts, with trained weights.
     ///
@@ -102,6 +103,18 @@ pub trait TaskNetworks {
     ) -> crate::Result<Model>;
 }
 
+/// Networks as they are built.
+pub trait Untrained {
+    /// Their parameters by name; asking initialises nothing.
+    fn parameters(&self) -> Vec<NetworkParameters>;
+
+    /// What trains them, freshly initialised on the device that they were built on.
+    ///
+    /// # Errors
+    /// Weights that do not fit, labels that cannot be read where they are to be counted.
+    fn train(self: Box<Self>, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>>;
+}
+
 /// What the rest of the program asks of a task's table in the recipe.
 pub trait TaskRecipe: TaskNetworks {
     /// The task's name in the recipe.
@@ -110,9 +123,9 @@ pub trait TaskRecipe: TaskNetworks {
     /// The model's name in the recipe.
     fn model_name(&self) -> String;
 
-    /// Checks the table by itself; `table` is its path in the recipe, `task.<name>`.
-    fn check(&self, table: &str, checks: &mut Checks<'_>) {
-        let _ = (table, checks);
+    /// Checks the table by itself and beside `data`; `table` is its path in the recipe, `task.<name>`.
+    fn check(&self, table: &str, data: &DataConfig, checks: &mut Checks<'_>) {
+        let _ = (table, data, checks);
     }
 
     /// The table, where it belongs to a task of one's own, so that another table is known for another one.
@@ -227,6 +240,34 @@ pub struct Purpose {
     pub argument: Option<&'static str>,
 }
 
+/// What is learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TaskConfig {
+    /// One class for each image.
+    Classification(ClassificationConfig),
+    /// A class for every pixel.
+    Segmentation(SegmentationConfig),
+    /// Boxes around objects.
+    Detection(DetectionConfig),
+    /// New images like those of the dataset.
+    Generation(GenerationConfig),
+    /// A task that is another program's code; no file can name it.
+    #[serde(skip_deserializing)]
+    #[schemars(skip)]
+    Own(OwnTask),
+}
+
+/// A file that a task's table names.
+pub enum NamedFile<'a> {
+    /// Weights to start from, for the model of that name.
+    Init(&'a str, &'a InitConfig),
+    /// Any other file.
+    File(&'a str),
+    /// A run folder, or exported weights.
+    Run(&'a str),
+}
+
 impl TaskConfig {
     /// A task of one's own, or one of ours with a model of one's own.
     pub fn own(task: impl TaskRecipe + 'static) -> Self {
@@ -243,12 +284,26 @@ impl TaskConfig {
             Self::Own(task) => &**task,
         }
     }
+
+    /// The task, where it is the program's own.
+    pub fn as_own(&self) -> Option<&OwnTask> {
+        match self {
+            Self::Own(task) => Some(task),
+            _ => None,
+        }
+    }
 }
 
 /// What a task is built from, beside its own table.
 pub struct Setup<'a> {
-    /// The whole recipe.
-    pub recipe: &'a Recipe,
+    /// The recipe's table of the images.
+    pub data: &'a DataConfig,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// How the recipe wants its networks trained.
+    pub network: NetworkConfig,
+    /// The metric that the recipe has watched, if it says which.
+    pub watched: Option<&'a str>,
     /// What the data tells the model.
     pub card: &'a ModelCard,
     /// The device, with autodiff.
@@ -261,7 +316,12 @@ pub struct Setup<'a> {
     pub run: Option<&'a Path>,
     /// Who hears what becomes of the weights that networks start from.
     pub notify: &'a dyn Notify,
+    /// Opens the model of another run.
+    pub open: OpenModel,
 }
+
+/// Opens the model of a run or of exported weights on a device: the model, and where it comes from in words.
+pub type OpenModel = fn(&Path, &Device) -> crate::Result<(Predictor, String)>;
 
 /// What a task is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,16 +359,6 @@ impl Setup<'_> {
     /// Whether the task is trained.
     pub fn trains(&self) -> bool {
         self.build != Build::Measured
-    }
-
-    /// How the recipe wants its networks trained.
-    pub fn network(&self) -> NetworkConfig {
-        NetworkConfig {
-            optimizer: self.recipe.optimizer.clone(),
-            groups: self.recipe.parameter_groups.clone(),
-            clip: self.recipe.clip,
-            ema: self.recipe.ema,
-        }
     }
 }
 

@@ -4,11 +4,12 @@ use burn::tensor::{Device, Tensor};
 use firesight_engine::{Network, Objective, OneNetwork, OneValue};
 use firesight_models::weights::{self, TorchNames};
 
-use super::{Details, Setup, TaskNetworks, TrainedTask};
+use super::TrainedWeights;
+use super::{Details, Setup, TaskNetworks, TrainedTask, Untrained};
 use crate::card::ModelCard;
 use crate::error::{Context, bail};
 use crate::parameters::{NetworkParameters, frozen_by};
-use crate::predictor::{Model, TrainedWeights};
+use firesight_predict::Model;
 
 /// The network's name in checkpoints and messages.
 const NETWORK: &str = "model";
@@ -76,13 +77,13 @@ impl<T: OneNetworkRecipe> TaskNetworks for T {
         self.frozen()
     }
 
-    fn parameters(
-        &self,
+    fn networks<'a>(
+        &'a self,
         card: &ModelCard,
         device: &Device,
-    ) -> crate::Result<Vec<NetworkParameters>> {
+    ) -> crate::Result<Box<dyn Untrained + 'a>> {
         let module = self.module(card, device)?;
-        Ok(vec![NetworkParameters::of(NETWORK, &module)])
+        Ok(Box::new(Built { task: self, module }))
     }
 
     fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
@@ -94,14 +95,6 @@ impl<T: OneNetworkRecipe> TaskNetworks for T {
         Ok(OneValue::take(&module))
     }
 
-    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
-        let module = self.module(setup.card, setup.device)?;
-        let module = with_frozen(self, self.start(module, setup)?)?;
-        self.inspect(&module)?;
-        let network = Network::new(NETWORK, module, &setup.network(), setup.device);
-        Ok(Box::new(OneNetwork::new(network, self.objective(setup)?)))
-    }
-
     fn load(
         &self,
         card: &ModelCard,
@@ -110,6 +103,26 @@ impl<T: OneNetworkRecipe> TaskNetworks for T {
     ) -> crate::Result<Model> {
         let module = self.module(card, device)?;
         Ok(self.model(weights.load(NETWORK, module)?))
+    }
+}
+
+/// A network that was built, and its task.
+struct Built<'a, T: OneNetworkRecipe> {
+    task: &'a T,
+    module: <T::Objective as Objective>::Module,
+}
+
+impl<T: OneNetworkRecipe> Untrained for Built<'_, T> {
+    fn parameters(&self) -> Vec<NetworkParameters> {
+        vec![NetworkParameters::of(NETWORK, &self.module)]
+    }
+
+    fn train(self: Box<Self>, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
+        let Self { task, module } = *self;
+        let module = with_frozen(task, task.start(module, setup)?)?;
+        task.inspect(&module)?;
+        let network = Network::new(NETWORK, module, &setup.network, setup.device);
+        Ok(Box::new(OneNetwork::new(network, task.objective(setup)?)))
     }
 }
 

@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Details, OneNetworkRecipe, Setup, TaskRecipe};
 use crate::card::ModelCard;
-use crate::predictor::Model;
+use firesight_predict::Model;
 
 /// A task of one's own in a recipe that is written in Rust. In a run's `recipe.toml` it stands as its name and its
 /// settings; to go on with such a run or to use it, the program gives the task again.

@@ -29,7 +29,7 @@ use firesight_report::environment::Environment;
 use firesight_report::metric::Metrics;
 
 use crate::device::NamedDevice;
-use crate::error::bail;
+use crate::error::{Error, bail};
 use crate::examine;
 use crate::experiment::Experiment;
 use crate::notify::Notify;
@@ -186,7 +186,8 @@ pub fn train(loaded: &Loaded<Recipe>, options: Options<'_>) -> crate::Result<Tra
     if let Some(trained) = &experiment.augmented {
         recipe::check_data(loaded, trained)?;
     }
-    let parameters = recipe::check_parameters(loaded, &experiment)?;
+    let mut networks = experiment.networks(&options.device).map_err(Error::input)?;
+    let parameters = networks.check(loaded)?;
     let found = examine::before_training(&experiment)?;
 
     let resumed = match resumed {
@@ -208,11 +209,13 @@ pub fn train(loaded: &Loaded<Recipe>, options: Options<'_>) -> crate::Result<Tra
         root,
         warnings,
     };
-    session.run(resumed.checkpoint).inspect_err(|error| {
-        if folder.is_new() && !session::has_trained(&folder, error) {
-            folder.undo();
-        }
-    })
+    session
+        .run(networks, resumed.checkpoint)
+        .inspect_err(|error| {
+            if folder.is_new() && !session::has_trained(&folder, error) {
+                folder.undo();
+            }
+        })
 }
 
 /// The folder that data paths are relative to: as given; else the one that a run remembers, also where it is gone, so

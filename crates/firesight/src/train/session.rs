@@ -13,6 +13,7 @@ use super::{End, Options, Trained};
 use crate::card::ModelCard;
 use crate::error::{Context, Error};
 use crate::experiment::Experiment;
+use crate::networks::Networks;
 use crate::parameters::ParameterSummary;
 use crate::recipe::{Recipe, watched};
 use crate::results;
@@ -33,7 +34,11 @@ pub(super) struct Session<'e, 'a> {
 }
 
 impl Session<'_, '_> {
-    pub fn run(mut self, from: Option<(PathBuf, Checkpoint)>) -> crate::Result<Trained> {
+    pub fn run(
+        mut self,
+        networks: Networks<'_>,
+        from: Option<(PathBuf, Checkpoint)>,
+    ) -> crate::Result<Trained> {
         self.describe();
         let (experiment, run) = (self.experiment, self.folder.path.clone());
         let recipe = &experiment.recipe;
@@ -42,8 +47,7 @@ impl Session<'_, '_> {
             Some(_) => Build::Resumed,
             None => Build::Fresh,
         };
-        let (device, notify) = (&self.options.device, self.options.notify);
-        let task = experiment.task(device, build, Some(&run), notify);
+        let task = networks.task(build, Some(&run), self.options.notify);
         let mut task = task.map_err(Error::input)?;
         let train = experiment.train_loader()?;
         let validation = experiment.splits.validation.clone();

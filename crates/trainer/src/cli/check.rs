@@ -13,7 +13,8 @@ use super::{End, RecipeArgs, Usage, is_usage, read_recipe, usage};
 use crate::terminal::Terminal;
 use firesight::error::in_full;
 use firesight::experiment::Experiment;
-use firesight::{examine, recipe, results};
+use firesight::task::Build;
+use firesight::{device, examine, recipe, results};
 
 /// Arguments of `trainer check`.
 #[derive(Args, Debug)]
@@ -56,6 +57,7 @@ pub fn run(args: CheckArgs) -> anyhow::Result<End> {
 }
 
 fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
+    let device = device::select(Some("cpu")).or_else(|_| device::select(None))?;
     let loaded = read_recipe(path, &args.overrides.set)?;
     if !args.recipe_only {
         let fetched = recipe::check_files(&loaded)?;
@@ -69,7 +71,8 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         if let Some(trained) = &experiment.augmented {
             recipe::check_data(&loaded, trained)?;
         }
-        let parameters = recipe::check_parameters(&loaded, &experiment)?;
+        let mut networks = experiment.networks(&device).map_err(usage)?;
+        let parameters = networks.check(&loaded)?;
         let card = &experiment.card;
         let (channels, height, width) = (card.channels, card.height, card.width);
         println!(
@@ -85,7 +88,9 @@ fn check(path: &Path, args: &CheckArgs) -> anyhow::Result<()> {
         }
         // Files that are at hand are tried; what would be fetched is left to the training.
         if fetched.is_empty() && !loaded.value.task.table().files().is_empty() {
-            experiment.try_files(&terminal).map_err(usage)?;
+            networks
+                .task(Build::Fresh, None, &terminal)
+                .map_err(usage)?;
         }
         let total: usize = experiment.sizes().iter().map(|(_, size)| size).sum();
         let bar = ProgressBar::new(total as u64);

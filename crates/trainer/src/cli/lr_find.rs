@@ -106,9 +106,10 @@ pub fn run(args: LrFindArgs) -> anyhow::Result<End> {
     for line in examine::before_training(&experiment).map_err(usage)? {
         eprintln!("warning: {line}");
     }
-    recipe::check_parameters(&loaded, &experiment)?;
-    let mut task = experiment
-        .task(&device, Build::Fresh, None, &terminal)
+    let mut networks = experiment.networks(&device).map_err(usage)?;
+    networks.check(&loaded)?;
+    let mut task = networks
+        .task(Build::Fresh, None, &terminal)
         .map_err(usage)?;
     let points = range_test(&experiment, task.as_mut(), &device, &args)?;
     let found = Found {

@@ -6,7 +6,7 @@ use firesight::card::ModelCard;
 use firesight::device;
 use firesight::engine::Step;
 use firesight::experiment::Experiment;
-use firesight::parameters::{NetworkParameters, ParameterSummary};
+use firesight::parameters::ParameterSummary;
 use firesight::recipe::Recipe;
 use firesight_models::weights::{StateDict, read};
 
@@ -260,8 +260,8 @@ fn first_block(text: &str, root: &Path) -> String {
     let experiment = Experiment::open(recipe.value, root, &()).unwrap();
     let task = experiment.recipe.task.table();
     let device = device::select(Some("cpu")).unwrap();
-    let networks = task.parameters(&experiment.card, &device.device).unwrap();
-    let name = &networks[0].parameters[0].name;
+    let networks = task.networks(&experiment.card, &device.device).unwrap();
+    let name = &networks.parameters()[0].parameters[0].name;
     name.split('.').next().unwrap().to_owned()
 }
 
@@ -281,7 +281,8 @@ fn a_group_counts_in_any_of_two_networks() {
         );
         let recipe = firesight_recipe::read_str::<Recipe>(&text, "r.toml", &[]).unwrap();
         let experiment = Experiment::open(recipe.value, Path::new("."), &()).unwrap();
-        experiment.parameters().unwrap()
+        let device = device::select(Some("cpu")).unwrap();
+        experiment.networks(&device).unwrap().parameters()
     };
     let both = summary("^main\\.0\\.");
     assert_eq!(both.groups[0].amount.tensors, 2); // the first convolution of each
@@ -309,7 +310,7 @@ fn the_patterns_of_the_released_recipes_find_parameters() {
                 height: side,
                 width: side,
             };
-            let networks: Vec<NetworkParameters> = task.parameters(&card, &device).unwrap();
+            let networks = task.networks(&card, &device).unwrap().parameters();
             let table = format!("task.{}", task.name());
             let groups = &recipe.parameter_groups;
             let summary = ParameterSummary::new(&networks, &table, task.freeze(), groups);

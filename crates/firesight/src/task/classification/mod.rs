@@ -23,12 +23,16 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::NamedFile;
 use super::predict::{Predict, PredictOptions, Used};
 use super::{AN_IMAGE, Details, OneNetworkRecipe, SampleDetail, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
-use crate::predictor::Model;
-use crate::recipe::{InitConfig, NamedFile, regular_expression, share, some, within};
+use crate::checks::{regular_expression, share, some, within};
+use crate::data::DataConfig;
+use crate::init::InitConfig;
+use crate::preprocessing;
 use firesight_engine::{Batches, Evaluation, Loss, Objective, Watch};
+use firesight_predict::Model;
 
 pub use model::{ClassificationModel, ClassificationModelConfig, OwnModel};
 
@@ -80,7 +84,7 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
         self.model.name().to_owned()
     }
 
-    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+    fn check(&self, table: &str, data: &DataConfig, checks: &mut Checks<'_>) {
         let smoothing = self.label_smoothing;
         share(checks, &format!("{table}.label-smoothing"), smoothing);
         let name = self.model.name();
@@ -95,6 +99,9 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
         }
         for (index, pattern) in self.freeze.iter().enumerate() {
             regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+        }
+        if let Some(InitConfig::Tag(tag)) = &self.init {
+            preprocessing::check(name, self.model.transforms_input(), tag, data, checks);
         }
     }
 

@@ -57,6 +57,11 @@ pub trait ClassificationModelConfig: Clone + Serialize + 'static {
         1
     }
 
+    /// Whether the network brings its input from one normalisation to another, where it can.
+    fn transforms_input(&self) -> Option<bool> {
+        None
+    }
+
     /// Whether the network takes images of one size alone.
     fn is_bound_to_size(&self) -> bool {
         true
@@ -85,6 +90,10 @@ impl ClassificationModelConfig for ClassifierConfig {
 
     fn minimum(&self) -> usize {
         self.minimum()
+    }
+
+    fn transforms_input(&self) -> Option<bool> {
+        self.transforms_input()
     }
 
     fn is_bound_to_size(&self) -> bool {

@@ -23,13 +23,15 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::NamedFile;
 use super::predict::{Predict, PredictOptions, Used};
 use super::{AN_IMAGE, Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
-use crate::experiment::normalize;
-use crate::predictor::Model;
-use crate::recipe::{InitConfig, NamedFile, above, regular_expression};
+use crate::checks::{above, regular_expression};
+use crate::data::DataConfig;
+use crate::init::InitConfig;
 use firesight_engine::{Batches, Evaluation, Loss, Objective, Watch};
+use firesight_predict::Model;
 use scores::{Judged, details_of};
 pub use scores::{described, metrics};
 
@@ -86,7 +88,7 @@ impl TaskRecipe for DetectionConfig {
         self.model.name().to_owned()
     }
 
-    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+    fn check(&self, table: &str, _: &DataConfig, checks: &mut Checks<'_>) {
         let name = self.model.name();
         checks.errors(&format!("{table}.model.{name}"), self.model.problems());
         above(checks, &format!("{table}.box-weight"), self.box_weight, 1e3);
@@ -205,8 +207,8 @@ impl DetectionObjective {
             box_weight: config.box_weight,
             device: setup.device.clone(),
             classes: setup.card.classes.clone(),
-            preprocess: Preprocess::new(&setup.recipe.data.preprocess),
-            normalize: normalize(setup.recipe, setup.card.channels),
+            preprocess: Preprocess::new(&setup.data.preprocess),
+            normalize: setup.data.normalize(setup.card.channels),
         }
     }
 }

@@ -14,8 +14,8 @@ use firesight_models::weights::{LoadOptions, load};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::device::NamedDevice;
-use crate::predictor::{Predictor, with_channels};
+use crate::task::OpenModel;
+use firesight_predict::{Predictor, with_channels};
 
 /// The network whose features images are compared in. Generated images are rounded to 8 bits first, as if they had
 /// been written to files.
@@ -38,8 +38,8 @@ const SMALL: usize = 8;
 
 /// What gives the features.
 pub enum Extractor {
-    /// A classifier trained here.
-    Run(Box<Predictor>),
+    /// A classifier trained here, and where it comes from.
+    Run(Box<Predictor>, String),
     /// torchvision's Inception v3.
     Inception(Box<Classifier>, Device),
     /// Images reduced to 8x8.
@@ -70,20 +70,19 @@ impl Extractor {
     ///
     /// # Errors
     /// A run or file that is not there, is damaged, or is no classifier.
-    pub fn new(config: Option<&FeaturesConfig>, device: &Device) -> crate::Result<Self> {
+    pub fn new(
+        config: Option<&FeaturesConfig>,
+        device: &Device,
+        open: OpenModel,
+    ) -> crate::Result<Self> {
         match config {
             None => Ok(Self::Pixels),
             Some(FeaturesConfig::Run(path)) => {
-                let device = NamedDevice {
-                    device: device.clone(),
-                    backend: "",
-                    name: String::new(),
-                };
-                let predictor = Predictor::load(Path::new(path), &device).context("run")?;
+                let (predictor, origin) = open(Path::new(path), device).context("run")?;
                 predictor
                     .classifier()
                     .with_context(|| format!("run {path}"))?;
-                Ok(Self::Run(Box::new(predictor)))
+                Ok(Self::Run(Box::new(predictor), origin))
             }
             Some(FeaturesConfig::Inception(path)) => {
                 let config = ClassifierConfig::named("inception_v3")?;
@@ -98,11 +97,8 @@ impl Extractor {
     /// What the features are, in words.
     pub fn describe(&self) -> String {
         match self {
-            Self::Run(predictor) => {
-                format!(
-                    "features before the last layer of the classifier {}",
-                    predictor.origin()
-                )
+            Self::Run(_, origin) => {
+                format!("features before the last layer of the classifier {origin}")
             }
             Self::Inception(..) => {
                 "pooled features of torchvision's Inception v3 at 299x299".to_owned()
@@ -114,7 +110,7 @@ impl Extractor {
     /// Class names by index, where the features are those of a classifier trained here.
     pub fn classes(&self) -> Option<&[String]> {
         match self {
-            Self::Run(predictor) => Some(predictor.classes()),
+            Self::Run(predictor, _) => Some(predictor.classes()),
             _ => None,
         }
     }
@@ -127,7 +123,7 @@ impl Extractor {
         let mut found = Features::default();
         for images in images.chunks(BATCH) {
             let (rows, dims) = match self {
-                Self::Run(predictor) => {
+                Self::Run(predictor, _) => {
                     let channels = predictor.card().channels;
                     let images: Vec<Image> = images
                         .iter()

@@ -30,17 +30,21 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Details, Purpose, Setup, TaskNetworks, TaskRecipe, TrainedTask, images};
+use super::NamedFile;
+use super::TrainedWeights;
+use super::{Details, Purpose, Setup, TaskNetworks, TaskRecipe, TrainedTask, Untrained, images};
 use crate::card::ModelCard;
+use crate::checks::{optimizer, share, whole, within};
+use crate::data::DataConfig;
 use crate::error::{Context, bail};
 use crate::parameters::NetworkParameters;
-use crate::predictor::{Model, TrainedWeights};
-use crate::recipe::{NamedFile, OptimizerConfig, optimizer, share, whole, within};
 use features::{Extractor, FeaturesConfig};
+use firesight_engine::OptimizerConfig;
 use firesight_engine::{
     Batches, BoxError, Evaluation, Network, OneValue, Step, StepError, StepReport, Task,
     TrainedNetwork, Watch, Weights,
 };
+use firesight_predict::Model;
 pub use generate::{Generate, Generated, MOST};
 use measures::Measures;
 
@@ -124,7 +128,7 @@ impl TaskRecipe for GenerationConfig {
         self.model.name().to_owned()
     }
 
-    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+    fn check(&self, table: &str, _: &DataConfig, checks: &mut Checks<'_>) {
         let name = self.model.name();
         checks.errors(&format!("{table}.model.{name}"), self.model.problems());
         share(
@@ -204,26 +208,23 @@ impl TaskRecipe for GenerationConfig {
 }
 
 impl TaskNetworks for GenerationConfig {
-    fn parameters(
-        &self,
+    fn networks<'a>(
+        &'a self,
         card: &ModelCard,
         device: &Device,
-    ) -> crate::Result<Vec<NetworkParameters>> {
+    ) -> crate::Result<Box<dyn Untrained + 'a>> {
         let classes = self.told(card);
         let (generator, discriminator) = self.model.init(card.input(), classes, device)?;
-        Ok(vec![
-            NetworkParameters::of("generator", &generator),
-            NetworkParameters::of("discriminator", &discriminator),
-        ])
+        Ok(Box::new(Built {
+            config: self,
+            generator,
+            discriminator,
+        }))
     }
 
     /// No map that is normalised is smaller than 4x4.
     fn lone_norm(&self, _: &ModelCard, _: &Device) -> crate::Result<Option<OneValue>> {
         Ok(None)
-    }
-
-    fn build(&self, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
-        Ok(Box::new(GenerationTask::new(self, setup)?))
     }
 
     fn load(
@@ -236,6 +237,26 @@ impl TaskNetworks for GenerationConfig {
         Ok(Model::Generator(Box::new(
             weights.load("generator", generator)?,
         )))
+    }
+}
+
+/// The two networks as they were built.
+struct Built<'a> {
+    config: &'a GenerationConfig,
+    generator: Generator,
+    discriminator: Discriminator,
+}
+
+impl Untrained for Built<'_> {
+    fn parameters(&self) -> Vec<NetworkParameters> {
+        vec![
+            NetworkParameters::of("generator", &self.generator),
+            NetworkParameters::of("discriminator", &self.discriminator),
+        ]
+    }
+
+    fn train(self: Box<Self>, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
+        Ok(Box::new(GenerationTask::new(*self, setup)?))
     }
 }
 
@@ -273,22 +294,25 @@ pub struct GenerationTask {
 }
 
 impl GenerationTask {
-    /// Builds both networks on a device with autodiff.
+    /// What trains both networks.
     ///
     /// # Errors
-    /// Images of a size that the model does not make, another normalisation than to -1..1, features that cannot be
-    /// loaded.
-    pub fn new(config: &GenerationConfig, setup: &Setup<'_>) -> crate::Result<Self> {
-        let (recipe, card, device) = (setup.recipe, setup.card, setup.device);
+    /// Another normalisation than to -1..1, features that cannot be loaded.
+    fn new(built: Built<'_>, setup: &Setup<'_>) -> crate::Result<Self> {
+        let Built {
+            config,
+            generator,
+            discriminator,
+        } = built;
+        let (data, device) = (setup.data, setup.device);
         let half = |values: &[f32]| values.iter().all(|value| *value == 0.5);
-        if !half(&recipe.data.mean) || !half(&recipe.data.std) {
+        if !half(&data.mean) || !half(&data.std) {
             bail!(
                 "data.mean and data.std: a generator makes values from -1 to 1, so both must be 0.5; leave them out"
             );
         }
-        let classes = config.told(card);
-        let (generator, discriminator) = config.model.init(card.input(), classes, device)?;
-        let network = setup.network();
+        let classes = config.told(setup.card);
+        let network = setup.network.clone();
         let mut opponent = network.clone();
         opponent.ema = None;
         let mut rate_factor = 1.0;
@@ -296,21 +320,25 @@ impl GenerationTask {
             rate_factor = optimizer.learning_rate() / network.optimizer.learning_rate();
             opponent.optimizer = optimizer.clone();
         }
-        let extractor = Extractor::new(config.features.as_ref(), &device.clone().inner())
-            .context("task.generation.features")?;
+        let extractor = Extractor::new(
+            config.features.as_ref(),
+            &device.clone().inner(),
+            setup.open,
+        )
+        .context("task.generation.features")?;
         Ok(Self {
             generator: Network::new("generator", generator, &network, device),
             discriminator: Network::new("discriminator", discriminator, &opponent, device),
             config: config.clone(),
             rate_factor,
             classes,
-            seed: recipe.seed,
+            seed: setup.seed,
             device: device.clone(),
             run: setup.run.map(PathBuf::from),
             train: Arc::clone(setup.train),
-            preprocess: Preprocess::new(&recipe.data.preprocess),
+            preprocess: Preprocess::new(&data.preprocess),
             extractor,
-            watched: recipe.checkpoint.best.metric.clone(),
+            watched: setup.watched.map(str::to_owned),
             last_discriminator_loss: f64::NAN,
             conditions: (0..classes).collect(),
         })

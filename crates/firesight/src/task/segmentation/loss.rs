@@ -139,7 +139,7 @@ impl LossTerm {
         at_least("weight", self.weight(), true);
         match self {
             Self::CrossEntropy(term) => {
-                crate::recipe::share(
+                crate::checks::share(
                     checks,
                     &format!("{path}.label-smoothing"),
                     term.label_smoothing,

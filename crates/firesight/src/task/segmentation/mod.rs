@@ -25,16 +25,18 @@ use firesight_report::metric::Metric;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::NamedFile;
 use super::classification::CLASS_WEIGHT;
 use super::predict::{Predict, PredictOptions, Used};
 use super::{Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
+use crate::checks::{regular_expression, some, within};
+use crate::data::DataConfig;
 use crate::error::bail;
-use crate::experiment::normalize;
-use crate::predictor::Model;
-use crate::recipe::{InitConfig, NamedFile, regular_expression, some, within};
+use crate::init::InitConfig;
 use firesight_engine::{self as engine, Batches, Evaluation, Loss, Objective, Watch};
 use firesight_models::weights::ParameterInfo;
+use firesight_predict::Model;
 
 pub use loss::{CrossEntropyTerm, DiceTerm, FocalTerm, LossTerm, LovaszTerm};
 use loss::{IGNORE, targets};
@@ -114,7 +116,7 @@ impl TaskRecipe for SegmentationConfig {
         source.mask_classes().to_vec()
     }
 
-    fn check(&self, table: &str, checks: &mut Checks<'_>) {
+    fn check(&self, table: &str, _: &DataConfig, checks: &mut Checks<'_>) {
         let name = self.model.name();
         checks.errors(&format!("{table}.model.{name}"), self.model.problems());
         if self.loss.is_empty() {
@@ -278,7 +280,7 @@ impl Segmentation {
             // Only training needs them.
             ClassWeights::MedianFrequency if !setup.trains() => None,
             ClassWeights::MedianFrequency => {
-                let pixels = class_pixels(setup.train.as_ref(), setup.recipe.data.max_bad)?;
+                let pixels = class_pixels(setup.train.as_ref(), setup.data.max_bad)?;
                 Some(median_frequency_weights(&pixels))
             }
         };
@@ -286,11 +288,11 @@ impl Segmentation {
             loss: config.loss.clone(),
             class_weights,
             aux_weight: config.aux_weight,
-            watched: setup.recipe.checkpoint.best.metric.clone(),
+            watched: setup.watched.map(str::to_owned),
             predict: config.predict.clone(),
             minimum: config.model.minimum(),
             classes: setup.card.classes.clone(),
-            normalize: normalize(setup.recipe, setup.card.channels),
+            normalize: setup.data.normalize(setup.card.channels),
             device: setup.device.clone(),
         })
     }
