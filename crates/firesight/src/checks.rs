@@ -3,31 +3,21 @@
 use firesight_engine::{OptimizerConfig, Problem, Problems};
 use firesight_recipe::Checks;
 
+use crate::card::ModelCard;
+
 /// A share from 0 to below 1.
 pub(crate) fn share(checks: &mut Checks<'_>, path: &str, value: f64) {
-    if !(0.0..1.0).contains(&value) {
-        checks.error(
-            path,
-            format!("{value} is out of range"),
-            Some("give 0 or more, below 1"),
-        );
-    }
+    number(checks, path, |found| found.share("", value));
 }
 
 /// A number above 0 and not above `most`.
 pub(crate) fn above(checks: &mut Checks<'_>, path: &str, value: f64, most: f64) {
-    if !(value > 0.0 && value <= most) {
-        let message = format!("{value} is not above 0 and at most {most}");
-        checks.error(path, message, None);
-    }
+    number(checks, path, |found| found.above("", value, most));
 }
 
 /// A number from the first to the second of a range.
-pub(crate) fn within(checks: &mut Checks<'_>, path: &str, value: f64, [least, most]: [f64; 2]) {
-    if !(least..=most).contains(&value) {
-        let message = format!("{value} is not from {least} to {most}");
-        checks.error(path, message, None);
-    }
+pub(crate) fn within(checks: &mut Checks<'_>, path: &str, value: f64, range: [f64; 2]) {
+    number(checks, path, |found| found.within("", value, range));
 }
 
 /// A whole number from the first to the second of a range.
@@ -35,12 +25,55 @@ pub(crate) fn whole(
     checks: &mut Checks<'_>,
     path: &str,
     value: usize,
-    [least, most]: [usize; 2],
+    range: [usize; 2],
     help: Option<&str>,
 ) {
-    if !(least..=most).contains(&value) {
-        let message = format!("{value} is not from {least} to {most}");
-        checks.error(path, message, help);
+    number(checks, path, |found| found.whole("", value, range, help));
+}
+
+/// Adds what a check of one value finds.
+fn number(checks: &mut Checks<'_>, path: &str, check: impl FnOnce(&mut Problems)) {
+    let mut found = Problems::default();
+    check(&mut found);
+    for Problem { message, help, .. } in found.0 {
+        checks.error(path, message, help.as_deref());
+    }
+}
+
+/// A weight of each class in a loss.
+pub(crate) fn class_weights(checks: &mut Checks<'_>, path: &str, weights: &[f64]) {
+    for (index, weight) in weights.iter().enumerate() {
+        within(checks, &format!("{path}[{index}]"), *weight, [0.0, 1e6]);
+    }
+    if !weights.is_empty() && weights.iter().all(|weight| *weight == 0.0) {
+        let message = "all weights are 0, so that nothing would be learned";
+        checks.error(path, message, None);
+    }
+}
+
+/// As many weights as the data have classes, where there are any.
+pub(crate) fn weights_of_all(
+    checks: &mut Checks<'_>,
+    path: &str,
+    weights: &[f64],
+    card: &ModelCard,
+) {
+    let (weights, classes) = (weights.len(), card.classes.len());
+    if weights != 0 && weights != classes {
+        let message = format!("{weights} weights for the {classes} classes of the dataset");
+        let help = format!("the classes are {}", some(&card.classes));
+        checks.error(path, message, Some(&help));
+    }
+}
+
+/// Images that are not too small for a model.
+pub(crate) fn least_side(checks: &mut Checks<'_>, table: &str, card: &ModelCard, least: usize) {
+    if card.height.min(card.width) < least {
+        let (name, width, height) = (&card.model, card.width, card.height);
+        let message =
+            format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
+        let help = "enlarge the images in `data.preprocess`, or take another model";
+        checks.error(&format!("{table}.model"), message, Some(help));
     }
 }
 

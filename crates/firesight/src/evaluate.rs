@@ -33,6 +33,7 @@ use crate::recipe;
 use crate::results;
 use crate::run_folder::{ModelPath, RECIPE_FILE};
 use crate::stored;
+use crate::task::predict::csv_text;
 use crate::task::{Build, Details, OwnTask, TrainedTask};
 use crate::train::data_root;
 
@@ -172,6 +173,28 @@ impl Evaluator {
             format!("{keys} {is} undefined on the {split} split: {need} {needs}")
         };
         missing.into_iter().map(said).collect()
+    }
+
+    /// The prediction of each sample as a file: in the task's own format, such as COCO's, else as CSV.
+    pub fn predictions(&self, details: &Details) -> String {
+        if let Some(text) = &details.predictions {
+            return text.clone();
+        }
+        let name = |class: usize| self.experiment.card.classes[class].clone();
+        let header = ["origin", "truth", "predicted", "probability", "loss"];
+        let records = details.samples.iter().map(|sample| {
+            let (class, probability) = sample.top[0];
+            let (probability, loss) = (probability.to_string(), sample.loss.to_string());
+            let truth = sample.truth.map_or_else(String::new, name);
+            [
+                self.source.origin(sample.index),
+                truth,
+                name(class),
+                probability,
+                loss,
+            ]
+        });
+        csv_text(std::iter::once(header.map(str::to_owned)).chain(records))
     }
 
     /// Keeps the numbers in the run and makes its report anew, where they are those of the run's own recipe.

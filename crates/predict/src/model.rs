@@ -1,5 +1,7 @@
 //! A trained network, by what it is good for.
 
+use std::any::Any;
+
 use burn::tensor::Tensor;
 use firesight_models::classification::Classifier;
 use firesight_models::detection::Detector;
@@ -31,12 +33,12 @@ pub enum Model {
 }
 
 /// What has weights under PyTorch's names.
-pub trait Weighted {
+pub trait Weighted: Any {
     /// Parameters and running statistics by name.
     fn weights(&self) -> StateDict;
 }
 
-impl<M: TorchNames> Weighted for M {
+impl<M: TorchNames + 'static> Weighted for M {
     fn weights(&self) -> StateDict {
         state_dict(self)
     }

@@ -1,5 +1,7 @@
 //! A trained model with the preprocessing that it was trained with.
 
+use std::any::Any;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::augment::{Pipeline, Resize};
 use firesight_data::decode::{DecodeLimits, decode};
@@ -54,6 +56,33 @@ impl Predictor {
     /// The network itself.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The network, where it is of that type and of a task that is not one of this crate's.
+    ///
+    /// ```
+    /// # use firesight_data::normalize::Normalize;
+    /// # use firesight_data::preprocess::Preprocess;
+    /// # use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};
+    /// # use firesight_models::detection::Detector;
+    /// # use firesight_predict::{Model, ModelCard, Predictor};
+    /// # let device = burn::tensor::Device::flex();
+    /// # let network = ClassifierConfig::named("lenet")?.init(InputSpec::gray(28), 2, &device)?;
+    /// # let (classes, channels, height, width) = (Vec::new(), 1, 28, 28);
+    /// # let (task, model) = ("my-task".into(), "lenet".into());
+    /// # let card = ModelCard { task, model, classes, channels, height, width };
+    /// # let normalize = Normalize { mean: vec![0.5], std: vec![0.5] };
+    /// let model = Model::Other(Box::new(network)); // of the type `Classifier`
+    /// let predictor = Predictor::new(model, card, Preprocess::new(&[]), normalize, device);
+    /// assert!(predictor.network::<Classifier>().is_some());
+    /// assert!(predictor.network::<Detector>().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn network<M: 'static>(&self) -> Option<&M> {
+        match &self.model {
+            Model::Other(network) => (network.as_ref() as &dyn Any).downcast_ref(),
+            _ => None,
+        }
     }
 
     /// The device that it computes on.

@@ -420,6 +420,71 @@ mod tests {
     }
 
     #[test]
+    fn a_prediction_tells_draws_and_writes_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let stem = folder.path().join("a.b");
+        let picture = image(32, 32, 3);
+        for (task, keys, endings, columns) in [
+            (
+                CLASSIFIER,
+                &["classes", "picture", "scores"][..],
+                &[".png"][..],
+                "file,rank,class,probability",
+            ),
+            (
+                SEGMENTER,
+                &["classes", "mask", "overlay", "shares"],
+                &["_mask.png", "_overlay.png"],
+                "file,mask,overlay",
+            ),
+            (
+                DETECTOR,
+                &["boxes", "labels", "picture", "scores"],
+                &[".png"],
+                "file,x1,y1,x2,y2,class,score",
+            ),
+        ] {
+            let predictor = predictor(task, "[]");
+            let used = predictor.used(PredictOptions::new()).unwrap();
+            assert_eq!(used.csv_header().trim_end(), columns);
+            let mut found = used.predict(std::slice::from_ref(&picture)).unwrap();
+            let [prediction] = &mut found[..] else {
+                panic!("{task}: one picture, {} predictions", found.len())
+            };
+            assert!(prediction.files().is_empty());
+            prediction.write(&picture, &stem).unwrap();
+            assert_eq!(prediction.endings(), endings);
+            for (file, ending) in prediction.files().into_iter().zip(endings) {
+                assert!(file.is_file() && file.ends_with(format!("a.b{ending}")), "{file:?}");
+            }
+            assert!(prediction.text("a, b").starts_with("a, b"), "{task}");
+            let json: PredictOptions = serde_json::from_str(&prediction.to_json()).unwrap();
+            assert_eq!(json.keys().collect::<Vec<_>>(), keys);
+            let csv = prediction.to_csv("a, b");
+            assert!(csv.lines().all(|line| line.starts_with("\"a, b\",")), "{csv}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_a_task_does_not_have_or_cannot_follow_is_an_error() {
+        for (task, options, said) in [
+            (CLASSIFIER, r#"{"score": 0.5}"#, "unknown field `score`"),
+            (CLASSIFIER, r#"{"top": -1}"#, "-1"),
+            (CLASSIFIER, r#"{"augment": 1}"#, "augment: "),
+            (SEGMENTER, r#"{"overlap": 0.5}"#, "overlap: "),
+            (SEGMENTER, r#"{"window": 1}"#, "window: "),
+            (SEGMENTER, r#"{"scales": []}"#, "scales: "),
+            (DETECTOR, r#"{"score": 1.5}"#, "score: "),
+            (DETECTOR, r#"{"max-detections": 0}"#, "max-detections: "),
+        ] {
+            let predictor = predictor(task, "[]");
+            let options = serde_json::from_str(options).unwrap();
+            let error = predictor.used(options).err().unwrap();
+            assert!(format!("{error:#}").contains(said), "{error:#}");
+        }
+    }
+
+    #[test]
     fn a_model_of_another_task_is_an_error() {
         let predictor = predictor(CLASSIFIER, "[]");
         assert!(predictor.detect(vec![image(32, 32, 3)], None).is_err());

@@ -161,6 +161,10 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
 fn task(recipe: &Recipe, checks: &mut Checks<'_>) {
     let task = recipe.task.table();
     task.check(&format!("task.{}", task.name()), &recipe.data, checks);
+    for (index, pattern) in task.freeze().iter().enumerate() {
+        let path = format!("task.{}.freeze[{index}]", task.name());
+        regular_expression(checks, &path, pattern);
+    }
     for (index, group) in recipe.parameter_groups.iter().enumerate() {
         let path = format!("parameter-groups[{index}]");
         regular_expression(checks, &format!("{path}.pattern"), &group.pattern);

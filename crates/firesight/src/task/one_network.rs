@@ -7,7 +7,7 @@ use firesight_models::weights::{self, TorchNames};
 use super::TrainedWeights;
 use super::{Details, Setup, TaskNetworks, TrainedTask, Untrained};
 use crate::card::ModelCard;
-use crate::error::{Context, bail};
+use crate::error::Context;
 use crate::parameters::{NetworkParameters, frozen_by};
 use firesight_predict::Model;
 
@@ -18,9 +18,6 @@ const NETWORK: &str = "model";
 pub trait OneNetworkRecipe {
     /// What the network learns; it knows the module too.
     type Objective: Objective<Details = Details> + 'static;
-
-    /// The task's table in the recipe, for messages: `task.<name>`.
-    fn table(&self) -> String;
 
     /// The network with fresh weights.
     ///
@@ -88,7 +85,7 @@ impl<T: OneNetworkRecipe> TaskNetworks for T {
 
     fn lone_norm(&self, card: &ModelCard, device: &Device) -> crate::Result<Option<OneValue>> {
         let device = device.clone().autodiff();
-        let module = with_frozen(self, self.module(card, &device)?)?;
+        let module = with_frozen(self.frozen(), self.module(card, &device)?)?;
         firesight_kernels::take_lone_value();
         let shape = [1, card.channels, card.height, card.width];
         T::forward(&module, Tensor::zeros(shape, &device));
@@ -119,29 +116,23 @@ impl<T: OneNetworkRecipe> Untrained for Built<'_, T> {
 
     fn train(self: Box<Self>, setup: &Setup<'_>) -> crate::Result<Box<dyn TrainedTask>> {
         let Self { task, module } = *self;
-        let module = with_frozen(task, task.start(module, setup)?)?;
+        let module = with_frozen(task.frozen(), task.start(module, setup)?)?;
         task.inspect(&module)?;
         let network = Network::new(NETWORK, module, &setup.network, setup.device);
         Ok(Box::new(OneNetwork::new(network, task.objective(setup)?)))
     }
 }
 
-/// Freezes the parameters whose exported names match one of the task's patterns.
+/// Freezes the parameters whose exported names match one of the patterns.
 ///
 /// # Errors
-/// A pattern that is no regular expression, patterns that leave nothing to train.
-fn with_frozen<T: OneNetworkRecipe, M: TorchNames>(task: &T, module: M) -> crate::Result<M> {
-    let patterns = task.frozen();
-    if patterns.is_empty() {
-        return Ok(module);
+/// A pattern that is no regular expression.
+fn with_frozen<M: TorchNames>(patterns: &[String], module: M) -> crate::Result<M> {
+    match patterns {
+        [] => Ok(module),
+        patterns => Ok(weights::freeze(
+            module,
+            frozen_by(patterns).context("freeze")?,
+        )),
     }
-    let key = format!("{}.freeze", task.table());
-    let frozen = frozen_by(patterns).context(&key)?;
-    let mut parameters = weights::parameters(&module)
-        .into_iter()
-        .filter(|info| !info.buffer);
-    if parameters.all(|info| frozen(&info.name)) {
-        bail!("{key}: all parameters are frozen; nothing is left to train");
-    }
-    Ok(weights::freeze(module, frozen))
 }

@@ -135,10 +135,6 @@ where
 {
     type Objective = PerSample<M>;
 
-    fn table(&self) -> String {
-        "task.own".to_owned()
-    }
-
     fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<M> {
         Ok((self.network)(card, device)?)
     }

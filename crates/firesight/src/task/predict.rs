@@ -45,11 +45,23 @@ pub trait Predict {
     }
 }
 
+impl dyn Predict + '_ {
+    /// The first line of CSV, above those of the predictions.
+    pub fn csv_header(&self) -> String {
+        csv_text([[&["file"], self.columns()].concat()])
+    }
+}
+
 /// What a model says of a picture. Serialised, it is the picture's object in the list of `trainer predict --json`,
 /// without the name of its file.
 pub trait Prediction: erased_serde::Serialize {
-    /// In lines for people, of a picture of that name.
-    fn text(&self, name: &str) -> String;
+    /// In lines for people.
+    fn lines(&self) -> Vec<String>;
+
+    /// What is said of all lines together, behind the picture's name.
+    fn summary(&self) -> Option<String> {
+        None
+    }
 
     /// As records of a table, without the picture's name.
     fn records(&self) -> Vec<Vec<String>>;
@@ -68,6 +80,9 @@ pub trait Prediction: erased_serde::Serialize {
     /// # Errors
     /// A file that cannot be written.
     fn write(&mut self, image: &Image, stem: &Path) -> crate::Result<()>;
+
+    /// The files that were written.
+    fn files(&self) -> Vec<&Path>;
 }
 
 erased_serde::serialize_trait_object!(Prediction);
@@ -77,6 +92,41 @@ impl dyn Prediction {
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a prediction is plain data")
     }
+
+    /// As lines of CSV, of a picture of that name.
+    pub fn to_csv(&self, name: &str) -> String {
+        let records = self.records().into_iter();
+        csv_text(records.map(|record| [vec![name.to_owned()], record].concat()))
+    }
+
+    /// As text for people, of a picture of that name: a line for it, and what belongs to it below.
+    pub fn text(&self, name: &str) -> String {
+        let summary = self.summary().map(|summary| format!(": {summary}"));
+        let mut text = format!("{name}{}", summary.unwrap_or_default());
+        let files: Vec<String> = self
+            .files()
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        let files = (!files.is_empty()).then(|| files.join(", "));
+        for line in self.lines().into_iter().chain(files) {
+            text += &format!("\n  {line}");
+        }
+        text
+    }
+}
+
+/// Records as CSV: fields quoted where they must be (RFC 4180), one line each.
+pub(crate) fn csv_text<R: IntoIterator<Item: AsRef<[u8]>>>(
+    records: impl IntoIterator<Item = R>,
+) -> String {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        out.write_record(record)
+            .expect("memory takes what is written");
+    }
+    let bytes = out.into_inner().expect("memory takes what is written");
+    String::from_utf8(bytes).expect("fields are text")
 }
 
 /// The ending of a picture with a prediction drawn in.

@@ -15,9 +15,7 @@ use crate::terminal::Terminal;
 use firesight::device;
 use firesight::engine;
 use firesight::evaluate::{Evaluator, Options};
-use firesight::experiment::Experiment;
 use firesight::recipe::Recipe;
-use firesight::task::Details;
 
 /// Arguments of `trainer eval`.
 #[derive(Args, Debug)]
@@ -122,7 +120,8 @@ pub fn run(args: EvalArgs) -> anyhow::Result<End> {
         false => print(&output, path.which, &experiment.metrics()),
     }
     let predictions = args.predictions.as_ref().map_or(Ok(()), |file| {
-        write_predictions(file, experiment, evaluator.source.as_ref(), &details)
+        let text = evaluator.predictions(&details);
+        std::fs::write(file, text).with_context(|| file.display().to_string())
     });
     // The run's report then shows these numbers too.
     evaluator.store(&evaluation, &details).with_context(|| {
@@ -166,32 +165,4 @@ fn files_of(recipe: &Recipe, root: &Path) -> Vec<PathBuf> {
         .map(|name| root.join(name))
         .chain(within.collect::<Vec<_>>())
         .collect()
-}
-
-fn write_predictions(
-    path: &std::path::Path,
-    experiment: &Experiment,
-    source: &dyn firesight_data::source::Source,
-    details: &Details,
-) -> anyhow::Result<()> {
-    if let Some(text) = &details.predictions {
-        return std::fs::write(path, text).with_context(|| format!("{}", path.display()));
-    }
-    let name = |class: usize| experiment.card.classes[class].as_str();
-    let write = || -> csv::Result<()> {
-        let mut file = csv::Writer::from_path(path)?;
-        file.write_record(["origin", "truth", "predicted", "probability", "loss"])?;
-        for sample in &details.samples {
-            let (class, probability) = sample.top[0];
-            file.write_record([
-                &*source.origin(sample.index),
-                sample.truth.map_or("", name),
-                name(class),
-                &probability.to_string(),
-                &sample.loss.to_string(),
-            ])?;
-        }
-        Ok(file.flush()?)
-    };
-    write().with_context(|| format!("{}", path.display()))
 }

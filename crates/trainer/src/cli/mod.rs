@@ -302,19 +302,6 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Records as CSV: fields quoted where they must be (RFC 4180), one line each.
-pub fn csv_text<R: IntoIterator<Item: AsRef<[u8]>>>(
-    records: impl IntoIterator<Item = R>,
-) -> String {
-    let mut out = csv::Writer::from_writer(Vec::new());
-    for record in records {
-        out.write_record(record)
-            .expect("memory takes what is written");
-    }
-    let bytes = out.into_inner().expect("memory takes what is written");
-    String::from_utf8(bytes).expect("fields are text")
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -27,7 +27,7 @@ use super::NamedFile;
 use super::predict::{Predict, PredictOptions, Used};
 use super::{AN_IMAGE, Details, OneNetworkRecipe, SampleDetail, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
-use crate::checks::{regular_expression, share, some, within};
+use crate::checks::{class_weights, least_side, share, weights_of_all};
 use crate::data::DataConfig;
 use crate::init::InitConfig;
 use crate::preprocessing;
@@ -72,9 +72,6 @@ impl<C> ClassificationConfig<C> {
     }
 }
 
-/// The range of a class's weight.
-pub(super) const CLASS_WEIGHT: [f64; 2] = [0.0, 1e6];
-
 impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
     fn name(&self) -> &'static str {
         "classification"
@@ -89,17 +86,8 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
         share(checks, &format!("{table}.label-smoothing"), smoothing);
         let name = self.model.name();
         checks.errors(&format!("{table}.model.{name}"), self.model.problems());
-        for (index, weight) in self.class_weights.iter().enumerate() {
-            let path = format!("{table}.class-weights[{index}]");
-            within(checks, &path, *weight, CLASS_WEIGHT);
-        }
-        if !self.class_weights.is_empty() && self.class_weights.iter().all(|w| *w == 0.0) {
-            let message = "all weights are 0, so that nothing would be learned";
-            checks.error(&format!("{table}.class-weights"), message, None);
-        }
-        for (index, pattern) in self.freeze.iter().enumerate() {
-            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
-        }
+        let weights = format!("{table}.class-weights");
+        class_weights(checks, &weights, &self.class_weights);
         if let Some(InitConfig::Tag(tag)) = &self.init {
             preprocessing::check(name, self.model.transforms_input(), tag, data, checks);
         }
@@ -132,12 +120,9 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
-        let (weights, classes) = (self.class_weights.len(), card.classes.len());
-        if weights != 0 && weights != classes {
-            let message = format!("{weights} weights for the {classes} classes of the dataset");
-            let help = format!("the classes are {}", some(&card.classes));
-            checks.error(&format!("{table}.class-weights"), message, Some(&help));
-        }
+        let weights = format!("{table}.class-weights");
+        weights_of_all(checks, &weights, &self.class_weights, card);
+        let classes = card.classes.len();
         if classes < 2 {
             let message =
                 format!("the dataset has {classes} class; there is nothing to tell apart");
@@ -149,14 +134,7 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
             };
             checks.error("data.source", message, Some(&help));
         }
-        let least = self.model.minimum();
-        if card.height.min(card.width) < least {
-            let (name, width, height) = (self.model.name(), card.width, card.height);
-            let message =
-                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
-            let help = "enlarge the images in `data.preprocess`, or take another model";
-            checks.error(&format!("{table}.model"), message, Some(help));
-        }
+        least_side(checks, table, card, self.model.minimum());
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -174,10 +152,6 @@ impl<C: ClassificationModelConfig> TaskRecipe for ClassificationConfig<C> {
 
 impl<C: ClassificationModelConfig> OneNetworkRecipe for ClassificationConfig<C> {
     type Objective = Classification<C::Module>;
-
-    fn table(&self) -> String {
-        "task.classification".to_owned()
-    }
 
     fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<C::Module> {
         Ok(self.model.init(card.input(), card.classes.len(), device)?)

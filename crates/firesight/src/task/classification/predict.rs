@@ -104,12 +104,9 @@ impl Told {
 }
 
 impl Prediction for Told {
-    fn text(&self, name: &str) -> String {
-        let classes = self.each();
-        let classes = classes.map(|(class, score)| format!("  {:>6.2} %  {class}", 100.0 * score));
-        let picture = self.picture.iter().map(|at| format!("  {}", at.display()));
-        let lines = std::iter::once(name.to_owned()).chain(classes);
-        lines.chain(picture).collect::<Vec<_>>().join("\n")
+    fn lines(&self) -> Vec<String> {
+        let line = |(class, score)| format!("{:>6.2} %  {class}", 100.0 * score);
+        self.each().map(line).collect()
     }
 
     fn records(&self) -> Vec<Vec<String>> {
@@ -127,5 +124,9 @@ impl Prediction for Told {
     fn write(&mut self, image: &Image, stem: &Path) -> crate::Result<()> {
         self.picture = Some(predict::write_picture(&self.draw(image), stem)?);
         Ok(())
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        self.picture.iter().map(PathBuf::as_path).collect()
     }
 }

@@ -27,7 +27,7 @@ use super::NamedFile;
 use super::predict::{Predict, PredictOptions, Used};
 use super::{AN_IMAGE, Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
-use crate::checks::{above, regular_expression};
+use crate::checks::{above, least_side};
 use crate::data::DataConfig;
 use crate::init::InitConfig;
 use firesight_engine::{Batches, Evaluation, Loss, Objective, Watch};
@@ -101,9 +101,6 @@ impl TaskRecipe for DetectionConfig {
                 Some("give weights of the whole detector as `init`"),
             );
         }
-        for (index, pattern) in self.freeze.iter().enumerate() {
-            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
-        }
     }
 
     fn lesson(&self) -> Lesson {
@@ -130,17 +127,7 @@ impl TaskRecipe for DetectionConfig {
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
         // The coarsest level of a pyramid has one step for 128 pixels; below a level 3 of two steps there is
         // nothing to tell places apart by.
-        let least = 32;
-        if card.height.min(card.width) < least {
-            let (name, width, height) = (self.model.name(), card.width, card.height);
-            let message =
-                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
-            checks.error(
-                &format!("{table}.model"),
-                message,
-                Some("enlarge the images in `data.preprocess`"),
-            );
-        }
+        least_side(checks, table, card, 32);
     }
 
     fn used<'a>(
@@ -154,10 +141,6 @@ impl TaskRecipe for DetectionConfig {
 
 impl OneNetworkRecipe for DetectionConfig {
     type Objective = DetectionObjective;
-
-    fn table(&self) -> String {
-        "task.detection".to_owned()
-    }
 
     fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<Detector> {
         self.detector(card, device)

@@ -111,15 +111,16 @@ impl Told {
 }
 
 impl Prediction for Told {
-    fn text(&self, name: &str) -> String {
-        let first = format!("{name}: {}", counted(self.boxes.len(), "object"));
-        let objects = self.each().map(|([x1, y1, x2, y2], label, score)| {
+    fn lines(&self) -> Vec<String> {
+        let line = |([x1, y1, x2, y2], label, score): ([f32; 4], &String, f32)| {
             let percent = 100.0 * score;
-            format!("  {percent:>6.2} %  {label}  {x1:.0} {y1:.0} {x2:.0} {y2:.0}")
-        });
-        let picture = self.picture.iter().map(|at| format!("  {}", at.display()));
-        let lines = std::iter::once(first).chain(objects).chain(picture);
-        lines.collect::<Vec<_>>().join("\n")
+            format!("{percent:>6.2} %  {label}  {x1:.0} {y1:.0} {x2:.0} {y2:.0}")
+        };
+        self.each().map(line).collect()
+    }
+
+    fn summary(&self) -> Option<String> {
+        Some(counted(self.boxes.len(), "object"))
     }
 
     fn records(&self) -> Vec<Vec<String>> {
@@ -143,5 +144,9 @@ impl Prediction for Told {
     fn write(&mut self, image: &Image, stem: &Path) -> crate::Result<()> {
         self.picture = Some(predict::write_picture(&self.draw(image), stem)?);
         Ok(())
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        self.picture.iter().map(PathBuf::as_path).collect()
     }
 }

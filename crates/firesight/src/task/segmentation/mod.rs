@@ -26,11 +26,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::NamedFile;
-use super::classification::CLASS_WEIGHT;
 use super::predict::{Predict, PredictOptions, Used};
 use super::{Details, OneNetworkRecipe, Setup, TaskRecipe, images};
 use crate::card::ModelCard;
-use crate::checks::{regular_expression, some, within};
+use crate::checks::{class_weights, least_side, weights_of_all, within};
 use crate::data::DataConfig;
 use crate::error::bail;
 use crate::init::InitConfig;
@@ -133,17 +132,7 @@ impl TaskRecipe for SegmentationConfig {
         let aux = format!("{table}.aux-weight");
         within(checks, &aux, self.aux_weight, [0.0, 1e3]);
         if let ClassWeights::Values(values) = &self.class_weights {
-            for (index, weight) in values.iter().enumerate() {
-                let path = format!("{table}.class-weights.values[{index}]");
-                within(checks, &path, *weight, CLASS_WEIGHT);
-            }
-            if values.iter().all(|weight| *weight == 0.0) {
-                let message = "all weights are 0, so that nothing would be learned";
-                checks.error(&format!("{table}.class-weights.values"), message, None);
-            }
-        }
-        for (index, pattern) in self.freeze.iter().enumerate() {
-            regular_expression(checks, &format!("{table}.freeze[{index}]"), pattern);
+            class_weights(checks, &format!("{table}.class-weights.values"), values);
         }
         checks.errors(&format!("{table}.predict"), self.predict.problems());
         checks.errors(
@@ -172,27 +161,15 @@ impl TaskRecipe for SegmentationConfig {
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
         let classes = card.classes.len();
-        if let ClassWeights::Values(values) = &self.class_weights
-            && values.len() != classes
-        {
-            let weights = values.len();
-            let message = format!("{weights} weights for the {classes} classes of the dataset");
-            let help = format!("the classes are {}", some(&card.classes));
+        if let ClassWeights::Values(values) = &self.class_weights {
             let path = format!("{table}.class-weights.values");
-            checks.error(&path, message, Some(&help));
+            weights_of_all(checks, &path, values, card);
         }
         if classes < 2 {
             let message = format!("the masks have {classes} class; there is nothing to tell apart");
             checks.error("data.source", message, None);
         }
-        let least = self.model.minimum();
-        if card.height.min(card.width) < least {
-            let (name, width, height) = (self.model.name(), card.width, card.height);
-            let message =
-                format!("{name} needs images of at least {least}x{least}, not {width}x{height}");
-            let help = "enlarge the images in `data.preprocess`, or take another model";
-            checks.error(&format!("{table}.model"), message, Some(help));
-        }
+        least_side(checks, table, card, self.model.minimum());
     }
 
     fn used<'a>(
@@ -206,10 +183,6 @@ impl TaskRecipe for SegmentationConfig {
 
 impl OneNetworkRecipe for SegmentationConfig {
     type Objective = Segmentation;
-
-    fn table(&self) -> String {
-        "task.segmentation".to_owned()
-    }
 
     fn module(&self, card: &ModelCard, device: &Device) -> crate::Result<Segmenter> {
         Ok(self.model.init(card.input(), card.classes.len(), device)?)

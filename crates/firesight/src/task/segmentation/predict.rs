@@ -144,28 +144,18 @@ impl Told {
             mask,
         }
     }
-
-    /// The files that were written.
-    fn files(&self) -> Vec<String> {
-        let files = self.mask_file.iter().chain(&self.overlay);
-        files.map(|path| path.display().to_string()).collect()
-    }
 }
 
 impl Prediction for Told {
-    fn text(&self, name: &str) -> String {
+    fn lines(&self) -> Vec<String> {
         let classes = self.classes.iter().zip(&self.shares);
-        let classes = classes.map(|(class, share)| format!("  {:>6.2} %  {class}", 100.0 * share));
-        let mut lines: Vec<_> = std::iter::once(name.to_owned()).chain(classes).collect();
-        let files = self.files();
-        if !files.is_empty() {
-            lines.push(format!("  {}", files.join(", ")));
-        }
-        lines.join("\n")
+        let line = |(class, share)| format!("{:>6.2} %  {class}", 100.0 * share);
+        classes.map(line).collect()
     }
 
     fn records(&self) -> Vec<Vec<String>> {
-        vec![self.files()]
+        let files = self.files().into_iter();
+        vec![files.map(|file| file.display().to_string()).collect()]
     }
 
     fn draw(&self, image: &Image) -> Image {
@@ -184,6 +174,11 @@ impl Prediction for Told {
         write_png(&self.draw(image), &picture)?;
         (self.mask_file, self.overlay) = (Some(mask), Some(picture));
         Ok(())
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        let files = self.mask_file.iter().chain(&self.overlay);
+        files.map(PathBuf::as_path).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use self::images::Images;
 use self::names::Names;
-use super::{DeviceArgs, End, Usage, csv_text, hint, option, out, print_json, usage};
+use super::{DeviceArgs, End, Usage, hint, option, out, print_json, usage};
 use firesight::device;
 use firesight::error::in_full;
 use firesight::predictor::Predictor;
@@ -189,8 +189,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
         out::claim_text("--features", features.path, args.force, &inputs)?;
     }
     if args.csv {
-        let columns = [&["file"], used.columns()].concat();
-        print!("{}", csv_text([columns]));
+        print!("{}", used.csv_header());
     }
     note(&images);
     let mut names = match folder {
@@ -229,11 +228,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
             let file = shown(file);
             match (args.json, args.csv) {
                 (true, _) => rows.push(Row { file, prediction }),
-                (_, true) => {
-                    let records = prediction.records().into_iter();
-                    let records = records.map(|record| [vec![file.clone()], record].concat());
-                    print!("{}", csv_text(records));
-                }
+                (_, true) => print!("{}", prediction.to_csv(&file)),
                 _ => println!("{}", prediction.text(&file)),
             }
         }
