@@ -87,12 +87,13 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// What was measured on so many samples.
-    pub fn new<'k>(samples: usize, metrics: impl IntoIterator<Item = (&'k str, f64)>) -> Self {
+    pub fn new<K: Into<String>>(
+        samples: usize,
+        metrics: impl IntoIterator<Item = (K, f64)>,
+    ) -> Self {
         let metrics = metrics.into_iter();
         Self {
-            metrics: metrics
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
+            metrics: metrics.map(|(key, value)| (key.into(), value)).collect(),
             samples,
             interrupted: false,
         }

@@ -55,10 +55,13 @@ pub struct OutputComparison {
     /// The output's name.
     pub name: String,
     /// Values compared.
+    #[serde(rename = "values")]
     pub count: usize,
     /// The largest difference; infinite where a value is not a number.
+    #[serde(rename = "max_absolute_error")]
     pub max_absolute: f64,
     /// The largest difference divided by the expected value, over expected values above [`ATOL`].
+    #[serde(rename = "max_relative_error")]
     pub max_relative: f64,
     /// Values outside of the tolerance.
     pub outside: usize,

@@ -455,13 +455,19 @@ mod tests {
             prediction.write(&picture, &stem).unwrap();
             assert_eq!(prediction.endings(), endings);
             for (file, ending) in prediction.files().into_iter().zip(endings) {
-                assert!(file.is_file() && file.ends_with(format!("a.b{ending}")), "{file:?}");
+                assert!(
+                    file.is_file() && file.ends_with(format!("a.b{ending}")),
+                    "{file:?}"
+                );
             }
             assert!(prediction.text("a, b").starts_with("a, b"), "{task}");
             let json: PredictOptions = serde_json::from_str(&prediction.to_json()).unwrap();
             assert_eq!(json.keys().collect::<Vec<_>>(), keys);
             let csv = prediction.to_csv("a, b");
-            assert!(csv.lines().all(|line| line.starts_with("\"a, b\",")), "{csv}");
+            assert!(
+                csv.lines().all(|line| line.starts_with("\"a, b\",")),
+                "{csv}"
+            );
         }
     }
 

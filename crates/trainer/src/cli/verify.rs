@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use firesight_models::tags::{Tag, tags};
-use firesight_models::verify::{ATOL, RTOL};
+use firesight_models::verify::{ATOL, OutputComparison, RTOL};
 use firesight_models::weights::read;
 use firesight_models::zoo;
 use serde::Serialize;
@@ -41,16 +41,7 @@ struct Output {
     passed: bool,
     rtol: f64,
     atol: f64,
-    outputs: Vec<Row>,
-}
-
-#[derive(Serialize)]
-struct Row {
-    name: String,
-    values: usize,
-    max_absolute_error: f64,
-    max_relative_error: f64,
-    outside: usize,
+    outputs: Vec<OutputComparison>,
 }
 
 /// Verifies; a comparison that fails ends with exit code 1.
@@ -70,28 +61,28 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<End> {
         &device.device,
     )
     .map_err(usage)?;
-    let rows = verdict.outputs.iter().map(|output| Row {
-        name: output.name.clone(),
-        values: output.count,
-        max_absolute_error: output.max_absolute,
-        max_relative_error: output.max_relative,
-        outside: output.outside,
-    });
     let output = Output {
         model: args.model,
         passed: verdict.passed,
         rtol: RTOL,
         atol: ATOL,
-        outputs: rows.collect(),
+        outputs: verdict.outputs,
     };
     if args.json {
         print_json(&output)?;
     } else {
         println!("{}: {}", output.model, firesight::init::describe(&report));
         for row in &output.outputs {
+            let OutputComparison {
+                name,
+                count,
+                max_absolute,
+                max_relative,
+                outside,
+            } = row;
             println!(
-                "  {:<12} {} values, max absolute error {:.3e}, max relative error {:.3e}, {} outside",
-                row.name, row.values, row.max_absolute_error, row.max_relative_error, row.outside
+                "  {name:<12} {count} values, max absolute error {max_absolute:.3e}, max relative error {max_relative:.3e}, \
+                 {outside} outside"
             );
         }
         let verdict = if output.passed { "passed" } else { "FAILED" };

@@ -358,10 +358,6 @@ impl Score {
                 metrics.insert(format!("top{k}"), share);
             }
         }
-        Evaluation {
-            metrics,
-            samples: self.samples,
-            interrupted: false,
-        }
+        Evaluation::new(self.samples, metrics)
     }
 }

@@ -300,11 +300,7 @@ impl Objective for DetectionObjective {
         if let Some(details) = details {
             details_of(details, &judged, &self.classes, &coco, &voc);
         }
-        Ok(Evaluation {
-            metrics,
-            samples,
-            interrupted: false,
-        })
+        Ok(Evaluation::new(samples, metrics))
     }
 }
 

@@ -126,10 +126,6 @@ impl<'a> Measures<'a> {
         watch: &mut dyn FnMut(usize) -> bool,
         details: Option<&mut Details>,
     ) -> Result<Evaluation, DataError> {
-        let interrupted = || Evaluation {
-            interrupted: true,
-            ..Evaluation::default()
-        };
         let task = self.task;
         let game = task.config.loss.game();
         let (mut on_real, mut on_generated, mut own) =
@@ -155,7 +151,7 @@ impl<'a> Measures<'a> {
                 shown.extend(pictures.into_iter().take(super::FIXED - shown.len()));
             }
             if !watch(on_real.1) {
-                return Ok(interrupted());
+                return Ok(Evaluation::interrupted());
             }
         }
         let count = task.config.samples;
@@ -178,7 +174,7 @@ impl<'a> Measures<'a> {
             append(&mut generated, self.features(&pictures)?);
             samples.extend(pictures);
             if !watch(on_real.1) {
-                return Ok(interrupted());
+                return Ok(Evaluation::interrupted());
             }
         }
         let mut metrics = BTreeMap::new();
@@ -221,11 +217,7 @@ impl<'a> Measures<'a> {
             self.report(&seen, &mut metrics, details)
                 .map_err(|error| self.wrong(error))?;
         }
-        Ok(Evaluation {
-            metrics,
-            samples: on_real.1,
-            interrupted: false,
-        })
+        Ok(Evaluation::new(on_real.1, metrics))
     }
 
     fn classes(&self, classes: impl Iterator<Item = usize>) -> Option<Tensor<1, Int>> {

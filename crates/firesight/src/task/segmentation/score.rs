@@ -188,11 +188,7 @@ impl<'a> Score<'a> {
         if let Some(details) = details {
             self.describe(details);
         }
-        Evaluation {
-            metrics,
-            samples: self.samples,
-            interrupted: false,
-        }
+        Evaluation::new(self.samples, metrics)
     }
 
     fn describe(&self, details: &mut Details) {
