@@ -5,7 +5,8 @@
 Needs torch, torchvision, pillow and safetensors; the versions and the photographs' licences are written into the
 file's metadata. There is no randomness: every parameter stands below and, under the same name, in
 crates/data/tests/torchvision.rs. Tensors are [H, W, C] bytes. `<photo>` is the input, `<photo>/<operation>` the result
-of torchvision.transforms.v2.functional on it as an 8-bit tensor (bilinear, antialias).
+of torchvision.transforms.v2.functional on it as an 8-bit tensor (bilinear, antialias). `small` is a part of a photograph,
+and `small/<operation>` the result on it as a floating-point tensor from 0 to 1, stored as 16 bits (65535 is 1).
 """
 
 import gzip
@@ -65,6 +66,15 @@ OPERATIONS = {
     "blur": lambda x: F.gaussian_blur(x, [7, 7], [1.3, 1.3]),
     "erase": lambda x: F.erase(x, 12, 20, 25, 17, torch.tensor([3, 200, 90], dtype=torch.uint8)[:, None, None]),
 }
+# What torchvision does on bits alone.
+OF_BITS = ("posterize", "equalize")
+# The same with the settings that depend on what white is.
+FLOATS = {
+    name: function for name, function in OPERATIONS.items() if name not in OF_BITS
+} | {
+    "solarize": lambda x: F.solarize(x, 128.0 / 255.0),
+    "erase": lambda x: F.erase(x, 12, 20, 25, 17, torch.tensor([3, 200, 90])[:, None, None] / 255.0),
+}
 
 
 def main() -> None:
@@ -82,6 +92,12 @@ def main() -> None:
             result = function(image.clone())
             assert result.dtype == torch.uint8, operation
             tensors[f"{name}/{operation}"] = result.permute(1, 2, 0).contiguous().numpy()
+    small = tensors["two"][20:50, 10:36]
+    tensors["small"] = small.copy()
+    image = torch.from_numpy(small.copy()).permute(2, 0, 1) / 255.0
+    for operation, function in FLOATS.items():
+        result = function(image.clone()).permute(1, 2, 0).contiguous()
+        tensors[f"small/{operation}"] = (result * 65535.0).round().to(torch.int32).numpy().astype(np.uint16)
     notes["versions"] = f"torch {torch.__version__}, torchvision {torchvision.__version__}, pillow {PIL.__version__}"
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_bytes(gzip.compress(save(tensors, notes), 9, mtime=0))

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::decode::{Decoding, decode_file};
 use firesight_data::{DataError, Image};
 
 /// What became of the files of one sub-folder.
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::fs::create_dir_all(folder)?;
     }
     let pillow = pillow(&root)?;
-    let limits = DecodeLimits::default();
+    let limits = Decoding::default();
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     let mut differences = Vec::new();
     let mut slowest = (Duration::ZERO, String::new());

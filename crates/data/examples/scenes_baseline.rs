@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut confusion = vec![[0u64; 11]; 11];
     for scene in 0..part.len() {
         let Sample { image, target } = part.read(scene)?;
+        let image = image.shown();
         let boxes = target.boxes.unwrap();
         let mask = target.mask.unwrap();
         let mut predicted = vec![0; mask.classes.len()];
@@ -77,7 +78,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn glyphs(digits: &dyn Source) -> Result<Vec<Glyph>, Box<dyn std::error::Error>> {
     let mut glyphs = Vec::new();
     for index in 0..digits.len() {
-        let image = digits.read(index)?.image;
+        let image = digits.read(index)?.image.shown().into_owned();
         // Cut at half of full ink, as the scenes do, and fitted to its hull, as a component is.
         let inked: Vec<usize> = (0..64).filter(|&at| image.pixels[at] > 127).collect();
         glyphs.push((

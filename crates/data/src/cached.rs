@@ -54,7 +54,7 @@ impl Cached {
 
 /// The memory behind a sample, in bytes.
 fn size(sample: &Sample) -> usize {
-    sample.image.pixels.len() + sample.target.bytes()
+    sample.image.memory() + sample.target.bytes()
 }
 
 impl Source for Cached {

@@ -54,9 +54,9 @@ pub mod words;
 
 #[cfg(feature = "datasets")]
 pub use datasets::SourceConfig;
-pub use decode::DecodeLimits;
+pub use decode::Decoding;
 pub use error::DataError;
-pub use sample::{Image, MAX_CHANNELS, Sample};
+pub use sample::{Image, MAX_CHANNELS, Picture, Sample};
 #[cfg(feature = "datasets")]
 pub use source::{Remark, Source, SourceDataset, Splits, Subset, fingerprint};
 #[cfg(feature = "datasets")]

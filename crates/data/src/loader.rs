@@ -35,7 +35,7 @@ use crate::augment::{self, Pipeline};
 use crate::batch::{Batch, Mixing, mix};
 use crate::combine::{Combine, combine};
 use crate::error::DataError;
-use crate::normalize::{Normalize, write_planes};
+use crate::normalize::Normalize;
 use crate::random::{Domain, stream};
 use crate::sampling::{Sampler, Sampling};
 use crate::source::Source;
@@ -316,40 +316,37 @@ impl Job {
                 &mut stream(Domain::Combine),
             )?,
         };
-        let original = [sample.image.width, sample.image.height];
+        let original = sample.image.size();
         let sample = pipeline.apply(sample, &mut stream(Domain::Sample))?;
         let image = &sample.image;
-        let shape = [image.channels, image.height, image.width];
+        let ([width, height], channels) = (image.size(), image.channels());
+        let shape = [channels, height, width];
         if batch.targets.is_empty() {
             batch.shape = [0, shape[0], shape[1], shape[2]];
             batch
                 .images
-                .reserve_exact(image.pixels.len() * batch.targets.capacity());
+                .reserve_exact(image.values() * batch.targets.capacity());
         } else if batch.shape[1..] != shape {
             let first = batch.indices[0];
             let [_, c, h, w] = batch.shape;
             let reason = format!(
-                "{} is {}x{} with {} channels after augmentation, but {} in the same batch is {w}x{h} with {c}; let the \
+                "{} is {width}x{height} with {channels} channels after augmentation, but {} in the same batch is {w}x{h} with {c}; let the \
                  list end in an operation that gives every image one size, such as `resize`, or set batch-size = 1",
                 source.origin(index),
-                image.width,
-                image.height,
-                image.channels,
                 source.origin(first),
             );
             return Err(DataError::setting("augment", reason));
         }
-        if !normalize.fits(image.channels) {
+        if !normalize.fits(channels) {
             let reason = format!(
-                "{} means and {} deviations for {}, which has {} channel(s)",
+                "{} means and {} deviations for {}, which has {channels} channel(s)",
                 normalize.mean.len(),
                 normalize.std.len(),
                 source.origin(index),
-                image.channels,
             );
             return Err(DataError::setting("normalize", reason));
         }
-        write_planes(image, &normalize.lines(image.channels), &mut batch.images);
+        normalize.write(image, &mut batch.images);
         batch.shape[0] += 1;
         batch.targets.push(sample.target);
         batch.indices.push(index);
@@ -593,7 +590,7 @@ pub(crate) mod tests {
                 pixels,
             };
             Sample {
-                image,
+                image: image.into(),
                 target: Target::of_class(self.classes[index]),
             }
         }
@@ -930,7 +927,7 @@ pub(crate) mod tests {
                 pixels: vec![0; index + 1],
             };
             Ok(Sample {
-                image,
+                image: image.into(),
                 target: Target::default(),
             })
         }

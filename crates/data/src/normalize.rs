@@ -1,4 +1,4 @@
-//! From bytes to the numbers that a model sees. This happens here and nowhere else.
+//! From the values of a picture to the numbers that a model sees. This happens here and nowhere else.
 //!
 //! ```
 //! use firesight_data::Image;
@@ -6,15 +6,15 @@
 //!
 //! let image = Image { width: 1, height: 1, channels: 1, pixels: vec![255] };
 //! let normalize = Normalize { mean: vec![0.5], std: vec![0.25] };
-//! assert_eq!(normalize.apply(&image), [2.0]);
+//! assert_eq!(normalize.apply(&image.into()), [2.0]);
 //! ```
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::sample::{Image, MAX_CHANNELS};
+use crate::sample::{Image, MAX_CHANNELS, Picture, Value, with_image};
 
-/// `(value / 255 - mean) / std` for each channel.
+/// `(value / 255 - mean) / std` for each channel of bytes, `(value - mean) / std` of numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Normalize {
@@ -76,14 +76,14 @@ impl Normalize {
             .all(|list| list.len() == 1 || list.len() == channels)
     }
 
-    /// Factor and summand that take a byte to its normalised value, for each channel.
-    pub(crate) fn lines(&self, channels: usize) -> Vec<Line> {
+    /// Factor and summand that take a value to its normalised one, for each channel.
+    fn lines<T: Value>(&self, channels: usize) -> Vec<Line> {
         let of =
             |list: &[f32], c: usize| f64::from(if list.len() == 1 { list[0] } else { list[c] });
         let line = |c| {
             let (mean, std) = (of(&self.mean, c), of(&self.std, c));
             Line {
-                scale: (1.0 / (255.0 * std)) as f32,
+                scale: (1.0 / (f64::from(T::ONE) * std)) as f32,
                 shift: (-mean / std) as f32,
             }
         };
@@ -94,44 +94,49 @@ impl Normalize {
     ///
     /// # Panics
     /// Where [`Normalize::fits`] says no.
-    pub fn apply(&self, image: &Image) -> Vec<f32> {
-        let mut values = Vec::with_capacity(image.pixels.len());
-        write_planes(image, &self.lines(image.channels), &mut values);
+    pub fn apply(&self, picture: &Picture) -> Vec<f32> {
+        let mut values = Vec::with_capacity(picture.values());
+        self.write(picture, &mut values);
         values
+    }
+
+    /// Appends a picture as normalised planes, `[C, H, W]`.
+    pub(crate) fn write(&self, picture: &Picture, values: &mut Vec<f32>) {
+        with_image!(picture, image => self.write_planes(image, values));
+    }
+
+    fn write_planes<T: Value>(&self, image: &Image<T>, values: &mut Vec<f32>) {
+        // Compiled for the vectors of several processors, of which this one's best are taken.
+        pulp::Arch::new().dispatch(Planes {
+            pixels: &image.pixels,
+            lines: &self.lines::<T>(image.channels),
+            values,
+        });
     }
 }
 
-/// The normalised value of a byte is `scale * byte + shift`.
+/// A normalised value is `scale * value + shift`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Line {
+struct Line {
     scale: f32,
     shift: f32,
 }
 
 impl Line {
     #[inline(always)]
-    fn at(self, byte: u8) -> f32 {
-        self.scale * f32::from(byte) + self.shift
+    fn at(self, value: impl Into<f32>) -> f32 {
+        self.scale * value.into() + self.shift
     }
 }
 
-/// Appends an image as normalised planes: `[H, W, C]` bytes as `[C, H, W]` numbers, one line a channel.
-pub(crate) fn write_planes(image: &Image, lines: &[Line], values: &mut Vec<f32>) {
-    // Compiled for the vectors of several processors, of which this one's best are taken.
-    pulp::Arch::new().dispatch(Planes {
-        pixels: &image.pixels,
-        lines,
-        values,
-    });
-}
-
-struct Planes<'a> {
-    pixels: &'a [u8],
+/// `[H, W, C]` values to be appended as `[C, H, W]` numbers, one line a channel.
+struct Planes<'a, T> {
+    pixels: &'a [T],
     lines: &'a [Line],
     values: &'a mut Vec<f32>,
 }
 
-impl pulp::WithSimd for Planes<'_> {
+impl<T: Value> pulp::WithSimd for Planes<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -148,7 +153,7 @@ impl pulp::WithSimd for Planes<'_> {
             lines => {
                 for (channel, line) in lines.iter().enumerate() {
                     let plane = self.pixels.iter().skip(channel).step_by(lines.len());
-                    self.values.extend(plane.map(|byte| line.at(*byte)));
+                    self.values.extend(plane.map(|value| line.at(*value)));
                 }
             }
         }
@@ -157,8 +162,8 @@ impl pulp::WithSimd for Planes<'_> {
 
 /// Appends one channel.
 #[inline(always)]
-fn write_plane<const C: usize>(
-    pixels: &[[u8; C]],
+fn write_plane<const C: usize, T: Value>(
+    pixels: &[[T; C]],
     channel: usize,
     line: Line,
     values: &mut Vec<f32>,
@@ -191,7 +196,7 @@ mod tests {
             mean: vec![0.0, 0.2, 0.5],
             std: vec![1.0, 2.0, 0.5],
         }
-        .apply(&image);
+        .apply(&image.into());
         let expected = [0.0, 0.4, 0.0, 0.3, 1.0, 0.2];
         assert!(
             values
@@ -206,7 +211,7 @@ mod tests {
             channels: 1,
             pixels: vec![0, 255],
         };
-        assert_eq!(Normalize::default().apply(&gray), [0.0, 1.0]);
+        assert_eq!(Normalize::default().apply(&gray.into()), [0.0, 1.0]);
         let two = Image {
             width: 2,
             height: 1,
@@ -217,10 +222,18 @@ mod tests {
             mean: vec![0.0, 0.2],
             std: vec![1.0, 0.5],
         };
-        let values = each.apply(&two);
+        let values = each.apply(&two.into());
         let expected = [0.0, 1.0, 1.6, 0.0];
         let near = |(a, b): (&f32, f32)| (a - b).abs() < 1e-6;
         assert!(values.iter().zip(expected).all(near), "{values:?}");
+        // Numbers are what they are.
+        let heights = Image {
+            width: 2,
+            height: 1,
+            channels: 2,
+            pixels: vec![-3.0, 0.2, 700.0, 1.2],
+        };
+        assert_eq!(each.apply(&heights.into()), [-3.0, 700.0, 0.0, 2.0]);
     }
 
     #[test]

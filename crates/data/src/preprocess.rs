@@ -47,9 +47,9 @@ impl<'de> Deserialize<'de> for Random {
 /// which always do here; the others are refused by name.
 macro_rules! steps {
     (
-        fixed { $($(#[$fixed_doc:meta])+ $fixed_file:ident::$fixed:ident,)* }
-        coin { $($(#[$coin_doc:meta])+ $coin_file:ident::$coin:ident,)* }
-        random { $($(#[$random_doc:meta])+ $random_file:ident::$random:ident,)* }
+        fixed { $($(#[$fixed_meta:meta])+ $fixed_file:ident::$fixed:ident,)* }
+        coin { $($(#[$coin_meta:meta])+ $coin_file:ident::$coin:ident,)* }
+        random { $($(#[$random_meta:meta])+ $random_file:ident::$random:ident,)* }
     ) => {
         use crate::augment::{$($fixed,)* $($coin,)*};
 
@@ -57,16 +57,16 @@ macro_rules! steps {
         #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub enum PreprocessStep {
-            $($(#[$fixed_doc])+ $fixed($fixed),)*
-            $($(#[$coin_doc])+ $coin {},)*
+            $($(#[$fixed_meta])+ $fixed($fixed),)*
+            $($(#[$coin_meta])+ $coin {},)*
         }
 
         #[derive(Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         enum Written {
-            $($fixed($fixed),)*
-            $($coin {},)*
-            $($random(Random),)*
+            $($(#[$fixed_meta])+ $fixed($fixed),)*
+            $($(#[$coin_meta])+ $coin {},)*
+            $($(#[$random_meta])+ $random(Random),)*
         }
 
         impl From<Written> for PreprocessStep {
@@ -247,7 +247,8 @@ mod tests {
                 height,
                 channels: 3,
                 pixels: pixels.collect(),
-            },
+            }
+            .into(),
             target: Target::of_boxes(vec![BoxLabel {
                 xyxy: [
                     0.4 * width as f32,

@@ -34,8 +34,9 @@ impl Source for Samples {
                 width: 1,
                 height: 1,
                 channels: 1,
-                pixels: vec![0],
-            },
+                pixels: vec![0u8],
+            }
+            .into(),
             target: Target::default(),
         })
     }

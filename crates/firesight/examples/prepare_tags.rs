@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use burn::tensor::TensorData;
 use firesight::preprocessing;
-use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::decode::{Decoding, decode_file};
 use firesight_data::preprocess::Preprocess;
 use firesight_data::sample::Sample;
 use firesight_data::target::Target;
@@ -44,13 +44,14 @@ fn main() -> anyhow::Result<()> {
         let preparation = Preprocess::new(&preprocess);
         let mut tensors = BTreeMap::new();
         for (index, path) in photographs.iter().enumerate() {
-            let image = decode_file(path, &DecodeLimits::default())?;
+            let image = decode_file(path, &Decoding::default())?;
             let sample = Sample {
-                image,
+                image: image.into(),
                 target: Target::default(),
             };
             let image = preparation.apply(sample)?.image;
-            let shape = [3, image.height, image.width];
+            let [width, height] = image.size();
+            let shape = [3, height, width];
             let data = TensorData::new(normalize.apply(&image), shape);
             tensors.insert(index.to_string(), data);
         }

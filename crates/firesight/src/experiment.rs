@@ -235,14 +235,14 @@ fn cards(
         let (name, needs, origin) = (task.name(), task.needs(), source.origin(index));
         bail!("task.{name} needs a dataset with {needs}; {origin} has none");
     }
-    let channels = sample.image.channels;
+    let channels = sample.image.channels();
     for (key, values) in [("data.mean", &data.mean), ("data.std", &data.std)] {
         if values.len() != 1 && values.len() != channels {
             let found = values.len();
             bail!("{key}: {found} values for images of {channels} channels; give 1 or {channels}");
         }
     }
-    let size = [sample.image.width, sample.image.height];
+    let size = sample.image.size();
     let card = |[width, height]: [usize; 2]| ModelCard {
         task: task.name().to_owned(),
         model: task.model_name(),
@@ -250,6 +250,7 @@ fn cards(
         channels,
         height,
         width,
+        pixels: data.source.decoding().pixels,
     };
     let preparation = Preprocess::new(&data.preprocess);
     let prepared = preparation.plan(size).size();
@@ -274,8 +275,7 @@ fn cards(
             );
         }
     }
-    let trained = pipeline.apply(sample, &mut rng())?.image;
-    let trained = [trained.width, trained.height];
+    let trained = pipeline.apply(sample, &mut rng())?.image.size();
     let augmented = (trained != prepared).then(|| card(trained));
     Ok((card(prepared), augmented))
 }

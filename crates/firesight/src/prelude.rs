@@ -17,7 +17,7 @@ pub use firesight_data::datasets::digits::DigitsConfig;
 pub use firesight_data::datasets::folder::FolderConfig;
 pub use firesight_data::preprocess::PreprocessStep;
 pub use firesight_data::scan::Lesson;
-pub use firesight_data::{DataError, Image, Target};
+pub use firesight_data::{DataError, Image, Picture, Target};
 pub use firesight_engine::{Batches, Evaluation, Event, Loss, Objective, Sink, Watch, mean_over};
 pub use firesight_models::ModelError;
 pub use firesight_models::classification::{Classifier, ClassifierConfig, InputSpec};

@@ -196,7 +196,7 @@ fn pictures<'a>(
     for (rank, sample) in samples.enumerate() {
         let image = source.read(sample.index)?.image;
         let path: PathBuf = folder.join(format!("{kind}-{:02}.png", rank + 1));
-        write_png(&enlarged(&image, 96), &path)?;
+        write_png(&enlarged(&image.shown(), 96), &path)?;
         let top = sample.top.iter();
         examples.push(Example {
             picture: path.strip_prefix(run).unwrap_or(&path).to_path_buf(),

@@ -11,6 +11,7 @@
 //!     channels: 3,
 //!     height: 32,
 //!     width: 32,
+//!     pixels: Default::default(),
 //! };
 //! assert!(same_classes(&card(&["cat", "dog"]), &card(&["cat", "dog"])).is_ok());
 //! let wrong = same_classes(&card(&["cat", "dog"]), &card(&["dog", "cat"])).unwrap_err();

@@ -1,5 +1,6 @@
 //! `model.json`: what a model must know beside its weights and how it was made.
 
+use firesight_data::decode::PixelFormat;
 use firesight_models::classification::InputSpec;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct ModelCard {
     pub height: usize,
     /// Width of the input in pixels.
     pub width: usize,
+    /// What the values of its pictures are, of what their files hold.
+    #[serde(default)]
+    pub pixels: PixelFormat,
 }
 
 impl ModelCard {
@@ -45,6 +49,7 @@ impl ModelCard {
     ///     channels: 3,
     ///     height: 32,
     ///     width: 48,
+    ///     pixels: Default::default(),
     /// };
     /// assert_eq!(ModelCard::from_bytes(&card.to_bytes())?, card);
     /// # Ok::<(), serde_json::Error>(())

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use firesight_data::augment::Pipeline;
-use firesight_data::sample::Image;
+use firesight_data::sample::Picture;
 use serde::Serialize;
 
 use crate::error::PredictError;
@@ -36,7 +36,10 @@ impl Predictor {
     ///
     /// # Errors
     /// An image that cannot be prepared.
-    pub fn classify(&self, images: Vec<Image>) -> Result<Vec<Vec<Guess>>, PredictError> {
+    pub fn classify(
+        &self,
+        images: Vec<impl Into<Picture>>,
+    ) -> Result<Vec<Vec<Guess>>, PredictError> {
         self.classify_augmented(images, 0, &self.preprocess.then(&[]), 0)
     }
 
@@ -47,7 +50,7 @@ impl Predictor {
     /// An image that cannot be prepared.
     pub fn classify_augmented(
         &self,
-        images: Vec<Image>,
+        images: Vec<impl Into<Picture>>,
         copies: u32,
         pipeline: &Pipeline,
         seed: u64,
@@ -61,6 +64,7 @@ impl Predictor {
             let logits = model.logits(input).into_data();
             softmax(&logits.iter::<f32>().collect::<Vec<_>>(), count)
         };
+        let images: Vec<Picture> = images.into_iter().map(Into::into).collect();
         let mut sum = probabilities(self.batch(images.clone())?);
         for copy in 1..=copies {
             let more =
@@ -88,7 +92,10 @@ impl Predictor {
     ///
     /// # Errors
     /// An image that cannot be prepared.
-    pub fn features(&self, images: Vec<Image>) -> Result<(Vec<f32>, usize), PredictError> {
+    pub fn features(
+        &self,
+        images: Vec<impl Into<Picture>>,
+    ) -> Result<(Vec<f32>, usize), PredictError> {
         let features = self.classifier()?.features(self.batch(images)?);
         let features = features.ok_or_else(|| PredictError::Lacks {
             model: self.card.model.clone(),

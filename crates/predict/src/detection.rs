@@ -1,6 +1,6 @@
 //! Finding objects with a trained model.
 
-use firesight_data::sample::Image;
+use firesight_data::sample::Picture;
 use firesight_models::detection::{Detector, Postprocess};
 use serde::Serialize;
 
@@ -39,20 +39,21 @@ impl Predictor {
     /// An image that cannot be prepared, weights that give no numbers.
     pub fn detect(
         &self,
-        images: Vec<Image>,
+        images: Vec<impl Into<Picture>>,
         choice: Option<&Postprocess>,
     ) -> Result<Vec<Vec<Found>>, PredictError> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
         let model = self.detector()?;
+        let images: Vec<Picture> = images.into_iter().map(Into::into).collect();
         for image in &images {
             self.check(image)?;
         }
         let size = [self.card.width, self.card.height];
         let back: Vec<_> = images
             .iter()
-            .map(|image| (self.preprocess).inverse([image.width, image.height], Some(size)))
+            .map(|image| (self.preprocess).inverse(image.size(), Some(size)))
             .collect();
         let output = model.forward(self.batch(images)?);
         let choice = choice.unwrap_or(model.postprocess());

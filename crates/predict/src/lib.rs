@@ -20,6 +20,7 @@
 //!     channels: 1,
 //!     height: 28,
 //!     width: 28,
+//!     pixels: Default::default(),
 //! };
 //! let normalize = Normalize { mean: vec![0.5], std: vec![0.5] };
 //! let model = Model::Classifier(Box::new(lenet));

@@ -1,7 +1,7 @@
 //! Whether a picture fits a model: what a library's caller may hand in, said before anything is computed.
 
 use firesight_data::augment::MAX_SIDE;
-use firesight_data::sample::Image;
+use firesight_data::sample::Picture;
 use thiserror::Error;
 
 /// A picture that a model cannot take.
@@ -28,12 +28,18 @@ pub enum PictureError {
         why: &'static str,
     },
     /// Another number of channels.
-    #[error("a picture of {has} channels for a model of {wants}; {} makes one", of_channels(*.wants))]
+    #[error("a picture of {has} channels for a model of {wants}; {}", of_channels(*.wants))]
     Channels {
         /// Channels of the picture.
         has: usize,
         /// Channels of the model's input.
         wants: usize,
+    },
+    /// Values that are infinite or not a number.
+    #[error("a picture with values that are no finite numbers, {count} of them")]
+    NotFinite {
+        /// How many there are.
+        count: usize,
     },
     /// Pixels that are not as many as the size says.
     #[error("a picture of {width}x{height}x{channels} with {values} values, not {}", width * height * channels)]
@@ -49,10 +55,11 @@ pub enum PictureError {
     },
 }
 
-fn of_channels(wants: usize) -> &'static str {
+fn of_channels(wants: usize) -> String {
     match wants {
-        1 => "a conversion to gray",
-        _ => "a conversion to RGB",
+        1 => "a conversion to gray makes one".into(),
+        3 => "a conversion to RGB makes one".into(),
+        _ => format!("it was trained on pictures of {wants} channels"),
     }
 }
 
@@ -60,13 +67,8 @@ fn of_channels(wants: usize) -> &'static str {
 ///
 /// # Errors
 /// The first [`PictureError`] that is found.
-pub(crate) fn check(image: &Image, channels: usize) -> Result<(), PictureError> {
-    let Image {
-        width,
-        height,
-        channels: has,
-        ref pixels,
-    } = *image;
+pub(crate) fn check(image: &Picture, channels: usize) -> Result<(), PictureError> {
+    let ([width, height], has) = (image.size(), image.channels());
     if width == 0 || height == 0 {
         return Err(PictureError::Empty { width, height });
     }
@@ -76,8 +78,8 @@ pub(crate) fn check(image: &Image, channels: usize) -> Result<(), PictureError> 
         return Err(PictureError::Channels { has, wants });
     }
     // Sides and channels are small by now, so that their product fits.
-    if pixels.len() != width * height * has {
-        let (channels, values) = (has, pixels.len());
+    if image.values() != width * height * has {
+        let (channels, values) = (has, image.values());
         return Err(PictureError::Values {
             width,
             height,
@@ -85,7 +87,10 @@ pub(crate) fn check(image: &Image, channels: usize) -> Result<(), PictureError> 
             values,
         });
     }
-    Ok(())
+    match image.not_finite() {
+        0 => Ok(()),
+        count => Err(PictureError::NotFinite { count }),
+    }
 }
 
 /// Looks at a size, height and width, at which a picture would be seen.
@@ -106,15 +111,18 @@ pub(crate) fn seen([height, width]: [usize; 2], why: &'static str) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use firesight_data::sample::Image;
+
     use super::*;
 
-    fn image(width: usize, height: usize, channels: usize, values: usize) -> Image {
-        Image {
+    fn image(width: usize, height: usize, channels: usize, values: usize) -> Picture {
+        let image = Image {
             width,
             height,
             channels,
-            pixels: vec![0; values],
-        }
+            pixels: vec![0u8; values],
+        };
+        image.into()
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::any::Any;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use firesight_data::augment::{Pipeline, Resize};
-use firesight_data::decode::{DecodeLimits, decode};
+use firesight_data::decode::{self, Decoding};
 use firesight_data::normalize::Normalize;
 use firesight_data::preprocess::{Preprocess, PreprocessStep};
 use firesight_data::random::{Domain, stream};
-use firesight_data::sample::{Image, Sample};
+use firesight_data::sample::{Image, Picture, Sample};
 use firesight_data::target::Target;
 
 use crate::card::ModelCard;
@@ -103,13 +103,21 @@ impl Predictor {
         }
     }
 
+    /// How image files are read for this model.
+    pub fn decoding(&self) -> Decoding {
+        Decoding {
+            pixels: self.card.pixels,
+            ..Decoding::default()
+        }
+    }
+
     /// Decodes the bytes of an image file as the model wants it: oriented, gray or RGB; `origin` is how messages name
     /// it.
     ///
     /// # Errors
     /// What is damaged or no image; a picture that the model cannot take.
-    pub fn decode(&self, bytes: &[u8], origin: &str) -> Result<Image, PredictError> {
-        let image = decode(bytes, origin, &DecodeLimits::default())?;
+    pub fn decode(&self, bytes: &[u8], origin: &str) -> Result<Picture, PredictError> {
+        let image = decode::picture(bytes, origin, &self.decoding())?;
         self.fitting(image, origin)
     }
 
@@ -117,8 +125,15 @@ impl Predictor {
     ///
     /// # Errors
     /// A picture that the model cannot take.
-    pub fn fitting(&self, image: Image, origin: &str) -> Result<Image, PredictError> {
-        let image = with_channels(image, self.card.channels);
+    pub fn fitting(
+        &self,
+        image: impl Into<Picture>,
+        origin: &str,
+    ) -> Result<Picture, PredictError> {
+        let image = match image.into() {
+            Picture::Bytes(image) => with_channels(image, self.card.channels).into(),
+            floats => floats,
+        };
         self.check(&image).map_err(|source| PredictError::Named {
             origin: origin.to_owned(),
             source,
@@ -130,7 +145,7 @@ impl Predictor {
     ///
     /// # Errors
     /// [`PictureError`]: no pixels, other channels, a buffer that is not as its size says, a side beyond 16,384 pixels.
-    pub fn check(&self, image: &Image) -> Result<(), PictureError> {
+    pub fn check(&self, image: &Picture) -> Result<(), PictureError> {
         picture::check(image, self.card.channels)
     }
 
@@ -138,7 +153,10 @@ impl Predictor {
     ///
     /// # Errors
     /// An image that cannot be prepared.
-    pub fn batch(&self, images: Vec<Image>) -> Result<Tensor<4>, PredictError> {
+    pub fn batch(
+        &self,
+        images: impl IntoIterator<Item = impl Into<Picture>>,
+    ) -> Result<Tensor<4>, PredictError> {
         self.input(images, &self.preprocess.then(&[]), 0, 0)
     }
 
@@ -149,17 +167,18 @@ impl Predictor {
     /// An image that cannot be prepared.
     pub fn input(
         &self,
-        images: Vec<Image>,
+        images: impl IntoIterator<Item = impl Into<Picture>>,
         pipeline: &Pipeline,
         seed: u64,
         copy: u64,
     ) -> Result<Tensor<4>, PredictError> {
         let (height, width) = (self.card.height, self.card.width);
         let fit = Preprocess::new(&[PreprocessStep::Resize(Resize { width, height })]);
-        let count = images.len();
-        let mut values = Vec::with_capacity(count * self.card.channels * height * width);
+        let (mut count, mut values) = (0, Vec::new());
         for image in images {
+            let image = image.into();
             self.check(&image)?;
+            count += 1;
             let sample = Sample {
                 image,
                 target: Target::default(),
@@ -167,7 +186,7 @@ impl Predictor {
             // Preprocessing draws nothing, augmentation the same for every image of a copy.
             let mut rng = stream(seed, copy, 0, Domain::Sample);
             let mut image = pipeline.apply(sample, &mut rng)?.image;
-            if (image.height, image.width) != (height, width) {
+            if image.size() != [width, height] {
                 // Datasets of one size need no preparation of their own; a picture of another size
                 // is brought to what the model was trained on.
                 let sample = Sample {

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use firesight_data::Mask;
 use firesight_data::augment::MAX_SIDE;
 use firesight_data::preprocess::Preprocess;
-use firesight_data::sample::Image;
+use firesight_data::sample::Picture;
 
 use crate::error::PredictError;
 use crate::model::{Model, Segment};
@@ -55,7 +55,7 @@ impl Predictor {
     /// A model of another task, a picture that it cannot take ([`crate::PictureError`]), settings out of range.
     pub fn segment(
         &self,
-        image: &Image,
+        image: &Picture,
         settings: &PredictConfig,
     ) -> Result<Segmentation, PredictError> {
         let (model, _, least) = self.segmenter()?;
@@ -63,9 +63,9 @@ impl Predictor {
             return Err(PredictError::Setting { key, message });
         }
         self.check(image)?;
-        let (height, width) = (image.height, image.width);
+        let [width, height] = image.size();
         let values = self.normalize.apply(image);
-        let shape = [1, image.channels, height, width];
+        let shape = [1, image.channels(), height, width];
         let whole = Tensor::<4>::from_data(TensorData::new(values, shape), &self.device);
         let base = size_when_preprocessed(&self.preprocess, [height, width]);
         for scale in &settings.tta.scales {

@@ -2,6 +2,7 @@
 
 use firesight_data::augment::MAX_SIDE;
 use schemars::JsonSchema;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// How a trained segmenter sees images, when it predicts and when it is measured.
@@ -20,7 +21,7 @@ pub struct PredictConfig {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct Stored {
     sliding_window: Option<SlidingWindow>,
-    tta: Tta,
+    tta: Option<Tta>,
     tile: Option<usize>,
     overlap: Option<f64>,
     flip: Option<bool>,
@@ -31,14 +32,37 @@ struct Stored {
 impl<'de> Deserialize<'de> for PredictConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let stored = Stored::deserialize(deserializer)?;
+        let (windows, tta) = (stored.sliding_window.is_some(), stored.tta.is_some());
+        for (old, new, twice) in [
+            (
+                "tile",
+                "sliding-window.size",
+                stored.tile.is_some() && windows,
+            ),
+            (
+                "overlap",
+                "sliding-window.overlap",
+                stored.overlap.is_some() && windows,
+            ),
+            ("flip", "tta.flip", stored.flip.is_some() && tta),
+            ("turn", "tta.rotate", stored.turn.is_some() && tta),
+            ("scales", "tta.scales", stored.scales.is_some() && tta),
+        ] {
+            if twice {
+                return Err(D::Error::custom(format!(
+                    "`{old}` is what `{new}` was called: remove one of them"
+                )));
+            }
+        }
         let overlap = stored.overlap.unwrap_or(quarter());
         let old = stored.tile.map(|size| SlidingWindow { size, overlap });
+        let tta = stored.tta.unwrap_or_default();
         Ok(Self {
             sliding_window: stored.sliding_window.or(old),
             tta: Tta {
-                flip: stored.flip.unwrap_or(stored.tta.flip),
-                rotate: stored.turn.unwrap_or(stored.tta.rotate),
-                scales: stored.scales.unwrap_or(stored.tta.scales),
+                flip: stored.flip.unwrap_or(tta.flip),
+                rotate: stored.turn.unwrap_or(tta.rotate),
+                scales: stored.scales.unwrap_or(tta.scales),
             },
         })
     }
@@ -136,6 +160,37 @@ mod tests {
             read(r#"{"overlap": 0.25, "flip": false}"#),
             PredictConfig::default()
         );
+    }
+
+    #[test]
+    fn what_is_said_under_both_names_is_refused() {
+        for (text, expected) in [
+            (
+                r#"{"tile": 96, "sliding-window": {"size": 64}}"#,
+                "`tile` is what `sliding-window.size`",
+            ),
+            (
+                r#"{"overlap": 0.5, "sliding-window": {"size": 64}}"#,
+                "`overlap` is what `sliding-window.overlap`",
+            ),
+            (
+                r#"{"flip": true, "tta": {"rotate": true}}"#,
+                "`flip` is what `tta.flip`",
+            ),
+            (
+                r#"{"tta": {}, "turn": true}"#,
+                "`turn` is what `tta.rotate`",
+            ),
+            (
+                r#"{"tta": {}, "scales": [1.0]}"#,
+                "`scales` is what `tta.scales`",
+            ),
+        ] {
+            let found = serde_json::from_str::<PredictConfig>(text)
+                .unwrap_err()
+                .to_string();
+            assert!(found.starts_with(expected), "{text}: {found}");
+        }
     }
 
     #[test]

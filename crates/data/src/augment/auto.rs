@@ -169,7 +169,7 @@ mod tests {
             pixels: (0..17 * 11 * 3).map(|i| (i * 5) as u8).collect(),
         };
         let sample = Sample {
-            image,
+            image: image.into(),
             target: Target::of_class(1),
         };
         let policies: [Box<dyn Augmentation>; 5] = [
@@ -197,7 +197,7 @@ mod tests {
                     plan.apply(sample.clone()).unwrap()
                 };
                 let result = run();
-                assert_eq!((result.image.width, result.image.height), (17, 11));
+                assert_eq!(result.image.size(), [17, 11]);
                 assert_eq!(result, run());
                 changed += usize::from(result != sample);
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Augmentation, PixelOperation, Plan, Problems};
 use crate::random::{between, coin, uniform};
-use crate::sample::{Image, filling};
+use crate::sample::{Image, Picture, Value, filling, with_image};
 
 /// Overwrites a random rectangle (Zhong et al., "Random Erasing Data Augmentation", 2017), as torchvision's
 /// `RandomErasing`. Boxes and masks stay as they are.
@@ -29,6 +29,7 @@ pub struct RandomErasing {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum EraseValue {
     /// Red, green and blue; a gray image takes the first.
+    #[serde(alias = "colour")]
     Color([u8; 3]),
     /// Every value drawn evenly from 0 to 255, as in the paper.
     Random,
@@ -100,9 +101,16 @@ pub struct Erase {
 }
 
 impl PixelOperation for Erase {
-    fn apply(&self, image: &mut Image) {
+    fn apply(&self, picture: &mut Picture) {
+        with_image!(picture, image => self.erase(image));
+    }
+}
+
+impl Erase {
+    fn erase<T: Value>(&self, image: &mut Image<T>) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let channels = image.channels;
+        let mut bytes = Vec::new();
         let right = (self.x + self.width).min(image.width);
         let left = self.x.min(right);
         for y in self.y..(self.y + self.height).min(image.height) {
@@ -114,7 +122,12 @@ impl PixelOperation for Erase {
                     span.chunks_exact_mut(channels)
                         .for_each(|pixel| pixel.copy_from_slice(&color));
                 }
-                EraseValue::Random => rng.fill_bytes(span),
+                EraseValue::Random => {
+                    bytes.resize(span.len(), 0);
+                    rng.fill_bytes(&mut bytes);
+                    let values = span.iter_mut().zip(&bytes);
+                    values.for_each(|(v, byte)| *v = T::of_byte(*byte));
+                }
             }
         }
     }
@@ -145,11 +158,12 @@ mod tests {
             };
             let image = plan
                 .apply(Sample {
-                    image,
+                    image: image.into(),
                     target: Target::default(),
                 })
                 .unwrap()
                 .image;
+            let image = image.bytes().unwrap();
             let erased = image.pixels.chunks(3).filter(|p| *p == [1, 2, 3]).count() as f64 / 1200.0;
             assert!((0.015..0.35).contains(&erased), "{erased}");
         }

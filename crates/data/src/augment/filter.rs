@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Augmentation, PixelOperation, Plan, Problems};
 use crate::random::{coin, normal, uniform};
-use crate::sample::Image;
+use crate::sample::{Image, Picture, Value, with_image};
 
 /// Blurs with a Gaussian, as torchvision's `GaussianBlur`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +66,30 @@ pub struct Blur {
 }
 
 impl PixelOperation for Blur {
-    fn apply(&self, image: &mut Image) {
+    fn apply(&self, picture: &mut Picture) {
+        with_image!(picture, image => self.blur(image));
+    }
+}
+
+/// A value that a mean of such values becomes.
+trait Rounded: Value {
+    fn rounded(mean: f32) -> Self;
+}
+
+impl Rounded for u8 {
+    fn rounded(mean: f32) -> u8 {
+        mean.round_ties_even() as u8
+    }
+}
+
+impl Rounded for f32 {
+    fn rounded(mean: f32) -> f32 {
+        mean
+    }
+}
+
+impl Blur {
+    fn blur<T: Rounded>(&self, image: &mut Image<T>) {
         let weight =
             |i: usize| (-0.5 * ((i as f64 - self.radius as f64) / self.sigma).powi(2)).exp();
         let weights: Vec<f64> = (0..=2 * self.radius).map(weight).collect();
@@ -98,7 +121,7 @@ impl PixelOperation for Blur {
             let padded: Vec<f32> = (0..width + 2 * self.radius)
                 .flat_map(|x| {
                     let at = mirrored(x, width) * channels;
-                    from[at..at + channels].iter().map(|&v| f32::from(v))
+                    from[at..at + channels].iter().map(|&v| v.into())
                 })
                 .collect();
             for (k, w) in weights.iter().enumerate() {
@@ -116,7 +139,7 @@ impl PixelOperation for Blur {
             }
             to.iter_mut()
                 .zip(&sums)
-                .for_each(|(t, v)| *t = v.round_ties_even() as u8);
+                .for_each(|(t, v)| *t = T::rounded(*v));
         }
     }
 }
@@ -175,11 +198,17 @@ pub struct Noise {
 }
 
 impl PixelOperation for Noise {
-    fn apply(&self, image: &mut Image) {
+    fn apply(&self, picture: &mut Picture) {
+        with_image!(picture, image => self.add(image));
+    }
+}
+
+impl Noise {
+    fn add<T: Value>(&self, image: &mut Image<T>) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         for value in &mut image.pixels {
-            let noise = 255.0 * (self.mean + self.sigma * normal(&mut rng));
-            *value = (f64::from(*value) + noise).round() as u8;
+            let noise = f64::from(T::ONE) * (self.mean + self.sigma * normal(&mut rng));
+            *value = T::nearest(f64::from((*value).into()) + noise);
         }
     }
 }
@@ -200,7 +229,7 @@ mod tests {
             channels: 3,
             pixels: vec![90; 42],
         };
-        blur.apply(&mut flat);
+        blur.blur(&mut flat);
         assert_eq!(flat.pixels, vec![90; 42]);
         let mut point = Image {
             width: 15,
@@ -209,7 +238,7 @@ mod tests {
             pixels: vec![0; 225],
         };
         point.pixels[112] = 255;
-        blur.apply(&mut point);
+        blur.blur(&mut point);
         let sum: u32 = point.pixels.iter().map(|&v| u32::from(v)).sum();
         assert!(sum.abs_diff(255) < 15, "{sum}");
         let mut single = Image {
@@ -218,7 +247,7 @@ mod tests {
             channels: 1,
             pixels: vec![9],
         };
-        blur.apply(&mut single);
+        blur.blur(&mut single);
         assert_eq!(single.pixels, [9]);
     }
 
@@ -236,8 +265,8 @@ mod tests {
             pixels: vec![128; 10_000],
         };
         let (mut a, mut b) = (flat.clone(), flat);
-        noise.apply(&mut a);
-        noise.apply(&mut b);
+        noise.add(&mut a);
+        noise.add(&mut b);
         assert_eq!(a, b);
         let off = |v: &u8| (f64::from(*v) - 128.0) / 255.0;
         let deviation = (a.pixels.iter().map(|v| off(v).powi(2)).sum::<f64>() / 10_000.0).sqrt();

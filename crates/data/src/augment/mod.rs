@@ -18,8 +18,8 @@
 //!     Augment::CenterCrop(CenterCrop { width: 12, height: 12, ..Default::default() }),
 //! ]);
 //! let mut rng = stream(42, 0, 0, Domain::Sample);
-//! let sample = pipeline.apply(Sample { image, target: Target::of_class(3) }, &mut rng)?;
-//! assert_eq!((sample.image.width, sample.image.height), (12, 12));
+//! let sample = pipeline.apply(Sample { image: image.into(), target: Target::of_class(3) }, &mut rng)?;
+//! assert_eq!(sample.image.size(), [12, 12]);
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 
@@ -30,6 +30,7 @@ mod crop;
 mod erase;
 mod filter;
 mod flip;
+mod floats;
 mod objects;
 mod operation;
 mod perspective;
@@ -63,7 +64,7 @@ pub trait Augmentation {
 }
 
 /// Hands the list of all augmentations to a macro, by what they draw: the `fixed` draw nothing, those of a `coin` only
-/// whether they happen. Each is named with its file.
+/// whether they happen. Each is named with its file, and with the name that older recipes have for it.
 macro_rules! every_augmentation {
     ($then:ident) => {
         $then! {
@@ -75,12 +76,15 @@ macro_rules! every_augmentation {
                 /// Resizes as large as fits a frame, keeping the shape, and pads the rest evenly.
                 resize::Letterbox,
                 /// Cuts the middle out; a smaller image is padded around.
+                #[serde(alias = "centre-crop")]
                 crop::CenterCrop,
             }
             coin {
                 /// Takes the color out; the image keeps its channels.
+                #[serde(alias = "greyscale")]
                 color::Grayscale,
                 /// Flattens the histogram of each channel.
+                #[serde(alias = "equalise")]
                 color::Equalize,
                 /// Stretches each channel to the full range.
                 color::AutoContrast,
@@ -119,10 +123,13 @@ macro_rules! every_augmentation {
                 /// Resizes by a random factor and cuts or pads to a frame.
                 objects::ScaleJitter,
                 /// Changes brightness, contrast, saturation and hue.
+                #[serde(alias = "colour-jitter")]
                 color::ColorJitter,
                 /// Inverts the bright values.
+                #[serde(alias = "solarise")]
                 color::Solarize,
                 /// Keeps the highest bits of each value.
+                #[serde(alias = "posterise")]
                 color::Posterize,
                 /// Sharpens.
                 color::Sharpness,
@@ -145,14 +152,14 @@ macro_rules! every_augmentation {
 pub(crate) use every_augmentation;
 
 macro_rules! augmentations {
-    ($($kind:ident { $($(#[$doc:meta])+ $file:ident::$name:ident,)* })*) => {
+    ($($kind:ident { $($(#[$meta:meta])+ $file:ident::$name:ident,)* })*) => {
         $($(pub use $file::$name;)*)*
 
         /// One entry of a recipe's `augment` list.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub enum Augment {
-            $($($(#[$doc])+ $name($name),)*)*
+            $($($(#[$meta])+ $name($name),)*)*
         }
 
         impl Augment {

@@ -262,7 +262,8 @@ mod tests {
                 height: 40,
                 channels: 1,
                 pixels,
-            },
+            }
+            .into(),
             target: Target::of_boxes(boxes.iter().map(label).collect()),
         }
     }
@@ -293,7 +294,7 @@ mod tests {
         };
         let mut cut = 0;
         tries(Augment::IouCrop(crop), &original, |result| {
-            let Image { width, height, .. } = result.image;
+            let [width, height] = result.image.size();
             cut += usize::from((width, height) != (60, 40));
             let [found] = boxes(&result)[..] else {
                 panic!("the box is gone")
@@ -310,7 +311,7 @@ mod tests {
             Augment::IouCrop(IouCrop::default()),
             &sample(&[]),
             |result| {
-                assert_eq!((result.image.width, result.image.height), (60, 40));
+                assert_eq!(result.image.size(), [60, 40]);
             },
         );
     }
@@ -331,8 +332,9 @@ mod tests {
             two += usize::from(found.len() == 2);
             for [x1, y1, x2, y2] in found {
                 let all_white = (y1 as usize..y2 as usize).all(|y| {
-                    (x1 as usize..x2 as usize)
-                        .all(|x| result.image.pixels[y * result.image.width + x] == 255)
+                    (x1 as usize..x2 as usize).all(|x| {
+                        result.image.bytes().unwrap().pixels[y * result.image.size()[0] + x] == 255
+                    })
                 });
                 assert!(all_white, "a box must lie on its object");
             }
@@ -354,10 +356,10 @@ mod tests {
                 panic!()
             };
             assert_eq!([found[2] - found[0], found[3] - found[1]], [30.0, 25.0]);
-            let at = found[1] as usize * result.image.width + found[0] as usize;
-            assert_eq!(result.image.pixels[at], 255);
-            assert_eq!(result.image.pixels[at - 1], 0);
-            sizes.push(result.image.width);
+            let at = found[1] as usize * result.image.size()[0] + found[0] as usize;
+            assert_eq!(result.image.bytes().unwrap().pixels[at], 255);
+            assert_eq!(result.image.bytes().unwrap().pixels[at - 1], 0);
+            sizes.push(result.image.size()[0]);
         });
         assert!(sizes.iter().min() < Some(&80) && sizes.iter().max() > Some(&200));
     }
@@ -373,7 +375,7 @@ mod tests {
         };
         let mut large = 0;
         tries(Augment::ScaleJitter(jitter), &original, |result| {
-            assert_eq!((result.image.width, result.image.height), (30, 30));
+            assert_eq!(result.image.size(), [30, 30]);
             large += boxes(&result)
                 .iter()
                 .filter(|b| **b == [0.0, 0.0, 30.0, 30.0])

@@ -7,17 +7,17 @@ use rand_chacha::ChaCha8Rng;
 use super::{Augment, Augmentation};
 use crate::error::DataError;
 use crate::geometry::{Canvas, Geometry, Map};
-use crate::sample::{Image, MAX_CHANNELS, Sample};
+use crate::sample::{Picture, Sample};
 use crate::target::BoxLabel;
 
-/// An operation on the values of an image, its parameters drawn; size and channels stay.
+/// An operation on the values of a picture, its parameters drawn; size and channels stay.
 pub trait PixelOperation: Debug + Send + Sync {
-    /// Changes the image in place.
-    fn apply(&self, image: &mut Image);
+    /// Changes the picture in place.
+    fn apply(&self, picture: &mut Picture);
 
-    /// What an image of so many channels lacks for it, if it does.
-    fn lacks(&self, channels: usize) -> Option<String> {
-        let _ = channels;
+    /// What a picture lacks for it, if it does.
+    fn lacks(&self, picture: &Picture) -> Option<String> {
+        let _ = picture;
         None
     }
 }
@@ -77,7 +77,7 @@ impl Plan {
         };
         Plan {
             boxes: sample.target.objects().iter().map(track).collect(),
-            ..Plan::new([sample.image.width, sample.image.height])
+            ..Plan::new(sample.image.size())
         }
     }
 
@@ -151,11 +151,11 @@ impl Plan {
             match transform {
                 Transform::Geometry(operation) => canvas.push(operation),
                 Transform::Pixels(operation) => {
-                    let image = canvas.image_mut();
-                    if let Some(reason) = operation.lacks(image.channels) {
+                    let picture = canvas.image_mut();
+                    if let Some(reason) = operation.lacks(picture) {
                         return Err(DataError::setting("augment", reason));
                     }
-                    operation.apply(image);
+                    operation.apply(picture);
                 }
             }
         }
@@ -227,24 +227,11 @@ pub(crate) fn check(
     origin: &str,
     [classes, mask_classes]: [usize; 2],
 ) -> Result<(), DataError> {
-    let Image {
-        width,
-        height,
-        channels,
-        ref pixels,
-    } = sample.image;
     let refuse = |problem: String| Err(DataError::unreadable(origin, problem));
-    if width == 0 || height == 0 || !(1..=MAX_CHANNELS).contains(&channels) {
-        return refuse(format!(
-            "an image of {width}x{height} with {channels} channels; from 1 to {MAX_CHANNELS} are possible"
-        ));
+    if let Some(problem) = sample.image.fault() {
+        return refuse(problem);
     }
-    if pixels.len() != width * height * channels {
-        return refuse(format!(
-            "an image of {width}x{height}x{channels} with {} values",
-            pixels.len()
-        ));
-    }
-    let fault = (sample.target).fault(Some([width, height]), classes, mask_classes);
+    let size = sample.image.size();
+    let fault = (sample.target).fault(Some(size), classes, mask_classes);
     fault.map_or(Ok(()), refuse)
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::geometry::Filter;
 use crate::random::{Domain, below, stream};
-use crate::sample::{Image, Sample};
+use crate::sample::{Image, Picture, Sample, Value};
 use crate::target::{BoxLabel, Mask, Target};
 
 /// Every geometric augmentation, alone and in rows as recipes have them.
@@ -142,7 +142,7 @@ fn case(rng: &mut ChaCha8Rng) -> Case {
         pixels,
     };
     let sample = Sample {
-        image,
+        image: image.into(),
         target: Target {
             boxes: Some(boxes),
             mask: Some(mask),
@@ -176,10 +176,7 @@ fn try_all(mut check: impl FnMut(&str, &Case, &Plan, Sample)) {
         for draw in 0..40 {
             let mut rng = stream(11, number as u64, draw, Domain::Sample);
             let case = case(&mut rng);
-            let plan = pipeline.draw(
-                [case.sample.image.width, case.sample.image.height],
-                &mut rng,
-            );
+            let plan = pipeline.draw(case.sample.image.size(), &mut rng);
             let result = plan.apply(case.sample.clone()).unwrap();
             check(&name, &case, &plan, result);
         }
@@ -243,6 +240,8 @@ fn image_and_mask_move_together() {
         // Where the image is clearly inside or outside, the mask says the same.
         let clear = result
             .image
+            .bytes()
+            .unwrap()
             .pixels
             .iter()
             .zip(&mask.classes)
@@ -290,14 +289,9 @@ fn the_mask_of_an_object_moves_as_that_of_the_classes_does() {
 #[test]
 fn nothing_leaves_the_image() {
     try_all(|name, _, plan, result| {
-        let Image {
-            width,
-            height,
-            channels,
-            ref pixels,
-        } = result.image;
+        let ([width, height], channels) = (result.image.size(), result.image.channels());
         assert_eq!(
-            ([width, height], pixels.len()),
+            ([width, height], result.image.values()),
             (plan.size(), width * height * channels),
             "{name}"
         );
@@ -429,15 +423,22 @@ fn every_augmentation_goes_by_its_name_and_does_the_same_again() {
         );
         assert_eq!(augment.problems(), [], "{name}");
         let pipeline = Pipeline::new(vec![augment]);
-        for channels in [1, 3, 5] {
-            let pixels = (0..40 * 30 * channels)
-                .map(|at| (at * 7 % 251) as u8)
-                .collect();
+        for (channels, floats) in [(1, false), (3, false), (5, false), (3, true), (5, true)] {
+            let pixels = (0..40 * 30 * channels).map(|at| (at * 7 % 251) as u8);
             let image = Image {
                 width: 40,
                 height: 30,
                 channels,
-                pixels,
+                pixels: pixels.collect(),
+            };
+            let image = match floats {
+                true => Picture::Floats(Image {
+                    width: 40,
+                    height: 30,
+                    channels,
+                    pixels: image.pixels.into_iter().map(f32::of_byte).collect(),
+                }),
+                false => image.into(),
             };
             let sample = Sample {
                 image,
@@ -448,26 +449,42 @@ fn every_augmentation_goes_by_its_name_and_does_the_same_again() {
                 pipeline.apply(sample.clone(), &mut rng)
             };
             for seed in 0..40 {
-                // What is about colors says so where there are none.
+                // What is about colors says so where there are none, and what is about bits where there are none.
                 match once(seed) {
                     Ok(result) => {
                         assert_eq!(result, once(seed).unwrap(), "{name}");
-                        assert_eq!(result.image.channels, channels, "{name}");
+                        assert_eq!(result.image.channels(), channels, "{name}");
+                        assert_eq!(result.image.kind(), sample.image.kind(), "{name}");
                     }
                     Err(error) => {
-                        assert!(
-                            channels == 5 && COLORED.contains(&&*name),
-                            "{name}: {error}"
-                        );
-                        assert!(error.to_string().contains("has 5 channels"), "{error}");
+                        let error = error.to_string();
+                        let of_colors = channels == 5 && COLORED.contains(&&*name);
+                        let of_bits = floats && OF_BITS.contains(&&*name);
+                        match error.contains("needs pictures of 8 bits") {
+                            true => assert!(of_bits, "{name}: {error}"),
+                            false => {
+                                assert!(of_colors, "{name}: {error}");
+                                assert!(error.contains("has 5 channels"), "{error}");
+                            }
+                        }
                         refused.insert(name.clone());
                     }
                 }
             }
         }
     }
-    assert!(refused.iter().eq(COLORED), "{refused:?}");
+    let known: std::collections::BTreeSet<_> = COLORED.into_iter().chain(OF_BITS).collect();
+    assert!(refused.iter().eq(known), "{refused:?}");
 }
+
+/// What needs 8 bits.
+const OF_BITS: [&str; 5] = [
+    "auto-augment",
+    "equalize",
+    "posterize",
+    "rand-augment",
+    "trivial-augment-wide",
+];
 
 /// What needs gray or RGB, in order.
 const COLORED: [&str; 5] = [

@@ -1,10 +1,10 @@
 //! Operations on values, their parameters given: color, contrast, levels and sharpness.
 //!
 //! Definitions and rounding are those of torchvision's v2 functions on 8-bit images, which follow Pillow's: results
-//! are cut off, not rounded, except where noted there.
+//! are cut off, not rounded, except where noted there. Pictures of numbers: [`floats`](super::floats).
 
 use super::PixelOperation;
-use crate::sample::Image;
+use crate::sample::{Image, Picture};
 
 /// An operation on the values of an image. On a gray image the color operations do nothing; images of other channels
 /// than gray and RGB they refuse.
@@ -35,20 +35,52 @@ pub enum Values {
 }
 
 impl PixelOperation for Values {
-    fn lacks(&self, channels: usize) -> Option<String> {
-        let name = match self {
+    fn lacks(&self, picture: &Picture) -> Option<String> {
+        let colors = matches!(
+            self,
+            Values::Saturation(_) | Values::Hue(_) | Values::Grayscale
+        );
+        let channels = picture.channels();
+        if colors && !matches!(channels, 1 | 3) {
+            let name = self.name();
+            return Some(format!(
+                "{name} needs a gray or an RGB image, and this one has {channels} channels"
+            ));
+        }
+        match picture {
+            Picture::Bytes(_) => None,
+            Picture::Floats(image) => self.lacks_of_floats(image),
+        }
+    }
+
+    fn apply(&self, picture: &mut Picture) {
+        match picture {
+            Picture::Bytes(image) => self.change_bytes(image),
+            Picture::Floats(image) => self.change_floats(image),
+        }
+    }
+}
+
+impl Values {
+    /// What it is called in messages.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Values::Brightness(_) => "a change of brightness",
+            Values::Contrast(_) => "a change of contrast",
             Values::Saturation(_) => "a change of saturation",
             Values::Hue(_) => "a change of hue",
             Values::Grayscale => "grayscale",
-            _ => return None,
-        };
-        let lacks = !matches!(channels, 1 | 3);
-        lacks.then(|| {
-            format!("{name} needs a gray or an RGB image, and this one has {channels} channels")
-        })
+            Values::Invert => "inversion",
+            Values::Solarize(_) => "solarization",
+            Values::Posterize(_) => "posterization",
+            Values::Equalize => "equalization",
+            Values::AutoContrast => "auto-contrast",
+            Values::Sharpness(_) => "a change of sharpness",
+        }
     }
 
-    fn apply(&self, image: &mut Image) {
+    /// Changes an image of bytes in place.
+    fn change_bytes(&self, image: &mut Image) {
         match *self {
             Values::Brightness(factor) => levels(image, |v| cut(v * factor)),
             Values::Contrast(factor) => {
@@ -85,9 +117,12 @@ fn cut(value: f32) -> u8 {
     value as u8
 }
 
-/// The gray of a color with torchvision's weights (ITU-R BT.601).
+/// torchvision's weights of red, green and blue in the gray of a color (ITU-R BT.601).
+pub(super) const BT601: [f32; 3] = [0.2989, 0.587, 0.114];
+
+/// The gray of a color.
 fn luma([r, g, b]: [u8; 3]) -> f32 {
-    f32::from(r) * 0.2989 + f32::from(g) * 0.587 + f32::from(b) * 0.114
+    f32::from(r) * BT601[0] + f32::from(g) * BT601[1] + f32::from(b) * BT601[2]
 }
 
 /// Changes every value by the same function.
@@ -163,10 +198,18 @@ fn stretcher(histogram: &[u32; 256]) -> Option<[u8; 256]> {
 }
 
 fn turn_hue(pixel: [u8; 3], turn: f32) -> [u8; 3] {
-    let [r, g, b] = pixel.map(|v| f32::from(v) / 255.0);
+    match turned_hue(pixel.map(|v| f32::from(v) / 255.0), turn) {
+        // To bytes as torchvision's `to_dtype` does it.
+        Some(color) => color.map(|v| cut(v.clamp(0.0, 1.0) * (256.0 - 1e-3))),
+        None => pixel,
+    }
+}
+
+/// A color from 0 to 1 with its hue turned; `None` for a gray, which has none.
+pub(super) fn turned_hue([r, g, b]: [f32; 3], turn: f32) -> Option<[f32; 3]> {
     let (low, high) = (r.min(g).min(b), r.max(g).max(b));
     if low == high {
-        return pixel;
+        return None;
     }
     let range = high - low;
     let saturation = range / high;
@@ -183,16 +226,14 @@ fn turn_hue(pixel: [u8; 3], turn: f32) -> [u8; 3] {
     let p = high * (1.0 - saturation);
     let q = high * (1.0 - saturation * fraction);
     let t = high * (1.0 - saturation * (1.0 - fraction));
-    let color = match sector as i32 % 6 {
+    Some(match sector as i32 % 6 {
         0 => [high, t, p],
         1 => [q, high, p],
         2 => [p, high, t],
         3 => [p, q, high],
         4 => [t, p, high],
         _ => [high, p, q],
-    };
-    // To bytes as torchvision's `to_dtype` does it.
-    color.map(|v| cut(v.clamp(0.0, 1.0) * (256.0 - 1e-3)))
+    })
 }
 
 fn sharpen(image: &mut Image, factor: f32) {
@@ -238,7 +279,7 @@ mod tests {
 
     fn after(values: Values) -> Image {
         let mut image = photo();
-        values.apply(&mut image);
+        values.change_bytes(&mut image);
         image
     }
 
@@ -282,7 +323,7 @@ mod tests {
                 .all(|&v| v == 0 || v == 128)
         );
         let mut twice = after(Values::Invert);
-        Values::Invert.apply(&mut twice);
+        Values::Invert.change_bytes(&mut twice);
         assert_eq!(twice, photo());
         let gray = after(Values::Grayscale);
         assert!(gray.pixels.chunks(3).all(|p| p[0] == p[1] && p[1] == p[2]));
@@ -308,7 +349,7 @@ mod tests {
             Values::AutoContrast,
         ] {
             let mut image = gray.clone();
-            values.apply(&mut image);
+            values.change_bytes(&mut image);
             assert_eq!(image, gray, "{values:?}");
         }
     }

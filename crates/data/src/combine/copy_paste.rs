@@ -4,11 +4,11 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Combination, Settings, fitted, laid};
+use super::{Combination, Settings, fitted, laid, of_two_kinds};
 use crate::augment::MINIMUM_VISIBLE;
 use crate::error::DataError;
 use crate::random::{below, coin, uniform};
-use crate::sample::Sample;
+use crate::sample::{Image, Sample, Value, with_images};
 use crate::target::{BoxLabel, Mask};
 
 /// Objects of another picture, cut out by their masks and pasted over this one (Ghiasi et al., "Simple Copy-Paste is a
@@ -46,7 +46,7 @@ impl Combination for CopyPaste {
         partners: Vec<Sample>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Sample, DataError> {
-        let frame = [sample.image.width, sample.image.height];
+        let frame = sample.image.size();
         for partner in partners {
             for of in [&sample, &partner] {
                 let lacks = of
@@ -59,7 +59,7 @@ impl Combination for CopyPaste {
                     return Err(DataError::setting("combine.copy-paste", reason));
                 }
             }
-            let size = [partner.image.width, partner.image.height];
+            let size = partner.image.size();
             let [w, h] = fitted(size, frame, uniform(rng, self.scale[0], self.scale[1]));
             let [x, y] = [frame[0] - w.min(frame[0]), frame[1] - h.min(frame[1])]
                 .map(|room| below(rng, room + 1) as i64);
@@ -67,7 +67,7 @@ impl Combination for CopyPaste {
             let objects = partner.target.boxes.take().unwrap_or_default();
             for object in objects {
                 if coin(rng, self.share) && !object.crowd {
-                    paste(&mut sample, &partner, object);
+                    paste(&mut sample, &partner, object)?;
                 }
             }
         }
@@ -84,18 +84,20 @@ impl Combination for CopyPaste {
 }
 
 /// Pastes an object of another picture of the same size over this one.
-fn paste(sample: &mut Sample, partner: &Sample, object: BoxLabel) {
+fn paste(sample: &mut Sample, partner: &Sample, object: BoxLabel) -> Result<(), DataError> {
     let Some(over) = object.mask.as_ref().map(|mask| mask.classes.clone()) else {
-        return;
+        return Ok(());
     };
     let covered: Vec<usize> = (0..over.len()).filter(|&at| over[at] == 1).collect();
     if covered.is_empty() {
-        return;
+        return Ok(());
     }
-    let channels = sample.image.channels;
+    with_images!(
+        &mut sample.image, &partner.image,
+        (own, other) => copy(own, other, &covered),
+        else return Err(of_two_kinds())
+    );
     for at in &covered {
-        let pixel = at * channels..(at + 1) * channels;
-        sample.image.pixels[pixel.clone()].copy_from_slice(&partner.image.pixels[pixel]);
         if let (Some(mask), Some(own)) = (&mut sample.target.mask, &partner.target.mask) {
             mask.classes[*at] = own.classes[*at];
         }
@@ -103,6 +105,16 @@ fn paste(sample: &mut Sample, partner: &Sample, object: BoxLabel) {
     let boxes = sample.target.boxes.get_or_insert_default();
     boxes.retain_mut(|below| still_seen(below, &covered));
     boxes.push(object);
+    Ok(())
+}
+
+/// Copies these pixels of an image of the same size.
+fn copy<T: Value>(image: &mut Image<T>, other: &Image<T>, covered: &[usize]) {
+    let channels = image.channels;
+    for at in covered {
+        let pixel = at * channels..(at + 1) * channels;
+        image.pixels[pixel.clone()].copy_from_slice(&other.pixels[pixel]);
+    }
 }
 
 /// Takes pixels away from an object; whether enough of it is still seen.

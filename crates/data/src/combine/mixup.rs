@@ -4,10 +4,10 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Combination, Settings, fitted, laid};
+use super::{Combination, Settings, fitted, laid, of_two_kinds};
 use crate::error::DataError;
 use crate::random::{beta, coin};
-use crate::sample::Sample;
+use crate::sample::{Image, Sample, Value, with_images};
 
 /// The weighted mean of two pictures with the objects of both (Zhang et al., "Bag of Freebies for Training Object
 /// Detection Neural Networks", 2019). The other picture is resized to fit this one and stands in its middle. A class
@@ -44,21 +44,22 @@ impl Combination for MixupBoxes {
         partners: Vec<Sample>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Sample, DataError> {
-        let frame = [sample.image.width, sample.image.height];
+        let frame = sample.image.size();
         for partner in partners {
             if sample.target.boxes.is_none() || partner.target.boxes.is_none() {
                 let reason = "needs pictures with boxes; take the entry out";
                 return Err(DataError::setting("combine.mixup", reason));
             }
             let share = beta(rng, self.alpha);
-            let [w, h] = fitted([partner.image.width, partner.image.height], frame, 1.0);
+            let [w, h] = fitted(partner.image.size(), frame, 1.0);
             let middle = |side: usize, of: usize| (of as i64 - side as i64) / 2;
             let at = [middle(w, frame[0]), middle(h, frame[1])];
             let partner = laid(partner, [w, h], at, frame, self.fill)?;
-            for (own, other) in sample.image.pixels.iter_mut().zip(&partner.image.pixels) {
-                let mean = f64::from(*own) * share + f64::from(*other) * (1.0 - share);
-                *own = mean.round() as u8;
-            }
+            with_images!(
+                &mut sample.image, &partner.image,
+                (own, other) => mix(own, other, share),
+                else return Err(of_two_kinds())
+            );
             if share < 0.5 {
                 sample.target.mask = sample.target.mask.and(partner.target.mask);
             }
@@ -75,5 +76,13 @@ impl Combination for MixupBoxes {
             settings.0.push(("alpha".into(), message));
         }
         settings.0
+    }
+}
+
+/// The weighted mean of two images of a size.
+fn mix<T: Value>(image: &mut Image<T>, other: &Image<T>, share: f64) {
+    for (own, other) in image.pixels.iter_mut().zip(&other.pixels) {
+        let [a, b] = [*own, *other].map(|value| f64::from(value.into()));
+        *own = T::nearest(a * share + b * (1.0 - share));
     }
 }

@@ -146,9 +146,9 @@ pub fn combine(
                 reason,
             ))
         };
-        let channels = sample.image.channels;
-        if let Some(other) = partners.iter().find(|p| p.image.channels != channels) {
-            let other = other.image.channels;
+        let channels = sample.image.channels();
+        if let Some(other) = partners.iter().find(|p| p.image.channels() != channels) {
+            let other = other.image.channels();
             return refuse(format!(
                 "pictures of {channels} and of {other} channels; one number is needed"
             ));
@@ -164,6 +164,12 @@ pub fn combine(
         sample = way.inner().combine(sample, partners, rng)?;
     }
     Ok(sample)
+}
+
+/// The error of two pictures whose values are of two kinds.
+fn of_two_kinds() -> DataError {
+    let reason = "pictures of 8 bits and of floating-point numbers; one kind is needed";
+    DataError::setting("combine", reason)
 }
 
 /// A sample resized to `[width, height]` and laid at `(x, y)` on a frame, the rest of which is `fill`.

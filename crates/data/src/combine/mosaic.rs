@@ -1,14 +1,16 @@
 //! Four pictures around a point.
 
+use std::ops::Range;
+
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Combination, Settings, fitted, laid};
+use super::{Combination, Settings, fitted, laid, of_two_kinds};
 use crate::augment::MAX_SIDE;
 use crate::error::DataError;
 use crate::random::{coin, uniform};
-use crate::sample::{Image, Sample, filling};
+use crate::sample::{Image, Sample, Value, filling, with_image, with_images};
 use crate::target::{Mask, Target};
 
 /// The sample and three others around a random point of a frame, each with its inner corner there (Bochkovskiy et al.,
@@ -57,13 +59,7 @@ impl Combination for Mosaic {
         let frame = [self.width, self.height];
         let [low, high] = self.center;
         let [x, y] = frame.map(|side| (uniform(rng, low, high) * side as f64).round() as usize);
-        let channels = sample.image.channels;
-        let blank = Image {
-            width: self.width,
-            height: self.height,
-            channels,
-            pixels: filling(self.fill, channels).repeat(self.width * self.height),
-        };
+        let blank = with_image!(&sample.image, image => blank_as(image, frame, self.fill).into());
         let all = || std::iter::once(&sample).chain(&partners);
         let classes = vec![Mask::IGNORE; self.width * self.height];
         let mut combined = Sample {
@@ -79,7 +75,7 @@ impl Combination for Mosaic {
             },
         };
         for (number, sample) in std::iter::once(sample).chain(partners).enumerate() {
-            let size = [sample.image.width, sample.image.height];
+            let size = sample.image.size();
             let [w, h] = fitted(size, frame, uniform(rng, self.scale[0], self.scale[1]));
             // Upper left, upper right, lower left, lower right.
             let (right, below) = (number % 2 == 1, number / 2 == 1);
@@ -91,14 +87,14 @@ impl Combination for Mosaic {
             let laid = laid(sample, [w, h], at, frame, self.fill)?;
             let span = |far: bool, at: usize, side: usize| if far { at..side } else { 0..at };
             let (columns, rows) = (span(right, x, self.width), span(below, y, self.height));
-            for row in rows {
-                let line = row * self.width;
-                let (from, to) = (line + columns.start, line + columns.end);
-                let pixels = from * channels..to * channels;
-                combined.image.pixels[pixels.clone()].copy_from_slice(&laid.image.pixels[pixels]);
-                if let (Some(mask), Some(own)) = (&mut combined.target.mask, &laid.target.mask) {
-                    mask.classes[from..to].copy_from_slice(&own.classes[from..to]);
-                }
+            with_images!(
+                &mut combined.image, &laid.image,
+                (image, own) => copy(&mut image.pixels, &own.pixels, self.width * own.channels,
+                    columns.start * own.channels..columns.end * own.channels, rows.clone()),
+                else return Err(of_two_kinds())
+            );
+            if let (Some(mask), Some(own)) = (&mut combined.target.mask, &laid.target.mask) {
+                copy(&mut mask.classes, &own.classes, self.width, columns, rows);
             }
             if let Some(boxes) = &mut combined.target.boxes {
                 boxes.extend(laid.target.boxes.into_iter().flatten());
@@ -119,5 +115,23 @@ impl Combination for Mosaic {
             }
         }
         settings.0
+    }
+}
+
+/// An image of one color with the channels of another.
+fn blank_as<T: Value>(like: &Image<T>, [width, height]: [usize; 2], fill: [u8; 3]) -> Image<T> {
+    Image {
+        width,
+        height,
+        channels: like.channels,
+        pixels: filling(fill, like.channels).repeat(width * height),
+    }
+}
+
+/// Copies a rectangle between buffers whose lines have `line` values.
+fn copy<T: Copy>(to: &mut [T], from: &[T], line: usize, columns: Range<usize>, rows: Range<usize>) {
+    for row in rows {
+        let span = row * line + columns.start..row * line + columns.end;
+        to[span.clone()].copy_from_slice(&from[span]);
     }
 }

@@ -37,7 +37,8 @@ fn picture(width: usize, value: u8, set: &[u8]) -> Sample {
             height,
             channels: 1,
             pixels: vec![value; set.len()],
-        },
+        }
+        .into(),
         target: Target {
             classes: None,
             boxes: Some(vec![object]),
@@ -71,7 +72,7 @@ fn four_pictures_meet_at_the_point() {
             .combine(first.clone(), rest.to_vec(), &mut rng(1))
             .unwrap();
         let expected = [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4];
-        assert_eq!(combined.image.pixels, expected);
+        assert_eq!(combined.image.bytes().unwrap().pixels, expected);
         assert_eq!(combined.target.mask.as_ref().unwrap().classes, expected);
         let expected = [
             (1, [0.0, 0.0, 2.0, 2.0]),
@@ -91,7 +92,10 @@ fn four_pictures_meet_at_the_point() {
     let small = mosaic(0.25)
         .combine(one.clone(), vec![one; 3], &mut rng(1))
         .unwrap();
-    assert_eq!(small.image.pixels[..8], [9, 9, 9, 9, 9, 1, 1, 9]);
+    assert_eq!(
+        small.image.bytes().unwrap().pixels[..8],
+        [9, 9, 9, 9, 9, 1, 1, 9]
+    );
     assert_eq!(
         small.target.mask.unwrap().classes[..8],
         [255, 255, 255, 255, 255, 1, 1, 255]
@@ -110,7 +114,7 @@ fn pasted_objects_cover_what_is_below() {
     let combined = paste
         .combine(below.clone(), vec![above], &mut rng(1))
         .unwrap();
-    assert_eq!(combined.image.pixels, [1, 2, 2, 1]);
+    assert_eq!(combined.image.bytes().unwrap().pixels, [1, 2, 2, 1]);
     assert_eq!(combined.target.mask.as_ref().unwrap().classes, [1, 2, 2, 0]);
     let expected = [(1, [0.0, 0.0, 1.0, 1.0]), (2, [1.0, 0.0, 3.0, 1.0])];
     assert_eq!(boxes(&combined), expected);
@@ -144,7 +148,7 @@ fn mixed_pictures_have_the_objects_of_both() {
         let combined = mixup.combine(one, vec![other], &mut rng(seed)).unwrap();
         let share = beta(&mut rng(seed), 1.0);
         let value = (200.0 * share + 100.0 * (1.0 - share)).round() as u8;
-        assert_eq!(combined.image.pixels, [value; 4]);
+        assert_eq!(combined.image.bytes().unwrap().pixels, [value; 4]);
         assert_eq!(
             boxes(&combined),
             [(200, [0.0, 0.0, 1.0, 1.0]), (100, [2.0, 0.0, 4.0, 1.0])]
@@ -179,7 +183,7 @@ fn every_way_goes_by_its_name_and_keeps_targets_true() {
                 &mut rng(index as u64),
             );
             let combined = combined.unwrap();
-            let size = [combined.image.width, combined.image.height];
+            let size = combined.image.size();
             assert_eq!(combined.target.fault(Some(size), 10, 11), None);
             changed += usize::from(combined != sample);
         }

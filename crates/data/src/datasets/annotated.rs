@@ -9,7 +9,7 @@ use super::objects::{Faulty, clipped, fault, impossible, inspect_stated, placed,
 use super::outline::{Outline, drawn, instance, mark, mask_classes, touched};
 use super::problems::same_but_for_case;
 use crate::decode::turn::Turn;
-use crate::decode::{self, DecodeLimits};
+use crate::decode::{self, Decoding};
 use crate::error::DataError;
 use crate::sample::Sample;
 use crate::source::{Remark, Source, out_of_range};
@@ -32,7 +32,7 @@ pub(super) struct Reading {
     pub instance_masks: bool,
     /// Whether each picture comes with a class mask.
     pub class_masks: bool,
-    pub limits: DecodeLimits,
+    pub decode: Decoding,
     /// How messages name the place of an object in the file of its labels.
     pub place: fn(&str, u32) -> String,
 }
@@ -409,8 +409,8 @@ impl Source for Annotated {
             return Err(DataError::unreadable(origin, message));
         }
         let file = picture.file.as_deref().unwrap_or(Path::new(""));
-        let (image, turn) = decode::decode_turned(file, &self.reading.limits)?;
-        let size = [image.width, image.height];
+        let (image, turn) = decode::decode_turned(file, &self.reading.decode)?;
+        let size = image.size();
         let (frame, doubt) = placed(
             picture.stated,
             (size, turn),
@@ -431,7 +431,7 @@ impl Source for Annotated {
         let picture = self.picture(index)?;
         let fault = self.label_fault(picture);
         let in_limits =
-            |[w, h]: &[usize; 2]| w.saturating_mul(*h) as u64 <= self.reading.limits.max_pixels;
+            |[w, h]: &[usize; 2]| w.saturating_mul(*h) as u64 <= self.reading.decode.max_pixels;
         // What the labels do not state the head of the file tells.
         let size = match (&fault, picture.stated) {
             (None, None) => self
@@ -446,8 +446,7 @@ impl Source for Annotated {
 
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
         match self.pictures.get(index).map(|picture| &picture.file) {
-            Some(Ok(file)) => decode::file_dimensions(file, &self.reading.limits)
-                .map(|(width, height)| Some([width, height, 3])),
+            Some(Ok(file)) => decode::file_dimensions(file, &self.reading.decode).map(Some),
             _ => Ok(None),
         }
     }

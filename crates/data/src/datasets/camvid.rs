@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::pairs::{Pairs, Shared, class_problems};
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits};
@@ -55,8 +55,9 @@ pub struct CamvidConfig {
     pub classes: Vec<String>,
     /// The number in the masks that does not count, besides 255.
     pub void: u8,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    #[serde(alias = "limits")]
+    pub decode: Decoding,
 }
 
 impl Default for CamvidConfig {
@@ -65,12 +66,17 @@ impl Default for CamvidConfig {
             path: PathBuf::new(),
             classes: CLASSES.map(String::from).to_vec(),
             void: 11,
-            limits: DecodeLimits::default(),
+            decode: Decoding::default(),
         }
     }
 }
 
 impl CamvidConfig {
+    /// How its image files are read.
+    pub(super) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = super::problems::path_problems(&self.path, "`train` and `trainannot`");
@@ -95,7 +101,7 @@ impl CamvidConfig {
                 encoding: Encoding::Index {
                     void: Some(self.void),
                 },
-                limits: self.limits,
+                decode: self.decode,
             };
             let folders = [&*root.join(name), &*root.join(format!("{name}annot"))];
             Pairs::between(&root, folders, "", shared)

@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(splits.train.len(), 10);
         let sample = splits.train.read(4).unwrap();
         assert_eq!(
-            (sample.target, &sample.image.pixels[..6]),
+            (sample.target, &sample.image.bytes().unwrap().pixels[..6]),
             (Target::of_class(3), &[3, 0, 9, 3, 0, 9][..])
         );
 
@@ -455,7 +455,15 @@ mod tests {
         let mut means = [0u64; 3];
         for part in [&splits.train, &validation, &test] {
             for index in 0..part.len() {
-                for pixel in part.read(index).unwrap().image.pixels.chunks_exact(3) {
+                for pixel in part
+                    .read(index)
+                    .unwrap()
+                    .image
+                    .bytes()
+                    .unwrap()
+                    .pixels
+                    .chunks_exact(3)
+                {
                     (0..3).for_each(|channel| means[channel] += u64::from(pixel[channel]));
                 }
             }

@@ -33,7 +33,7 @@ use super::annotated::{Annotated, Names, Object, Picture, Read, Reading, Shape, 
 use super::objects::Faulty;
 use super::problems::{name_problems, path_problems};
 use super::table::{FILES, Pictures, Row, Table, line_of};
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits};
 
@@ -61,8 +61,8 @@ pub struct CsvBoxesConfig {
     pub classes: Vec<String>,
     /// What to do about rows that cannot be true or are not understood.
     pub faulty: Faulty,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    pub decode: Decoding,
 }
 
 impl Default for CsvBoxesConfig {
@@ -77,7 +77,7 @@ impl Default for CsvBoxesConfig {
             header: true,
             classes: Vec::new(),
             faulty: Faulty::Refuse,
-            limits: DecodeLimits::default(),
+            decode: Decoding::default(),
         }
     }
 }
@@ -107,6 +107,11 @@ const CORNERS: [[&str; 4]; 4] = [
 const SIZES: [[&str; 4]; 2] = [["x", "y", "w", "h"], ["x", "y", "width", "height"]];
 
 impl CsvBoxesConfig {
+    /// How its image files are read.
+    pub(super) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = path_problems(&self.path, "the table and the images");
@@ -295,7 +300,7 @@ impl Boxes {
             faulty: config.faulty,
             instance_masks: false,
             class_masks: false,
-            limits: config.limits,
+            decode: config.decode,
             place: line_of,
         };
         Annotated::new(

@@ -28,7 +28,7 @@ use super::annotated::Names;
 use super::objects::Tally;
 use super::problems::{name_problems, path_problems};
 use super::table::{FILES, Pictures, Row, Table};
-use crate::decode::{self, DecodeLimits};
+use crate::decode::{self, Decoding};
 use crate::error::DataError;
 use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits, out_of_range};
@@ -56,8 +56,8 @@ pub struct CsvClassesConfig {
     pub header: bool,
     /// The class names in order; empty for those of the training table, sorted.
     pub classes: Vec<String>,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    pub decode: Decoding,
 }
 
 impl Default for CsvClassesConfig {
@@ -71,7 +71,7 @@ impl Default for CsvClassesConfig {
             columns: Vec::new(),
             header: true,
             classes: Vec::new(),
-            limits: DecodeLimits::default(),
+            decode: Decoding::default(),
         }
     }
 }
@@ -88,6 +88,11 @@ const LABELS: [&str; 7] = [
 ];
 
 impl CsvClassesConfig {
+    /// How its image files are read.
+    pub(super) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = path_problems(&self.path, "the table and the images");
@@ -261,7 +266,7 @@ impl Labels {
             shown: table.shown,
             entries,
             classes: names.names().to_vec(),
-            limits: config.limits,
+            decode: config.decode,
             remarks,
         })
     }
@@ -272,7 +277,7 @@ struct Labelled {
     shown: Arc<str>,
     entries: Vec<Entry>,
     classes: Vec<String>,
-    limits: DecodeLimits,
+    decode: Decoding,
     remarks: Vec<Remark>,
 }
 
@@ -297,7 +302,7 @@ impl Source for Labelled {
             .clone()
             .map_err(|Remark { origin, message }| DataError::unreadable(origin, message))?;
         Ok(Sample {
-            image: decode::decode_file(file.as_deref().unwrap_or(Path::new("")), &self.limits)?,
+            image: decode::picture_file(file.as_deref().unwrap_or(Path::new("")), &self.decode)?,
             target: Target::of_class(class),
         })
     }
@@ -324,8 +329,7 @@ impl Source for Labelled {
         let Some(file) = self.file(index) else {
             return Ok(None);
         };
-        let (width, height) = decode::file_dimensions(&file, &self.limits)?;
-        Ok(Some([width, height, 3]))
+        decode::file_dimensions(&file, &self.decode).map(Some)
     }
 
     fn remarks(&self) -> Vec<Remark> {

@@ -132,13 +132,16 @@ mod tests {
         assert_eq!(sample.target, Target::of_class(0));
         assert_eq!(
             (
-                sample.image.width,
-                sample.image.height,
-                sample.image.channels
+                sample.image.size()[0],
+                sample.image.size()[1],
+                sample.image.channels()
             ),
             (8, 8, 1)
         );
-        assert_eq!(sample.image.pixels[..8], [0, 0, 80, 207, 143, 16, 0, 0]);
+        assert_eq!(
+            sample.image.bytes().unwrap().pixels[..8],
+            [0, 0, 80, 207, 143, 16, 0, 0]
+        );
         assert_eq!(
             (test.origin(1), splits.train.origin(0)),
             ("record 5 of digits".into(), "record 1 of digits".into())

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problems::same_but_for_case;
-use crate::decode::{self, DecodeLimits, EXTENSIONS};
+use crate::decode::{self, Decoding, EXTENSIONS};
 use crate::error::DataError;
 use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits, out_of_range};
@@ -38,11 +38,17 @@ const MAX_DEPTH: usize = 16;
 pub struct FolderConfig {
     /// The folder, relative to the data root.
     pub path: PathBuf,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    #[serde(alias = "limits")]
+    pub decode: Decoding,
 }
 
 impl FolderConfig {
+    /// How its image files are read.
+    pub(super) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         super::problems::path_problems(&self.path, "the images")
@@ -62,7 +68,7 @@ impl FolderConfig {
             });
         }
         let open = |part: &str, classes: Option<&[String]>| -> Result<Folder, DataError> {
-            Folder::open(&root, part, classes, self.limits)
+            Folder::open(&root, part, classes, self.decode)
         };
         let fault = |reason: String| DataError::unreadable(root.display().to_string(), reason);
         let entries = list(&root)?;
@@ -199,7 +205,7 @@ struct Folder {
     root: PathBuf,
     files: Vec<Entry>,
     classes: Vec<String>,
-    limits: DecodeLimits,
+    decode: Decoding,
     remarks: Vec<Remark>,
 }
 
@@ -215,7 +221,7 @@ impl Folder {
         root: &Path,
         part: &str,
         classes: Option<&[String]>,
-        limits: DecodeLimits,
+        decode: Decoding,
     ) -> Result<Self, DataError> {
         let base = root.join(part);
         let mut names = Vec::new();
@@ -250,7 +256,15 @@ impl Folder {
                 continue;
             };
             let before = files.len();
-            walk(root, path, class, 0, &mut files, &mut remarks)?;
+            walk(
+                root,
+                path,
+                class,
+                0,
+                decode.extensions(),
+                &mut files,
+                &mut remarks,
+            )?;
             if files.len() == before {
                 remarks.push(Remark::new(shown(root, path), "a class without images"));
             }
@@ -278,7 +292,7 @@ impl Folder {
                 path: base,
                 hint: format!(
                     "no class folders with images in it (known endings: {})",
-                    EXTENSIONS.join(", ")
+                    decode.extensions().join(", ")
                 ),
             });
         }
@@ -286,7 +300,7 @@ impl Folder {
             root: root.to_path_buf(),
             files,
             classes,
-            limits,
+            decode,
             remarks,
         })
     }
@@ -429,6 +443,7 @@ fn walk(
     folder: &Path,
     class: usize,
     depth: usize,
+    endings: &[&str],
     files: &mut Vec<Entry>,
     remarks: &mut Vec<Remark>,
 ) -> Result<(), DataError> {
@@ -441,7 +456,7 @@ fn walk(
     for (_, path) in list(folder)? {
         let metadata = std::fs::metadata(&path).ok();
         if metadata.as_ref().is_some_and(|metadata| metadata.is_dir()) {
-            walk(root, &path, class, depth + 1, files, remarks)?;
+            walk(root, &path, class, depth + 1, endings, files, remarks)?;
         } else if metadata
             .as_ref()
             .is_some_and(|metadata| !metadata.is_file())
@@ -450,7 +465,7 @@ fn walk(
                 shown(root, &path),
                 "not a regular file, left out",
             ));
-        } else if !has_image_extension(&path) {
+        } else if !has_image_extension(&path, endings) {
             remarks.push(Remark::new(
                 shown(root, &path),
                 "not the ending of an image file, left out",
@@ -466,11 +481,11 @@ fn walk(
     Ok(())
 }
 
-fn has_image_extension(path: &Path) -> bool {
+fn has_image_extension(path: &Path, known: &[&str]) -> bool {
     let extension = path
         .extension()
         .map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
+    extension.is_some_and(|extension| known.contains(&extension.as_str()))
 }
 
 /// A path relative to the root, with `/` on every platform.
@@ -492,7 +507,7 @@ impl Source for Folder {
             out_of_range(index, self.files.len(), self.root.display().to_string())
         })?;
         Ok(Sample {
-            image: decode::decode_file(&self.root.join(&entry.path), &self.limits)?,
+            image: decode::picture_file(&self.root.join(&entry.path), &self.decode)?,
             target: Target::of_class(entry.class),
         })
     }
@@ -520,8 +535,7 @@ impl Source for Folder {
             return Ok(None);
         };
         let path = self.root.join(&entry.path);
-        let (width, height) = decode::file_dimensions(&path, &self.limits)?;
-        Ok(Some([width, height, 3]))
+        decode::file_dimensions(&path, &self.decode).map(Some)
     }
 
     fn identity(&self, index: usize) -> Vec<u8> {
@@ -580,7 +594,10 @@ mod tests {
             (train.classes(), train.class_of(0)),
             (&["cat".to_string(), "dog".into()][..], Some(0))
         );
-        assert_eq!(train.read(1).unwrap().image.pixels, [2; 18]);
+        assert_eq!(
+            train.read(1).unwrap().image.bytes().unwrap().pixels,
+            [2; 18]
+        );
         assert_eq!(
             train.remarks(),
             [Remark::new(
@@ -801,7 +818,10 @@ mod tests {
         let splits = config(folder.path()).open(Path::new("")).unwrap();
         let image = splits.train.read(0).unwrap().image;
         let size = splits.train.dimensions(0).unwrap();
-        assert_eq!(size, Some([image.width, image.height, image.channels]));
+        assert_eq!(
+            size,
+            Some([image.size()[0], image.size()[1], image.channels()])
+        );
     }
 
     #[test]

@@ -326,7 +326,10 @@ mod tests {
         let splits = config(folder.path()).open(Path::new("")).unwrap();
         assert!(splits.test.is_none());
         assert_eq!(splits.train.classes(), ["0", "1", "2"]);
-        assert_eq!(splits.train.read(1).unwrap().image.pixels, [3, 4]);
+        assert_eq!(
+            splits.train.read(1).unwrap().image.bytes().unwrap().pixels,
+            [3, 4]
+        );
         assert_eq!(
             splits.train.origin(1),
             "record 1 of train-images-idx3-ubyte.gz"

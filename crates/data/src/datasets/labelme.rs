@@ -40,7 +40,7 @@ use super::annotated::{Annotated, Names, Object, Picture, Read, Reading, Shape, 
 use super::listing::{Beside, beside};
 use super::objects::{Faulty, Tally, shown};
 use super::problems::{name_problems, path_problems};
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits};
 
@@ -68,11 +68,16 @@ pub struct LabelmeConfig {
     /// Whether each image comes with a class mask: background is class 0, and pixels that two objects cover do not count.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub class_masks: bool,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    pub decode: Decoding,
 }
 
 impl LabelmeConfig {
+    /// How its image files are read.
+    pub(super) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = path_problems(&self.path, "the files of labelme");
@@ -213,7 +218,7 @@ impl Folder {
             faulty: config.faulty,
             instance_masks: config.instance_masks,
             class_masks: config.class_masks,
-            limits: config.limits,
+            decode: config.decode,
             place: |labels, number| format!("{labels}: /shapes/{number}"),
         };
         Annotated::new(folder, reading, names.names().to_vec(), entries, remarks)

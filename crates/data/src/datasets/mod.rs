@@ -44,6 +44,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Decoding;
 use crate::download::{Progress, Published};
 use crate::error::DataError;
 use crate::names::{kebab, under};
@@ -63,6 +64,11 @@ trait Otherwise {
     /// The published dataset that this is, the folder it belongs in, and whether it may be fetched.
     fn published(&self) -> Option<(Published, &Path, bool)> {
         None
+    }
+
+    /// How its image files are read, where its samples are files.
+    fn decoding(&self) -> Decoding {
+        Decoding::default()
     }
 }
 
@@ -89,6 +95,11 @@ macro_rules! datasets {
 
             fn published(&self) -> Option<(Published, &Path, bool)> {
                 match self { $(Self::$name(config) => config.published(),)+ }
+            }
+
+            /// How its image files are read, where its samples are files.
+            pub fn decoding(&self) -> Decoding {
+                match self { $(Self::$name(config) => config.decoding(),)+ }
             }
 
             /// The splits that the dataset itself gives.
@@ -210,6 +221,26 @@ impl SourceConfig {
 mod tests {
     use super::digits::DigitsConfig;
     use super::*;
+
+    /// A predictor reads pictures as the dataset's files were read.
+    #[test]
+    fn every_dataset_says_how_its_files_are_read() {
+        use crate::decode::PixelFormat;
+        let mut asked = 0;
+        for name in SourceConfig::names() {
+            for path in ["", r#""path": "x", "#, r#""train": "x.csv", "#] {
+                let text = format!(r#"{{"{name}": {{{path}"decode": {{"pixels": "stored"}}}}}}"#);
+                if let Ok(config) = serde_json::from_str::<SourceConfig>(&text) {
+                    assert_eq!(config.decoding().pixels, PixelFormat::Stored, "{name}");
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked >= 12, "{asked}");
+        let old = r#"{"folder": {"path": "x", "limits": {"max-pixels": 9}}}"#;
+        let old: SourceConfig = serde_json::from_str(old).unwrap();
+        assert_eq!(old.decoding().max_pixels, 9);
+    }
 
     #[test]
     fn a_published_dataset_that_is_not_there_says_how_to_get_it() {

@@ -104,7 +104,8 @@ impl Source for Packed {
                 height,
                 channels,
                 pixels: pixels.to_vec(),
-            },
+            }
+            .into(),
             target: Target::of_class(self.class(index)?),
         })
     }

@@ -275,7 +275,8 @@ impl Scenes {
                 height: SIDE,
                 channels: 3,
                 pixels,
-            },
+            }
+            .into(),
             target: Target {
                 boxes: Some(boxes),
                 mask: Some(mask),
@@ -620,7 +621,7 @@ mod tests {
         let mask = sample.target.mask.as_ref().unwrap();
         assert!((3..=8).contains(&boxes.len()));
         let mut hasher = Sha256::new();
-        hasher.update(&sample.image.pixels);
+        hasher.update(&sample.image.bytes().unwrap().pixels);
         hasher.update(&mask.classes);
         let hulls: Vec<Hull> = boxes
             .iter()

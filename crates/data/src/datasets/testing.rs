@@ -28,7 +28,7 @@ pub(super) fn scenes() -> (Vec<Sample>, Vec<String>) {
 pub(super) fn write_pictures(scenes: &[Sample], folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     for (number, scene) in scenes.iter().enumerate() {
-        write_png(&scene.image, &folder.join(format!("{number}.png"))).unwrap();
+        write_png(&scene.image.shown(), &folder.join(format!("{number}.png"))).unwrap();
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) fn outcome(splits: Result<Splits, DataError>, folder: &Path) -> Strin
                 let target = source.target(index).unwrap();
                 assert_eq!(target, sample.target);
                 let (classes, masks) = (source.classes().len(), source.mask_classes().len());
-                let size = [sample.image.width, sample.image.height];
+                let size = sample.image.size();
                 assert_eq!(target.fault(Some(size), classes, masks), None);
                 said.push(format!("read {}", target.objects().len()));
                 remarks.extend(more);

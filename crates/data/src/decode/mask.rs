@@ -3,14 +3,14 @@
 //!
 //! ```
 //! use firesight_data::Mask;
-//! use firesight_data::decode::DecodeLimits;
+//! use firesight_data::decode::Decoding;
 //! use firesight_data::decode::mask::{Encoding, decode_mask};
 //! use firesight_data::draw::overlay::write_mask;
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("mask.png");
 //! write_mask(&Mask { width: 3, height: 1, classes: vec![0, 11, 3] }, &path)?;
-//! let mask = decode_mask(&path, &Encoding::Index { void: Some(11) }, &DecodeLimits::default())?;
+//! let mask = decode_mask(&path, &Encoding::Index { void: Some(11) }, &Decoding::default())?;
 //! assert_eq!(mask.classes, [0, Mask::IGNORE, 3]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -23,7 +23,7 @@ use png::{BitDepth, ColorType, Transformations};
 
 use super::numbers::{Numbers, unpack};
 use super::turn::Turn;
-use super::{DecodeLimits, Fault, OVERHEAD, check_size, decode, format, guarded, tiff};
+use super::{Decoding, Fault, OVERHEAD, check_size, decode, format, guarded, tiff};
 use crate::error::DataError;
 use crate::target::Mask;
 
@@ -51,7 +51,7 @@ pub enum Encoding {
 pub fn decode_mask(
     path: &std::path::Path,
     encoding: &Encoding,
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<Mask, DataError> {
     let origin = path.display().to_string();
     decode_mask_bytes(&super::read_file(path, limits)?, &origin, encoding, limits)
@@ -62,7 +62,7 @@ pub fn decode_mask_bytes(
     bytes: &[u8],
     origin: &str,
     encoding: &Encoding,
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<Mask, DataError> {
     let kind = guarded(origin, || format(bytes))?;
     if kind == ImageFormat::Jpeg {
@@ -119,7 +119,7 @@ fn numbers(
     bytes: &[u8],
     kind: ImageFormat,
     origin: &str,
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<Numbers, DataError> {
     guarded(origin, || match kind {
         ImageFormat::Png => png_numbers(bytes, limits),
@@ -133,7 +133,7 @@ fn numbers(
 }
 
 /// The numbers that a palette or gray PNG stores.
-fn png_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
+fn png_numbers(bytes: &[u8], limits: &Decoding) -> Result<Numbers, Fault> {
     let damaged = |error: png::DecodingError| Fault::Damaged(format!("PNG: {error}"));
     let mut decoder = png::Decoder::new_with_limits(
         Cursor::new(bytes),
@@ -183,7 +183,7 @@ fn png_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
 
 /// The numbers that a BMP with a palette stores. Read here: the `image` crate looks numbers of less than 8 bits up in the
 /// palette, or gives them packed.
-fn bmp_numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
+fn bmp_numbers(bytes: &[u8], limits: &Decoding) -> Result<Numbers, Fault> {
     let short = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let long = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let cut = || Fault::Damaged("BMP: cut short".into());
@@ -259,7 +259,7 @@ mod tests {
     fn stored_numbers_are_read_at_every_depth() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mask.png");
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let read = |encoding: &Encoding| decode_mask(&path, encoding, &limits).map(|m| m.classes);
         write(
             &path,
@@ -330,7 +330,7 @@ mod tests {
     fn a_turned_mask_lies_as_a_turned_picture() {
         use image::codecs::png::PngEncoder;
         use image::{ExtendedColorType, ImageEncoder};
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let values: Vec<u8> = (0..6).collect();
         for number in 1..=8u8 {
             // A big-endian TIFF header and a directory of one entry, the orientation.
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn tiff_masks_keep_their_numbers_at_every_depth() {
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let read = |bytes: &[u8], encoding: &Encoding| {
             decode_mask_bytes(bytes, "mask.tif", encoding, &limits).map(|mask| mask.classes)
         };
@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn bmp_masks_keep_the_numbers_of_their_palette() {
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let read = |bytes: &[u8], encoding: &Encoding| {
             decode_mask_bytes(bytes, "mask.bmp", encoding, &limits).map(|mask| mask.classes)
         };
@@ -496,7 +496,7 @@ mod tests {
 
     #[test]
     fn a_jpeg_is_no_mask_whatever_the_encoding() {
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
         for encoding in [INDEX, Encoding::Binary, Encoding::Colors(HashMap::new())] {
             let found = decode_mask_bytes(jpeg, "7.png", &encoding, &limits).unwrap_err();
@@ -511,7 +511,7 @@ mod tests {
     fn what_is_no_mask_says_why_and_where() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mask.png");
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let fault = |encoding: &Encoding| {
             let error = decode_mask(&path, encoding, &limits).unwrap_err();
             assert!(error.is_bad_sample() && error.to_string().contains("mask.png"));

@@ -1,25 +1,30 @@
-//! Image files to 8-bit RGB: JPEG, PNG, WebP, BMP, TIFF and GIF, told apart by their content.
+//! Image files, usually to 8-bit RGB: JPEG, PNG, WebP, BMP, TIFF and GIF, told apart by their content.
 //!
 //! What comes out is the picture as it is meant to be seen, turned by its EXIF orientation, in three channels:
 //! gray is repeated, palettes are looked up, 16 bits are rounded to 8, CMYK is converted without a color
 //! profile, an alpha channel is dropped and the colors under it are kept (as Pillow's `convert("RGB")` does),
-//! and of an animation the first frame is taken, of a TIFF the first page ([`holds_several`] tells). Color profiles are not applied. Images of floating-point
-//! samples are refused, since their range is not stated anywhere.
+//! and of an animation the first frame is taken, of a TIFF the first page ([`holds_several`] tells). Color profiles are not
+//! applied. Images of floating-point samples are refused, since their range is not stated anywhere.
+//!
+//! Files that are measurements more than pictures for the eye are read as they are stored ([`PixelFormat::Stored`]): any
+//! number of channels, 16 bits without loss, floating-point numbers, and NumPy's arrays.
 //!
 //! A damaged file is an error, not a partly gray picture: JPEG is decoded strictly (zune-jpeg) and must end
 //! with its end marker. Size is checked by the header, before the pixels are allocated.
 //!
 //! ```
-//! use firesight_data::decode::{DecodeLimits, decode};
+//! use firesight_data::decode::{Decoding, decode};
 //!
-//! let damaged = decode(b"no picture", "cat.jpg", &DecodeLimits::default()).unwrap_err();
+//! let damaged = decode(b"no picture", "cat.jpg", &Decoding::default()).unwrap_err();
 //! assert!(damaged.to_string().contains("cat.jpg"));
 //! ```
 
 mod bytes;
 pub mod mask;
+mod npy;
 mod numbers;
 mod several;
+mod stored;
 mod tiff;
 pub mod turn;
 
@@ -38,28 +43,58 @@ use self::bytes::Bytes;
 pub use self::several::holds_several;
 use self::turn::Turn;
 use crate::error::DataError;
-use crate::sample::Image;
+use crate::sample::{Image, Picture};
 
 /// The file name endings, in lower case, of the formats that can be read.
 pub const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"];
 
-/// What one image file may cost. Decoding allocates at most 16 bytes a pixel of the header's size, 64 MiB for
+/// The endings of the formats that can be read as they are stored.
+const STORED_EXTENSIONS: [&str; 9] = [
+    "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "npy",
+];
+
+/// What a picture's values are, of what its file holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PixelFormat {
+    /// The picture for the eye: red, green and blue of 8 bits.
+    #[default]
+    Rgb8,
+    /// The channels and the depth of the file: bytes of 8 bits, numbers from 0 to 1 of 16 unsigned bits, and other numbers
+    /// as they are; also `.npy` files of `(height, width)` or `(height, width, channels)`.
+    Stored,
+}
+
+/// How image files are read, and what one may cost. That allocates at most 16 bytes a pixel of the header's size, 64 MiB for
 /// tables and metadata, and the file itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DecodeLimits {
+pub struct Decoding {
     /// Width times height, by the header.
     pub max_pixels: u64,
     /// The size of the file in bytes.
     pub max_file_bytes: u64,
+    /// What a picture's values are: `rgb8`, or `stored`.
+    pub pixels: PixelFormat,
 }
 
-impl Default for DecodeLimits {
+impl Default for Decoding {
     /// 64 Mi pixels (8192x8192) and 512 MiB.
     fn default() -> Self {
         Self {
             max_pixels: 64 << 20,
             max_file_bytes: 512 << 20,
+            pixels: PixelFormat::default(),
+        }
+    }
+}
+
+impl Decoding {
+    /// The endings, in lower case, of the files that are read so.
+    pub fn extensions(&self) -> &'static [&'static str] {
+        match self.pixels {
+            PixelFormat::Rgb8 => &EXTENSIONS,
+            PixelFormat::Stored => &STORED_EXTENSIONS,
         }
     }
 }
@@ -79,7 +114,7 @@ const MAX_JPEG_SCANS: usize = 100;
 /// # Errors
 /// [`DataError::Io`], [`DataError::Unreadable`] for what is damaged or no image, [`DataError::OverLimit`].
 #[cfg(feature = "datasets")]
-pub fn decode_file(path: &std::path::Path, limits: &DecodeLimits) -> Result<Image, DataError> {
+pub fn decode_file(path: &std::path::Path, limits: &Decoding) -> Result<Image, DataError> {
     decode(
         &read_file(path, limits)?,
         &path.display().to_string(),
@@ -87,25 +122,31 @@ pub fn decode_file(path: &std::path::Path, limits: &DecodeLimits) -> Result<Imag
     )
 }
 
-/// As [`decode_file`], with the turn that the file's EXIF orientation asked for and that the image has had.
+/// As [`decode_file`], in the format that is asked for.
+///
+/// # Errors
+/// Those of [`decode_file`].
+#[cfg(feature = "datasets")]
+pub fn picture_file(path: &std::path::Path, limits: &Decoding) -> Result<Picture, DataError> {
+    decode_turned(path, limits).map(|(picture, _)| picture)
+}
+
+/// As [`picture_file`], with the turn that the file's EXIF orientation asked for and that the image has had.
 ///
 /// # Errors
 /// Those of [`decode_file`].
 #[cfg(feature = "datasets")]
 pub fn decode_turned(
     path: &std::path::Path,
-    limits: &DecodeLimits,
-) -> Result<(Image, Turn), DataError> {
+    limits: &Decoding,
+) -> Result<(Picture, Turn), DataError> {
     let bytes = read_file(path, limits)?;
-    decode_bytes(&bytes, &path.display().to_string(), limits)
+    turned_picture(&bytes, &path.display().to_string(), limits)
 }
 
 /// The bytes of a file, if there are not too many.
 #[cfg(feature = "datasets")]
-pub(crate) fn read_file(
-    path: &std::path::Path,
-    limits: &DecodeLimits,
-) -> Result<Vec<u8>, DataError> {
+pub(crate) fn read_file(path: &std::path::Path, limits: &Decoding) -> Result<Vec<u8>, DataError> {
     use std::io::Read;
     let file = std::fs::File::open(path).map_err(|error| DataError::io(path, "open", error))?;
     let metadata = file
@@ -134,33 +175,47 @@ pub(crate) fn read_file(
 ///
 /// # Errors
 /// [`DataError::Unreadable`] for what is damaged or no image, [`DataError::OverLimit`].
-pub fn decode(bytes: &[u8], origin: &str, limits: &DecodeLimits) -> Result<Image, DataError> {
-    decode_bytes(bytes, origin, limits).map(|(image, _)| image)
+pub fn decode(bytes: &[u8], origin: &str, limits: &Decoding) -> Result<Image, DataError> {
+    guarded(origin, || rgb(bytes, limits)).map(|(image, _)| image)
 }
 
-fn decode_bytes(
+/// As [`decode`], in the format that is asked for.
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn picture(bytes: &[u8], origin: &str, limits: &Decoding) -> Result<Picture, DataError> {
+    turned_picture(bytes, origin, limits).map(|(picture, _)| picture)
+}
+
+fn turned_picture(
     bytes: &[u8],
     origin: &str,
-    limits: &DecodeLimits,
-) -> Result<(Image, Turn), DataError> {
-    guarded(origin, || match format(bytes)? {
-        ImageFormat::Jpeg => decode_jpeg(bytes, limits),
-        format => decode_other(bytes, format, limits),
+    limits: &Decoding,
+) -> Result<(Picture, Turn), DataError> {
+    guarded(origin, || match limits.pixels {
+        PixelFormat::Rgb8 => rgb(bytes, limits).map(|(image, turn)| (image.into(), turn)),
+        PixelFormat::Stored => stored::decode(bytes, limits),
     })
 }
 
-/// Width and height of an image file as it will come out of [`decode`], from its header.
+fn rgb(bytes: &[u8], limits: &Decoding) -> Result<(Image, Turn), Fault> {
+    match format(bytes)? {
+        ImageFormat::Jpeg => decode_jpeg(bytes, limits),
+        format => decode_other(bytes, format, limits),
+    }
+}
+
+/// Width, height and channels of an image file as it will come out of [`picture`], from its header.
 ///
 /// # Errors
-/// Those of [`decode`], as far as the header shows them.
-pub fn dimensions(
-    bytes: &[u8],
-    origin: &str,
-    limits: &DecodeLimits,
-) -> Result<(usize, usize), DataError> {
+/// Those of [`picture`], as far as the header shows them.
+pub fn dimensions(bytes: &[u8], origin: &str, limits: &Decoding) -> Result<[usize; 3], DataError> {
+    if limits.pixels == PixelFormat::Stored {
+        return guarded(origin, || stored::layout(bytes, limits));
+    }
     let (width, height, orientation) = header(bytes, origin, limits)?;
     let [width, height] = Turn::new(orientation).shown([width, height]);
-    Ok((width, height))
+    Ok([width, height, 3])
 }
 
 /// As [`dimensions`], of a file; of a JPEG its head alone is read where that says it all.
@@ -170,8 +225,8 @@ pub fn dimensions(
 #[cfg(feature = "datasets")]
 pub(crate) fn file_dimensions(
     path: &std::path::Path,
-    limits: &DecodeLimits,
-) -> Result<(usize, usize), DataError> {
+    limits: &Decoding,
+) -> Result<[usize; 3], DataError> {
     use std::io::Read;
     let origin = path.display().to_string();
     let mut head = Vec::new();
@@ -190,9 +245,13 @@ pub(crate) fn file_dimensions(
 pub(crate) fn header(
     bytes: &[u8],
     origin: &str,
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<(usize, usize, Orientation), DataError> {
-    guarded(origin, || match format(bytes)? {
+    guarded(origin, || header_of(bytes, limits))
+}
+
+fn header_of(bytes: &[u8], limits: &Decoding) -> Result<(usize, usize, Orientation), Fault> {
+    match format(bytes)? {
         ImageFormat::Jpeg => {
             let (_, header) = jpeg_header(bytes, limits)?;
             Ok((header.width, header.height, header.orientation))
@@ -207,8 +266,11 @@ pub(crate) fn header(
             let (width, height) = decoder.dimensions();
             Ok((width as usize, height as usize, orientation(&mut decoder)?))
         }
-    })
+    }
 }
+
+/// What reads files that are no pictures for the eye.
+const AS_STORED: &str = "read it as it is by the source's `decode = { pixels = \"stored\" }`";
 
 /// Why a file cannot be decoded, before it is known how the file is called.
 enum Fault {
@@ -246,6 +308,9 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, Fault> {
     match image::guess_format(bytes) {
         Ok(format @ (Jpeg | Png | WebP | Bmp | Tiff | Gif)) => Ok(format),
         _ => {
+            if npy::is(bytes) {
+                return Err(Fault::Damaged(format!("an array of NumPy's; {AS_STORED}")));
+            }
             let start = bytes[..bytes.len().min(12)].escape_ascii();
             Err(Fault::Damaged(format!(
                 "not a JPEG, PNG, WebP, BMP, TIFF or GIF file: it starts with \"{start}\""
@@ -256,10 +321,10 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, Fault> {
 
 /// Whether bytes begin as a file of one of the formats does that can be read.
 pub fn is_image(bytes: &[u8]) -> bool {
-    format(bytes).is_ok()
+    npy::is(bytes) || format(bytes).is_ok()
 }
 
-fn check_size(width: u64, height: u64, limits: &DecodeLimits) -> Result<(), Fault> {
+fn check_size(width: u64, height: u64, limits: &Decoding) -> Result<(), Fault> {
     if width == 0 || height == 0 {
         return Err(Fault::Damaged(format!(
             "its header says {width}x{height} pixels"
@@ -283,10 +348,7 @@ struct JpegHeader {
 
 type Jpeg<'a> = JpegDecoder<Bytes<'a>>;
 
-fn jpeg_header<'a>(
-    bytes: &'a [u8],
-    limits: &DecodeLimits,
-) -> Result<(Jpeg<'a>, JpegHeader), Fault> {
+fn jpeg_header<'a>(bytes: &'a [u8], limits: &Decoding) -> Result<(Jpeg<'a>, JpegHeader), Fault> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -311,7 +373,7 @@ fn jpeg_header<'a>(
     Ok((decoder, header))
 }
 
-fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<(Image, Turn), Fault> {
+fn decode_jpeg(bytes: &[u8], limits: &Decoding) -> Result<(Image, Turn), Fault> {
     let (mut decoder, header) = jpeg_header(bytes, limits)?;
     let pixels = decoder.decode().map_err(jpeg_fault)?;
     // The decoder accepts a last row without an end marker. It may be all gray.
@@ -342,7 +404,7 @@ fn jpeg_fault(error: zune_jpeg::errors::DecodeErrors) -> Fault {
 fn other_decoder<'a>(
     bytes: &'a [u8],
     format: ImageFormat,
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<impl ImageDecoder + 'a, Fault> {
     let alloc = |pixels: u64| {
         let mut allowed = image::Limits::no_limits();
@@ -355,7 +417,14 @@ fn other_decoder<'a>(
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(alloc(limits.max_pixels));
-    let mut decoder = reader.into_decoder()?;
+    let mut decoder = reader.into_decoder().map_err(|error| match error {
+        ImageError::Unsupported(_)
+            if format == ImageFormat::Tiff && stored::reads(bytes, limits) =>
+        {
+            Fault::Damaged(format!("{error}; {AS_STORED}"))
+        }
+        error => error.into(),
+    })?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into(), limits)?;
     decoder.set_limits(alloc(u64::from(width) * u64::from(height)))?;
@@ -365,7 +434,7 @@ fn other_decoder<'a>(
 fn decode_other(
     bytes: &[u8],
     format: ImageFormat,
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<(Image, Turn), Fault> {
     if format == ImageFormat::Tiff
         && let Some((image, orientation)) = tiff::decode(bytes, limits)?
@@ -379,9 +448,9 @@ fn decode_other(
         decoded,
         DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_)
     ) {
-        return Err(Fault::Damaged(
-            "floating-point samples; convert it to 8 or 16 bits".into(),
-        ));
+        return Err(Fault::Damaged(format!(
+            "floating-point samples; convert it to 8 or 16 bits, or {AS_STORED}"
+        )));
     }
     let mut decoded = DynamicImage::ImageRgb8(decoded.into_rgb8());
     decoded.apply_orientation(orientation);
@@ -427,9 +496,10 @@ mod tests {
     use std::path::Path;
     use std::path::PathBuf;
 
-    const LIMITS: DecodeLimits = DecodeLimits {
+    const LIMITS: Decoding = Decoding {
         max_pixels: 64 << 20,
         max_file_bytes: 512 << 20,
+        pixels: PixelFormat::Rgb8,
     };
 
     fn png(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
@@ -465,11 +535,11 @@ mod tests {
     #[test]
     fn the_header_decides_before_anything_is_allocated() {
         let bytes = png(&[0; 600], 20, 10, ExtendedColorType::Rgb8);
-        let limits = |max_pixels| DecodeLimits {
+        let limits = |max_pixels| Decoding {
             max_pixels,
             ..LIMITS
         };
-        assert_eq!(dimensions(&bytes, "x", &limits(200)).unwrap(), (20, 10));
+        assert_eq!(dimensions(&bytes, "x", &limits(200)).unwrap(), [20, 10, 3]);
         for error in [
             decode(&bytes, "x.png", &limits(199)),
             dimensions(&bytes, "x.png", &limits(199)).map(|_| unreachable!()),
@@ -483,7 +553,7 @@ mod tests {
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        let small = DecodeLimits {
+        let small = Decoding {
             max_file_bytes: 10,
             ..LIMITS
         };
@@ -543,7 +613,7 @@ mod tests {
                         assert_eq!(image.pixels.len(), image.width * image.height * 3);
                         let bytes = std::fs::read(&file).unwrap();
                         let size = dimensions(&bytes, "x", &LIMITS).unwrap();
-                        assert_eq!(size, (image.width, image.height), "{}", file.display());
+                        assert_eq!(size, [image.width, image.height, 3], "{}", file.display());
                         read += 1;
                     }
                     Err(error) => {

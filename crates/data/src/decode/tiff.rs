@@ -12,7 +12,7 @@ use tiff::tags::Tag;
 
 use super::numbers::{Numbers, unpack};
 use super::turn::Turn;
-use super::{BYTES_PER_PIXEL, DecodeLimits, Fault, OVERHEAD, check_size, turned};
+use super::{BYTES_PER_PIXEL, Decoding, Fault, OVERHEAD, check_size, turned};
 use crate::sample::Image;
 
 const BITS_PER_SAMPLE: u16 = 258;
@@ -24,7 +24,7 @@ const SAMPLES_PER_PIXEL: u16 = 277;
 /// Decodes a file that is one of these, and leaves all others (nothing) to the `image` crate.
 pub(super) fn decode(
     bytes: &[u8],
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<Option<(Image, Orientation)>, Fault> {
     let Some(stored) = Stored::open(bytes, limits)? else {
         return Ok(None);
@@ -36,14 +36,14 @@ pub(super) fn decode(
 /// Width, height and orientation of a file that is one of these.
 pub(super) fn header(
     bytes: &[u8],
-    limits: &DecodeLimits,
+    limits: &Decoding,
 ) -> Result<Option<(usize, usize, Orientation)>, Fault> {
     let stored = Stored::open(bytes, limits)?;
     Ok(stored.map(|stored| (stored.width, stored.height, stored.orientation)))
 }
 
 /// The numbers that a file of gray values, or with a palette, stores; no palette is looked up.
-pub(super) fn numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fault> {
+pub(super) fn numbers(bytes: &[u8], limits: &Decoding) -> Result<Numbers, Fault> {
     let Some(_) = Directory::read(bytes) else {
         return Err(Fault::Damaged(
             "a TIFF of another kind than version 42".into(),
@@ -91,6 +91,12 @@ pub(super) fn numbers(bytes: &[u8], limits: &DecodeLimits) -> Result<Numbers, Fa
     Numbers::new(size, values, bits, palette, turn)
 }
 
+/// Whether a file's numbers are places in a palette.
+pub(super) fn has_palette(bytes: &[u8]) -> bool {
+    let photometric = Directory::read(bytes).and_then(|directory| directory.value(PHOTOMETRIC));
+    photometric.is_some_and(|(kind, _)| kind == 3)
+}
+
 /// An image whose numbers can be read.
 struct Stored {
     decoder: Decoder<Cursor<Vec<u8>>>,
@@ -102,7 +108,7 @@ struct Stored {
     palette: Option<Vec<u16>>,
 }
 
-fn fault(error: tiff::TiffError) -> Fault {
+pub(super) fn fault(error: tiff::TiffError) -> Fault {
     match error {
         tiff::TiffError::LimitsExceeded => {
             Fault::OverLimit("TIFF: more than its size allows".into())
@@ -112,7 +118,7 @@ fn fault(error: tiff::TiffError) -> Fault {
 }
 
 /// What may be allocated for an image.
-fn allowance(pixels: u64) -> Limits {
+pub(super) fn allowance(pixels: u64) -> Limits {
     let bytes = pixels
         .saturating_mul(BYTES_PER_PIXEL)
         .saturating_add(OVERHEAD);
@@ -125,7 +131,7 @@ fn allowance(pixels: u64) -> Limits {
 }
 
 impl Stored {
-    fn open(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<Self>, Fault> {
+    fn open(bytes: &[u8], limits: &Decoding) -> Result<Option<Self>, Fault> {
         let Some(directory) = Directory::read(bytes) else {
             return Ok(None);
         };
@@ -287,7 +293,7 @@ impl<'a> Directory<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::decode::{DecodeLimits, decode};
+    use crate::decode::{Decoding, decode};
 
     /// A little-endian TIFF of one strip: the tags given, and where the strip and the color map are.
     fn tiff(tags: &[(u16, u16)], strip: &[u8], map: &[u16]) -> Vec<u8> {
@@ -335,7 +341,7 @@ mod tests {
 
     #[test]
     fn palettes_are_looked_up_and_low_bits_spread() {
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let map: Vec<u16> = [
             [0x1000, 0x2000, 0x3000, 0x4000],
             [0; 4],
@@ -370,7 +376,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_right_is_refused() {
-        let limits = DecodeLimits::default();
+        let limits = Decoding::default();
         let refused = |file: &[u8]| decode(file, "x.tif", &limits).unwrap_err().to_string();
         assert!(
             refused(&tiff(&tags(2, 3, 2), &[0, 0], &[1, 2, 3]))

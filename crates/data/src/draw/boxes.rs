@@ -13,8 +13,9 @@
 //! ```
 
 use super::text::{LETTER_HEIGHT, LETTER_WIDTH, draw_text};
-use super::{class_color, enlarge, outline, plain, rgb, unlabelled};
+use super::{class_color, enlarge, outline, plain, rgb};
 use crate::sample::Image;
+use crate::target::Target;
 
 /// A box to be drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,7 @@ const LEGIBLE: usize = 400;
 pub fn draw_boxes(image: &Image, boxes: &[DrawnBox]) -> (Image, usize) {
     let longer = image.width.max(image.height).max(1);
     let factor = (LEGIBLE / longer).max(1);
-    let mut image = enlarge(unlabelled(rgb(image)), factor).image;
+    let (mut image, _) = enlarge(rgb(image), Target::default(), factor);
     let longer = longer * factor;
     let (line, letters) = ((longer / 300).max(1), (longer / 500).max(1));
     for drawn in boxes.iter().rev() {

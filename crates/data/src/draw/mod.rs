@@ -27,6 +27,7 @@ use image::{ImageEncoder, codecs::png::PngEncoder};
 
 #[cfg(feature = "datasets")]
 use crate::error::DataError;
+use crate::geometry::{Canvas, Geometry};
 use crate::sample::{Image, Sample};
 use crate::target::{Mask, Target};
 
@@ -75,16 +76,8 @@ fn rgb(image: &Image) -> Image {
     }
 }
 
-/// An image of which nothing is known.
-fn unlabelled(image: Image) -> Sample {
-    Sample {
-        image,
-        target: Target::default(),
-    }
-}
-
-/// Repeats each pixel of an RGB image and its masks `factor` times in both directions.
-fn enlarge(sample: Sample, factor: usize) -> Sample {
+/// Repeats each pixel of an RGB image and of its target's masks `factor` times in both directions.
+fn enlarge(image: Image, target: Target, factor: usize) -> (Image, Target) {
     let repeat = |width: usize, height: usize, values: &[u8], channels: usize| -> Vec<u8> {
         let at = |x: usize, y: usize| {
             &values[(y / factor * width + x / factor) * channels..][..channels]
@@ -99,14 +92,14 @@ fn enlarge(sample: Sample, factor: usize) -> Sample {
         height,
         ref pixels,
         ..
-    } = sample.image;
+    } = image;
     let image = Image {
         width: width * factor,
         height: height * factor,
         channels: 3,
         pixels: repeat(width, height, pixels, 3),
     };
-    let target = sample.target.carried(
+    let target = target.carried(
         |xyxy| Some(xyxy.map(|edge| edge * factor as f32)),
         |mask, _| Mask {
             width: mask.width * factor,
@@ -114,7 +107,26 @@ fn enlarge(sample: Sample, factor: usize) -> Sample {
             classes: repeat(mask.width, mask.height, &mask.classes, 1),
         },
     );
-    Sample { image, target }
+    (image, target)
+}
+
+/// An RGB image and its target, enlarged by a whole factor or reduced so that the longer side has about `side` pixels.
+fn sized(image: Image, target: Target, side: usize) -> (Image, Target) {
+    let longer = image.width.max(image.height).max(1);
+    match side / longer {
+        0 => {
+            let to = |length: usize| (length * side / longer).max(1);
+            let mut canvas = Canvas::new(Sample {
+                image: image.into(),
+                target,
+            });
+            let [width, height] = canvas.size().map(to);
+            canvas.push(&Geometry::Resize { width, height });
+            let Sample { image, target } = canvas.finish();
+            (image.shown().into_owned(), target)
+        }
+        factor => enlarge(image, target, factor.min(LARGEST_FACTOR)),
+    }
 }
 
 /// Draws the edge of `[x1, y1, x2, y2]`, inside it, one pixel wide.

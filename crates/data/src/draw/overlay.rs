@@ -15,11 +15,10 @@
 use std::{fs::File, io::BufWriter, path::Path};
 
 use super::text::{LETTER_HEIGHT, LETTER_WIDTH, draw_text};
-use super::{GROUND, LARGEST_FACTOR, WHITE, class_color, enlarge, plain, rgb};
+use super::{GROUND, WHITE, class_color, plain, rgb, sized};
 #[cfg(feature = "datasets")]
 use crate::error::DataError;
-use crate::geometry::{Canvas, Geometry};
-use crate::sample::{Image, Sample};
+use crate::sample::Image;
 use crate::target::{Mask, Target};
 
 /// Pixels between pictures that stand side by side.
@@ -66,23 +65,8 @@ pub fn overlay(image: &Image, mask: &Mask) -> Image {
 /// An image as RGB and its mask, enlarged by a whole factor or reduced so that the longer side has about `side`
 /// pixels.
 pub fn fitted(image: &Image, mask: &Mask, side: usize) -> (Image, Mask) {
-    let longer = image.width.max(image.height).max(1);
-    let sample = Sample {
-        image: rgb(image),
-        target: Target::of_mask(mask.clone()),
-    };
-    let fitted = match side / longer {
-        0 => {
-            let to = |length: usize| (length * side / longer).max(1);
-            let mut canvas = Canvas::new(sample);
-            let [width, height] = canvas.size().map(to);
-            canvas.push(&Geometry::Resize { width, height });
-            canvas.finish()
-        }
-        factor => enlarge(sample, factor.min(LARGEST_FACTOR)),
-    };
-    let mask = (fitted.target.mask).expect("a mask is moved with its image");
-    (fitted.image, mask)
+    let (image, target) = sized(rgb(image), Target::of_mask(mask.clone()), side);
+    (image, target.mask.expect("a mask is moved with its image"))
 }
 
 /// RGB pictures of one height beside each other.
@@ -159,7 +143,7 @@ pub fn write_mask(mask: &Mask, path: &Path) -> Result<(), DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::DecodeLimits;
+    use crate::decode::Decoding;
     use crate::decode::mask::{Encoding, decode_mask};
 
     fn mask() -> Mask {
@@ -175,13 +159,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mask.png");
         write_mask(&mask(), &path).unwrap();
-        let read = decode_mask(
-            &path,
-            &Encoding::Index { void: None },
-            &DecodeLimits::default(),
-        );
+        let read = decode_mask(&path, &Encoding::Index { void: None }, &Decoding::default());
         assert_eq!(read.unwrap(), mask());
-        let shown = crate::decode::decode_file(&path, &DecodeLimits::default()).unwrap();
+        let shown = crate::decode::decode_file(&path, &Decoding::default()).unwrap();
         assert_eq!(shown.pixels[6..9], mask_color(2));
     }
 

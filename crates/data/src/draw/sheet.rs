@@ -4,13 +4,12 @@
 //! [`Mask::IGNORE`] are striped.
 
 use crate::batch::Batch;
-use crate::geometry::{Canvas, Geometry};
 use crate::normalize::Normalize;
-use crate::sample::{Image, Sample};
-use crate::target::Mask;
+use crate::sample::Image;
+use crate::target::{Mask, Target};
 
 use super::text::{LETTER_HEIGHT, draw_text};
-use super::{GROUND, LARGEST_FACTOR, WHITE, class_color, enlarge, outline, plain, rgb, unlabelled};
+use super::{GROUND, LARGEST_FACTOR, WHITE, class_color, enlarge, outline, plain, rgb, sized};
 
 /// Images are enlarged or reduced to about this many pixels on their longer side.
 const TILE: usize = 192;
@@ -59,7 +58,7 @@ const CAPTION_WIDTH: usize = 200;
 /// enlarged by a whole factor first, so that the text fits.
 pub fn captioned(image: &Image, lines: &[String]) -> Image {
     let factor = (TILE / image.width.max(image.height)).clamp(1, LARGEST_FACTOR);
-    let mut picture = enlarge(unlabelled(rgb(image)), factor).image;
+    let (mut picture, _) = enlarge(rgb(image), Target::default(), factor);
     let letters = (picture.width / CAPTION_WIDTH).max(1);
     let (width, height) = (
         picture.width.div_ceil(letters),
@@ -70,7 +69,7 @@ pub fn captioned(image: &Image, lines: &[String]) -> Image {
         let top = 3 + number * (LETTER_HEIGHT + 3);
         draw_text(&mut strip, 2, top, line, WHITE, None);
     }
-    let strip = enlarge(unlabelled(strip), letters).image;
+    let (strip, _) = enlarge(strip, Target::default(), letters);
     for row in strip.pixels.chunks_exact(strip.width * 3) {
         picture.pixels.extend(&row[..picture.width * 3]);
     }
@@ -88,21 +87,7 @@ fn tile(batch: &Batch, at: usize, normalize: &Normalize, classes: &[String]) -> 
     };
     let picture = denormalized(batch, at, normalize);
     let target = batch.targets[at].clone();
-    let longer = picture.width.max(picture.height);
-    let factor = TILE / longer;
-    let sample = Sample {
-        image: picture,
-        target,
-    };
-    let Sample { mut image, target } = if factor >= 1 {
-        enlarge(sample, factor.min(LARGEST_FACTOR))
-    } else {
-        let size = |side: usize| (side * TILE / longer).max(1);
-        let mut canvas = Canvas::new(sample);
-        let [width, height] = canvas.size().map(size);
-        canvas.push(&Geometry::Resize { width, height });
-        canvas.finish()
-    };
+    let (mut image, target) = sized(picture, target, TILE);
     if let Some(mask) = &target.mask {
         tint(&mut image, mask);
     }
@@ -187,7 +172,7 @@ mod tests {
     use super::super::write_png;
     use super::*;
     use crate::batch::Mix;
-    use crate::target::{BoxLabel, Target};
+    use crate::target::BoxLabel;
 
     fn batch(targets: Vec<Target>) -> Batch {
         let count = targets.len();

@@ -1,16 +1,42 @@
 //! Pixels under a map: copied where it moves by whole pixels, bilinear for images and nearest for masks elsewhere.
 
 use super::{Map, Window};
-use crate::sample::Image;
+use crate::sample::{Image, Value};
 use crate::target::Mask;
 
 /// Fractional bits of a source coordinate.
 const FRACTION: u32 = 32;
 /// Bits of a bilinear weight: two of them and eight bits of a value fit 32.
 const WEIGHT: u32 = 11;
+const ONE: u32 = 1 << WEIGHT;
+
+/// What the neighbors of a place have in common: upper left, upper right, lower left, lower right, with the weights of
+/// the right and of the lower ones, as fractions of 2^32.
+pub(super) trait Blend: Value {
+    fn blend(corners: [Self; 4], weights: [u32; 2]) -> Self;
+}
+
+impl Blend for u8 {
+    #[inline(always)]
+    fn blend(corners: [u8; 4], [wx, wy]: [u32; 2]) -> u8 {
+        let [wx, wy] = [wx, wy].map(|weight| weight >> (FRACTION - WEIGHT));
+        let [a, b, c, d] = corners.map(u32::from);
+        let (upper, lower) = (a * (ONE - wx) + b * wx, c * (ONE - wx) + d * wx);
+        ((upper * (ONE - wy) + lower * wy + (1 << (2 * WEIGHT - 1))) >> (2 * WEIGHT)) as u8
+    }
+}
+
+impl Blend for f32 {
+    #[inline(always)]
+    fn blend([a, b, c, d]: [f32; 4], weights: [u32; 2]) -> f32 {
+        let [wx, wy] = weights.map(|weight| weight as f32 / (1u64 << FRACTION) as f32);
+        let (upper, lower) = (a + (b - a) * wx, c + (d - c) * wx);
+        upper + (lower - upper) * wy
+    }
+}
 
 /// Copies a part of an image.
-pub(super) fn cut(image: &Image, window: Window) -> Image {
+pub(super) fn cut<T: Value>(image: &Image<T>, window: Window) -> Image<T> {
     let (line, span) = (image.width * image.channels, window.width * image.channels);
     let mut pixels = Vec::with_capacity(window.height * span);
     for y in window.y..window.y + window.height {
@@ -26,21 +52,21 @@ pub(super) fn cut(image: &Image, window: Window) -> Image {
 }
 
 /// The columns of `source` (lines of `width` values of `C` bytes) as lines.
-pub(super) fn transpose<const C: usize>(source: &[u8], width: usize) -> Vec<u8> {
+pub(super) fn transpose<const C: usize, T: Value>(source: &[T], width: usize) -> Vec<T> {
     let values = source.as_chunks::<C>().0;
     let columns = (0..width).flat_map(|x| values.iter().skip(x).step_by(width));
     columns.flatten().copied().collect()
 }
 
 /// Copies the window of `source` (lines of `width` values of `C` bytes) under a whole-pixel map; the rest is `fill`.
-pub(super) fn copy<const C: usize>(
-    source: &[u8],
+pub(super) fn copy<const C: usize, T: Value>(
+    source: &[T],
     width: usize,
     window: Window,
     map: &Map,
     size: [usize; 2],
-    fill: [u8; C],
-) -> Vec<u8> {
+    fill: [T; C],
+) -> Vec<T> {
     let (mirrored, upside_down) = (map.rows[0][0] < 0.0, map.rows[1][1] < 0.0);
     // The source pixel that stands at output 0, and the outputs that have a source pixel in the window.
     let origin = |flipped: bool, offset: f64| {
@@ -66,7 +92,7 @@ pub(super) fn copy<const C: usize>(
     };
     let (left, right) = span(mirrored, x0, window.x, window.width, size[0]);
     let (top, bottom) = span(upside_down, y0, window.y, window.height, size[1]);
-    let blank = |pixels: &mut Vec<u8>, count: usize| {
+    let blank = |pixels: &mut Vec<T>, count: usize| {
         (0..count).for_each(|_| pixels.extend_from_slice(&fill))
     };
     let mut pixels = Vec::with_capacity(size[0] * size[1] * C);
@@ -126,15 +152,14 @@ fn walk(back: &Map, size: [usize; 2], mut visit: impl FnMut(i64, i64)) {
 
 /// Bilinear interpolation in the window of `image`; what lies outside counts as `fill`, or as the nearest pixel of
 /// the window without one.
-pub(super) fn bilinear<const C: usize>(
-    image: &Image,
+pub(super) fn bilinear<const C: usize, T: Blend>(
+    image: &Image<T>,
     window: Window,
     back: &Map,
     size: [usize; 2],
-    fill: Option<[u8; C]>,
-) -> Vec<u8> {
+    fill: Option<[T; C]>,
+) -> Vec<T> {
     const HALF: i64 = 1 << (FRACTION - 1);
-    const ONE: u32 = 1 << WEIGHT;
     let (pixels, _) = image.pixels.as_chunks::<C>();
     let (left, top) = (window.x as i64, window.y as i64);
     let (right, bottom) = (left + window.width as i64, top + window.height as i64);
@@ -148,8 +173,6 @@ pub(super) fn bilinear<const C: usize>(
             output.extend_from_slice(&fill);
             return;
         }
-        let weight = |v: i64| (v as u32) >> (FRACTION - WEIGHT);
-        let (wx, wy) = (weight(u), weight(v));
         let corner = |x: i64, y: i64| {
             let (inside_x, inside_y) = (x.clamp(left, right - 1), y.clamp(top, bottom - 1));
             match fill {
@@ -174,12 +197,9 @@ pub(super) fn bilinear<const C: usize>(
                 corner(x + 1, y + 1),
             ]
         };
-        let mut value = [0u8; C];
+        let mut value = [T::default(); C];
         for (c, value) in value.iter_mut().enumerate() {
-            let [a, b, c, d] = corners.map(|corner| u32::from(corner[c]));
-            let (upper, lower) = (a * (ONE - wx) + b * wx, c * (ONE - wx) + d * wx);
-            *value =
-                ((upper * (ONE - wy) + lower * wy + (1 << (2 * WEIGHT - 1))) >> (2 * WEIGHT)) as u8;
+            *value = T::blend(corners.map(|corner| corner[c]), [u as u32, v as u32]);
         }
         output.extend_from_slice(&value);
     });

@@ -8,11 +8,28 @@
 use std::cell::RefCell;
 
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::pixels::{F32, F32x3, U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
+use super::resample::Blend;
 use super::{Filter, Window};
 use crate::sample::Image;
+
+/// Values that are resized, and what `fast_image_resize` calls them.
+pub(super) trait Resizable: Blend {
+    type Gray: PixelTrait;
+    type Rgb: PixelTrait;
+}
+
+impl Resizable for u8 {
+    type Gray = U8;
+    type Rgb = U8x3;
+}
+
+impl Resizable for f32 {
+    type Gray = F32;
+    type Rgb = F32x3;
+}
 
 thread_local! {
     /// Keeps the buffer between the horizontal and the vertical pass from call to call.
@@ -22,14 +39,14 @@ thread_local! {
 /// Resizes the part `window` of an image to `width x height` pixels and gives `part` of the result.
 ///
 /// Pixels outside the window are not looked at, those inside it but outside the wanted part are.
-pub(super) fn resize(
-    image: &Image,
+pub(super) fn resize<T: Resizable>(
+    image: &Image<T>,
     window: Window,
     width: usize,
     height: usize,
     part: Window,
     filter: Filter,
-) -> Image {
+) -> Image<T> {
     if window.width == width && window.height == height {
         return super::resample::cut(image, window.part(part));
     }
@@ -70,10 +87,10 @@ pub(super) fn resize(
         .resize_alg(ResizeAlg::Convolution(filter))
         .use_alpha(false)
         .crop(left, top, span_x, span_y);
-    let mut pixels = vec![0; part.width * part.height * image.channels];
+    let mut pixels = vec![T::default(); part.width * part.height * image.channels];
     match image.channels {
-        1 => convolve::<U8>(image, window, part, &mut pixels, &options),
-        _ => convolve::<U8x3>(image, window, part, &mut pixels, &options),
+        1 => convolve::<T::Gray, T>(image, window, part, &mut pixels, &options),
+        _ => convolve::<T::Rgb, T>(image, window, part, &mut pixels, &options),
     }
     Image {
         width: part.width,
@@ -84,21 +101,25 @@ pub(super) fn resize(
 }
 
 /// Resizes into `target`; typed, so that the filters of the two kinds of pixel that there are get compiled alone.
-fn convolve<P: PixelTrait>(
-    image: &Image,
+fn convolve<P: PixelTrait, T: Resizable>(
+    image: &Image<T>,
     window: Window,
     part: Window,
-    target: &mut [u8],
+    target: &mut [T],
     options: &ResizeOptions,
 ) {
     let (width, height) = (image.width as u32, image.height as u32);
-    let whole = TypedImageRef::<P>::from_buffer(width, height, &image.pixels)
+    let whole = TypedImageRef::<P>::from_buffer(width, height, bytemuck::cast_slice(&image.pixels))
         .expect("an image holds width * height * channels values");
     let (x, y) = (window.x as u32, window.y as u32);
     let source = TypedCroppedImage::new(whole, x, y, window.width as u32, window.height as u32)
         .expect("a window lies inside its image");
-    let mut target = TypedImage::<P>::from_buffer(part.width as u32, part.height as u32, target)
-        .expect("the target holds width * height * channels values");
+    let mut target = TypedImage::<P>::from_buffer(
+        part.width as u32,
+        part.height as u32,
+        bytemuck::cast_slice_mut(target),
+    )
+    .expect("the target holds width * height * channels values");
     RESIZER
         .with_borrow_mut(|resizer| resizer.resize_typed(&source, &mut target, options))
         .expect("source and target are not empty");

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Lesson;
 use crate::decode::holds_several;
 use crate::error::DataError;
-use crate::sample::{Image, Sample};
+use crate::sample::{Image, Picture, Sample, Value, with_image};
 use crate::source::{Remark, Source};
 use crate::target::{Mask, Target};
 
@@ -85,9 +85,10 @@ pub(super) fn whole(source: &dyn Source, index: usize, lesson: Lesson) -> Seen {
         Err(error) => return Seen::bad(error, source, index),
     };
     let image = &sample.image;
+    let [width, height] = image.size();
     let mut seen = Seen {
         bad: impossible(&sample, source.classes().len(), source.mask_classes().len()),
-        size: Some([image.width, image.height, image.channels]),
+        size: Some([width, height, image.channels()]),
         digest: Some(content_hash(image)),
         remarks,
         ..Seen::default()
@@ -95,18 +96,14 @@ pub(super) fn whole(source: &dyn Source, index: usize, lesson: Lesson) -> Seen {
     if seen.bad.is_some() {
         return seen;
     }
-    if image
-        .pixels
-        .chunks_exact(image.channels.max(1))
-        .all(|pixel| pixel == &image.pixels[..image.channels])
-    {
+    if with_image!(image, image => is_plain(image)) {
         seen.suspicious
             .push("all pixels have the same color".into());
     }
-    let (shorter, longer) = (image.width.min(image.height), image.width.max(image.height));
+    let (shorter, longer) = (width.min(height), width.max(height));
     if longer >= LONG * shorter {
         seen.suspicious
-            .push(format!("{}x{} pixels: a strip", image.width, image.height));
+            .push(format!("{width}x{height} pixels: a strip"));
     }
     seen.learn(&sample.target, lesson);
     seen.count_pictures(source, index);
@@ -164,26 +161,26 @@ fn reason(error: DataError, own: &str) -> String {
 
 /// Why a sample cannot be true, if it cannot.
 pub(super) fn impossible(sample: &Sample, classes: usize, mask_classes: usize) -> Option<String> {
-    let image = &sample.image;
-    if image.pixels.len() != image.width * image.height * image.channels || image.pixels.is_empty()
-    {
-        return Some(format!(
-            "{} bytes for {}x{} pixels",
-            image.pixels.len(),
-            image.width,
-            image.height
-        ));
-    }
-    let size = [image.width, image.height];
-    sample.target.fault(Some(size), classes, mask_classes)
+    let of_target = || {
+        let size = Some(sample.image.size());
+        sample.target.fault(size, classes, mask_classes)
+    };
+    sample.image.fault().or_else(of_target)
+}
+
+/// Whether all pixels are the same.
+fn is_plain<T: Value>(image: &Image<T>) -> bool {
+    let mut pixels = image.pixels.chunks_exact(image.channels.max(1));
+    pixels.all(|pixel| pixel == &image.pixels[..image.channels])
 }
 
 /// SHA-256 over size and pixels.
-pub fn content_hash(image: &Image) -> [u8; 32] {
+pub fn content_hash(picture: &Picture) -> [u8; 32] {
     let mut hasher = Sha256::new();
-    for size in [image.width, image.height, image.channels] {
+    let [width, height] = picture.size();
+    for size in [width, height, picture.channels()] {
         hasher.update((size as u64).to_le_bytes());
     }
-    hasher.update(&image.pixels);
+    with_image!(picture, image => hasher.update(bytemuck::cast_slice::<_, u8>(&image.pixels)));
     hasher.finalize().into()
 }

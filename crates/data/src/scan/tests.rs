@@ -37,7 +37,10 @@ fn sample(first: u8, target: Target) -> Option<Sample> {
         channels: 1,
         pixels: vec![first, 1, 2, 3],
     };
-    Some(Sample { image, target })
+    Some(Sample {
+        image: image.into(),
+        target,
+    })
 }
 
 fn splits(train: Vec<Option<Sample>>, test: Vec<Option<Sample>>) -> Splits {

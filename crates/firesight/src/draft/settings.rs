@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use firesight_data::decode::DecodeLimits;
+use firesight_data::decode::Decoding;
 use firesight_data::decode::mask::{Encoding, decode_mask};
 use firesight_data::scan::Lesson;
 use firesight_data::words::counted;
@@ -26,7 +26,7 @@ pub(super) fn masks(paths: &[PathBuf]) -> Option<Stored> {
     let mut values: BTreeSet<u8> = BTreeSet::new();
     for path in paths.iter().step_by(step) {
         let index = Encoding::Index { void: None };
-        if let Ok(mask) = decode_mask(path, &index, &DecodeLimits::default()) {
+        if let Ok(mask) = decode_mask(path, &index, &Decoding::default()) {
             values.extend(mask.classes);
         }
     }

@@ -32,11 +32,12 @@ use std::ops::Deref;
 use std::path::Path;
 
 use burn::tensor::Device;
-use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::decode::picture_file;
 use firesight_data::preprocess::Preprocess;
-use firesight_data::sample::Image;
+use firesight_data::sample::Picture;
 use firesight_engine::{Weights, load};
 use firesight_models::weights::{StateDict, digest, write_safetensors};
+
 use firesight_onnx::{Recorder, TensorKeys};
 
 pub use export::Sidecar;
@@ -208,9 +209,9 @@ impl Predictor {
     ///
     /// # Errors
     /// A file that is missing, damaged or no image; a picture that the model cannot take, with a [`PictureError`].
-    pub fn read(&self, path: impl AsRef<Path>) -> crate::Result<Image> {
+    pub fn read(&self, path: impl AsRef<Path>) -> crate::Result<Picture> {
         let path = path.as_ref();
-        let image = decode_file(path, &DecodeLimits::default())?;
+        let image = picture_file(path, &self.decoding())?;
         Ok(self.fitting(image, &path.display().to_string())?)
     }
 
@@ -230,7 +231,7 @@ impl Predictor {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn predict(&self, images: &[Image]) -> crate::Result<Vec<Box<dyn Prediction>>> {
+    pub fn predict(&self, images: &[Picture]) -> crate::Result<Vec<Box<dyn Prediction>>> {
         self.used(PredictOptions::new())?.predict(images)
     }
 
@@ -254,7 +255,7 @@ impl Predictor {
     /// An image that cannot be prepared.
     pub fn classify_augmented(
         &self,
-        images: Vec<Image>,
+        images: Vec<impl Into<Picture>>,
         copies: u32,
     ) -> crate::Result<Vec<Vec<Guess>>> {
         let pipeline = self.preprocess().then(&self.recipe.data.augment);
@@ -296,6 +297,8 @@ mod tests {
     use firesight_models::weights::state_dict;
 
     use super::*;
+    use firesight_data::Image;
+
     use crate::recipe::TaskConfig;
 
     /// A predictor with untrained weights, for RGB pictures of 32x32.
@@ -313,6 +316,7 @@ mod tests {
             channels: 3,
             height: 32,
             width: 32,
+            pixels: Default::default(),
         };
         let (input, target) = (card.input(), &device.device);
         let weights = match &recipe.task {
@@ -363,7 +367,7 @@ mod tests {
             }),
             (SEGMENTER, |p, image| {
                 let settings = p.segmentation_settings()?;
-                p.segment(&image, &settings).map(drop)
+                p.segment(&image.into(), &settings).map(drop)
             }),
             (DETECTOR, |p, image| p.detect(vec![image], None).map(drop)),
         ];
@@ -405,7 +409,7 @@ mod tests {
         let mut settings = predictor.segmentation_settings().unwrap();
         settings.tta.scales = vec![8.0];
         let error = predictor
-            .segment(&image(2049, 1, 3), &settings)
+            .segment(&image(2049, 1, 3).into(), &settings)
             .unwrap_err();
         assert!(
             matches!(
@@ -416,14 +420,18 @@ mod tests {
         );
         // Settings that came from elsewhere are checked too.
         settings.tta.scales = vec![f64::NAN];
-        assert!(predictor.segment(&image(8, 8, 3), &settings).is_err());
+        assert!(
+            predictor
+                .segment(&image(8, 8, 3).into(), &settings)
+                .is_err()
+        );
     }
 
     #[test]
     fn a_prediction_tells_draws_and_writes_itself() {
         let folder = tempfile::tempdir().unwrap();
         let stem = folder.path().join("a.b");
-        let picture = image(32, 32, 3);
+        let picture = Picture::from(image(32, 32, 3));
         for (task, keys, endings, columns) in [
             (
                 CLASSIFIER,
@@ -495,6 +503,6 @@ mod tests {
         let predictor = predictor(CLASSIFIER, "[]");
         assert!(predictor.detect(vec![image(32, 32, 3)], None).is_err());
         assert!(predictor.segmenter().is_err() && predictor.generator().is_err());
-        assert!(predictor.classify(Vec::new()).unwrap().is_empty());
+        assert!(predictor.classify(Vec::<Image>::new()).unwrap().is_empty());
     }
 }

@@ -227,20 +227,24 @@ mod tests {
     /// Every run and export of before holds them.
     #[test]
     fn the_keys_of_older_recipes_are_read() {
-        let recipe = |preprocess: &str, predict: &str| {
+        let recipe = |preprocess: &str, augment: &str, predict: &str| {
             let text = format!(
                 "epochs = 1\noptimizer = {{ sgd = {{}} }}\n\
-                 data = {{ source = {{ digits = {{}} }}, batch-size = 8, {preprocess} }}\n\
+                 data = {{ source = {{ digits = {{}} }}, batch-size = 8, {preprocess}, augment = [{augment}] }}\n\
                  task = {{ segmentation = {{ model = \"unet\", predict = {predict} }} }}\n"
             );
             read_str(&text, "r.toml").unwrap().value
         };
         let old = recipe(
-            "prepare = [{ resize = { width = 32, height = 32 } }]",
+            "prepare = [{ centre-crop = { width = 8, height = 8 } }]",
+            "{ colour-jitter = {} }, { greyscale = {} }, { equalise = {} }, { solarise = {} }, { posterise = {} }, \
+             { random-erasing = { value = { colour = [1, 2, 3] } } }",
             "{ overlap = 0.25, flip = true, turn = false, scales = [1.0] }",
         );
         let new = recipe(
-            "preprocess = [{ resize = { width = 32, height = 32 } }]",
+            "preprocess = [{ center-crop = { width = 8, height = 8 } }]",
+            "{ color-jitter = {} }, { grayscale = {} }, { equalize = {} }, { solarize = {} }, { posterize = {} }, \
+             { random-erasing = { value = { color = [1, 2, 3] } } }",
             "{ tta = { flip = true } }",
         );
         assert_eq!(old, new);

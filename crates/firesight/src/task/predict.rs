@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use firesight_data::augment::Augment;
 use firesight_data::draw::write_png;
-use firesight_data::sample::Image;
+use firesight_data::sample::{Image, Picture};
 use firesight_predict::{PredictError, Predictor};
 use serde::de::DeserializeOwned;
 
@@ -29,7 +29,7 @@ pub trait Predict {
     ///
     /// # Errors
     /// A picture that the model cannot take.
-    fn predict(&self, images: &[Image]) -> crate::Result<Vec<Box<dyn Prediction>>>;
+    fn predict(&self, images: &[Picture]) -> crate::Result<Vec<Box<dyn Prediction>>>;
 
     /// The columns of [`Prediction::records`].
     fn columns(&self) -> &'static [&'static str];
@@ -67,7 +67,7 @@ pub trait Prediction: erased_serde::Serialize {
     fn records(&self) -> Vec<Vec<String>>;
 
     /// The picture with the prediction drawn in.
-    fn draw(&self, image: &Image) -> Image;
+    fn draw(&self, picture: &Picture) -> Image;
 
     /// What comes after the stem in the names of the files that [`Self::write`] makes.
     fn endings(&self) -> &'static [&'static str] {
@@ -79,7 +79,7 @@ pub trait Prediction: erased_serde::Serialize {
     ///
     /// # Errors
     /// A file that cannot be written.
-    fn write(&mut self, image: &Image, stem: &Path) -> crate::Result<()>;
+    fn write(&mut self, picture: &Picture, stem: &Path) -> crate::Result<()>;
 
     /// The files that were written.
     fn files(&self) -> Vec<&Path>;

@@ -309,6 +309,7 @@ fn the_patterns_of_the_released_recipes_find_parameters() {
                 channels: 3,
                 height: side,
                 width: side,
+                pixels: Default::default(),
             };
             let networks = task.networks(&card, &device).unwrap().parameters();
             let table = format!("task.{}", task.name());

@@ -167,7 +167,7 @@ fn the_stated_size_says_whether_labels_are_turned_with_their_picture() {
     }))
     .unwrap();
     let sample = config.open(folder).unwrap().train.read(0).unwrap();
-    assert_eq!((sample.image.width, sample.image.height), (40, 60));
+    assert_eq!(sample.image.size(), [40, 60]);
     let boxes = sample.target.boxes.unwrap();
     // A quarter turn to the right takes the top left corner to the top right.
     assert_eq!(boxes[0].xyxy, [28.0, 2.0, 38.0, 22.0]);
@@ -177,7 +177,7 @@ fn the_stated_size_says_whether_labels_are_turned_with_their_picture() {
         (27, 2, false),
         (38, 21, false),
     ] {
-        let red = sample.image.pixels[(y * 40 + x) * 3];
+        let red = sample.image.bytes().unwrap().pixels[(y * 40 + x) * 3];
         assert_eq!(red == 230, bright, "{x}, {y}");
     }
     let resized = "preprocess = [{ resize = { width = 64, height = 96 } }]";

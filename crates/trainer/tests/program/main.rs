@@ -20,5 +20,6 @@ mod refusals;
 mod resume;
 mod rules;
 mod segmentation;
+mod stored;
 mod using;
 mod weights;

@@ -15,7 +15,7 @@ use super::super::problems::path_problems;
 use super::classes::Classes;
 use super::picture::{Object, Parts, Picture, Wanted};
 use super::truth::Truth;
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::decode::turn::Turn;
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -52,12 +52,17 @@ pub struct CocoConfig {
     /// Whether each box comes with the mask of its object, from `segmentation` (polygons or run lengths).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub instance_masks: bool,
-    /// What one image file may cost.
-    #[serde(default)]
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    #[serde(default, alias = "limits")]
+    pub decode: Decoding,
 }
 
 impl CocoConfig {
+    /// How its image files are read.
+    pub(in crate::datasets) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         path_problems(&self.path, "the annotations and images")
@@ -85,7 +90,7 @@ impl CocoConfig {
             Ok(Coco {
                 truth,
                 images: part.images.clone(),
-                limits: self.limits,
+                decode: self.decode,
             })
         };
         let train = open(&self.train, None)?;
@@ -107,7 +112,7 @@ struct Coco {
     truth: Truth,
     /// The folder of the images as the recipe has it.
     images: PathBuf,
-    limits: DecodeLimits,
+    decode: Decoding,
 }
 
 impl Coco {
@@ -228,8 +233,8 @@ impl Source for Coco {
 
     fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
         let picture = self.truth.picture(index)?;
-        let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
-        let boxes = self.boxes(picture, [image.width, image.height], frame, &mut remarks)?;
+        let (image, frame, mut remarks) = self.truth.image(picture, &self.decode)?;
+        let boxes = self.boxes(picture, image.size(), frame, &mut remarks)?;
         let target = Target::of_boxes(boxes);
         Ok((Sample { image, target }, remarks))
     }
@@ -250,7 +255,7 @@ impl Source for Coco {
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
         let picture = self.truth.pictures.get(index);
         picture
-            .map(|picture| self.truth.dimensions(picture, &self.limits))
+            .map(|picture| self.truth.dimensions(picture, &self.decode))
             .transpose()
     }
 

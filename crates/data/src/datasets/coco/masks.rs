@@ -16,7 +16,7 @@ use super::super::outline::{drawn, mark, mask_classes, touched};
 use super::classes::Classes;
 use super::picture::{Object, Parts, Picture, Wanted};
 use super::truth::Truth;
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::error::DataError;
 use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits};
@@ -37,8 +37,9 @@ pub struct CocoMasksConfig {
     pub classes: Vec<String>,
     /// What to do about objects that cannot be true or are not understood.
     pub faulty: Faulty,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    #[serde(alias = "limits")]
+    pub decode: Decoding,
 }
 
 /// Images and their instances.
@@ -52,6 +53,11 @@ pub struct CocoMasksPart {
 }
 
 impl CocoMasksConfig {
+    /// How its image files are read.
+    pub(in crate::datasets) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -122,7 +128,7 @@ impl CocoMasksConfig {
         Ok(CocoMasks {
             classes: mask_classes(&truth.classes.names),
             folder: part.images.clone(),
-            limits: self.limits,
+            decode: self.decode,
             truth,
         })
     }
@@ -134,7 +140,7 @@ struct CocoMasks {
     classes: Vec<String>,
     /// The folder of the images as the recipe has it.
     folder: PathBuf,
-    limits: DecodeLimits,
+    decode: Decoding,
 }
 
 /// The pixels of an object, and what was wrong with it if something was done about that.
@@ -275,8 +281,8 @@ impl Source for CocoMasks {
 
     fn inspect(&self, index: usize) -> Result<(Sample, Vec<Remark>), DataError> {
         let picture = self.truth.picture(index)?;
-        let (image, frame, mut remarks) = self.truth.image(picture, &self.limits)?;
-        let size = frame.stored([image.width, image.height]);
+        let (image, frame, mut remarks) = self.truth.image(picture, &self.decode)?;
+        let size = frame.stored(image.size());
         let mask = frame.mask(self.mask(picture, size, &mut remarks)?);
         let target = Target::of_mask(mask);
         Ok((Sample { image, target }, remarks))
@@ -289,7 +295,7 @@ impl Source for CocoMasks {
     fn inspect_target(&self, index: usize) -> Result<(Target, Vec<Remark>), DataError> {
         let picture = self.truth.picture(index)?;
         // What the file states may be far from what the picture is.
-        let in_limits = |[w, h]: &[usize; 2]| w.saturating_mul(*h) as u64 <= self.limits.max_pixels;
+        let in_limits = |[w, h]: &[usize; 2]| w.saturating_mul(*h) as u64 <= self.decode.max_pixels;
         let stated = picture.stated.filter(in_limits);
         let fault = self.truth.label_fault(picture);
         inspect_stated(self, index, stated, fault, |size, remarks| {
@@ -300,7 +306,7 @@ impl Source for CocoMasks {
     fn dimensions(&self, index: usize) -> Result<Option<[usize; 3]>, DataError> {
         let picture = self.truth.pictures.get(index);
         picture
-            .map(|picture| self.truth.dimensions(picture, &self.limits))
+            .map(|picture| self.truth.dimensions(picture, &self.decode))
             .transpose()
     }
 

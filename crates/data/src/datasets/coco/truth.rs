@@ -11,9 +11,8 @@ use super::file::{AnnotationEntry, CocoFile, ImageEntry};
 use super::picture::{Object, Picture, Wanted, note, together};
 use super::reader::Reader;
 use crate::decode::turn::Turn;
-use crate::decode::{self, DecodeLimits};
+use crate::decode::{self, Decoding};
 use crate::error::DataError;
-use crate::sample::Image;
 use crate::source::{Remark, out_of_range};
 use crate::words::counted;
 
@@ -146,14 +145,14 @@ impl Truth {
     pub fn image(
         &self,
         picture: &Picture,
-        limits: &DecodeLimits,
-    ) -> Result<(Image, Turn, Vec<Remark>), DataError> {
+        decoding: &Decoding,
+    ) -> Result<(crate::sample::Picture, Turn, Vec<Remark>), DataError> {
         if let Some(Remark { origin, message }) = self.label_fault(picture) {
             return Err(DataError::unreadable(origin, message));
         }
         let path = self.path(picture)?;
-        let (image, turn) = decode::decode_turned(&path, limits)?;
-        let size = [image.width, image.height];
+        let (image, turn) = decode::decode_turned(&path, decoding)?;
+        let size = image.size();
         let labels = format!("{}: /images/{}", self.shown, picture.place);
         let (frame, doubt) = placed(picture.stated, (size, turn), self.faulty, &path, &labels)?;
         Ok((image, frame, doubt.into_iter().collect()))
@@ -166,11 +165,10 @@ impl Truth {
     pub fn dimensions(
         &self,
         picture: &Picture,
-        limits: &DecodeLimits,
+        decoding: &Decoding,
     ) -> Result<[usize; 3], DataError> {
         let path = self.path(picture)?;
-        let (width, height) = decode::file_dimensions(&path, limits)?;
-        Ok([width, height, 3])
+        decode::file_dimensions(&path, decoding)
     }
 
     /// The image of a picture.

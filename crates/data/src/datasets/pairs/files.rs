@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::matching::{self, Pair, shown};
 use crate::decode::mask::{Encoding, decode_mask_bytes};
-use crate::decode::{self, DecodeLimits, read_file};
+use crate::decode::{self, Decoding, read_file};
 use crate::error::DataError;
 use crate::sample::Sample;
 use crate::source::{Remark, Source, out_of_range};
@@ -15,7 +15,7 @@ use crate::target::{Mask, Target};
 pub(in crate::datasets) struct Shared {
     pub classes: Vec<String>,
     pub encoding: Encoding,
-    pub limits: DecodeLimits,
+    pub decode: Decoding,
 }
 
 /// Image files with their mask files.
@@ -52,7 +52,7 @@ impl Pairs {
         suffix: &str,
         shared: Shared,
     ) -> Result<Self, DataError> {
-        let (pairs, remarks) = matching::pairs(root, folders, suffix)?;
+        let (pairs, remarks) = matching::pairs(root, folders, suffix, shared.decode.extensions())?;
         Ok(Self {
             pairs,
             remarks,
@@ -84,7 +84,7 @@ impl Pairs {
                 &**fault,
             ));
         }
-        read_file(&pair.image, &self.shared.limits)
+        read_file(&pair.image, &self.shared.decode)
     }
 
     /// The mask, which must fit the image of `size`, and whose bytes must not be the image's.
@@ -99,18 +99,18 @@ impl Pairs {
         let Shared {
             classes,
             encoding,
-            limits,
+            decode: decoding,
         } = &self.shared;
-        let bytes = read_file(&pair.mask, limits)?;
+        let bytes = read_file(&pair.mask, decoding)?;
         let origin = pair.mask.display().to_string();
         let fault = |reason: String| DataError::unreadable(&*origin, reason);
         if bytes == image {
             return Err(fault(format!("the same file as its image {shown}")));
         }
-        let mask = decode_mask_bytes(&bytes, &origin, encoding, limits)?;
+        let mask = decode_mask_bytes(&bytes, &origin, encoding, decoding)?;
         let [width, height] = size;
         if [mask.width, mask.height] != size {
-            let stored = decode::header(image, "", limits).ok();
+            let stored = decode::header(image, "", decoding).ok();
             let is_turned = stored.is_some_and(|(w, h, _)| [w, h] == [height, width] && w != h);
             let turned = match is_turned {
                 true => format!(
@@ -145,12 +145,9 @@ impl Source for Pairs {
     fn read(&self, index: usize) -> Result<Sample, DataError> {
         let pair = self.pair(index)?;
         let bytes = self.image_bytes(pair)?;
-        let image = decode::decode(
-            &bytes,
-            &pair.image.display().to_string(),
-            &self.shared.limits,
-        )?;
-        let mask = self.mask(pair, &bytes, [image.width, image.height])?;
+        let origin = pair.image.display().to_string();
+        let image = decode::picture(&bytes, &origin, &self.shared.decode)?;
+        let mask = self.mask(pair, &bytes, image.size())?;
         Ok(Sample {
             image,
             target: Target::of_mask(mask),
@@ -161,7 +158,7 @@ impl Source for Pairs {
         let pair = self.pair(index)?;
         let bytes = self.image_bytes(pair)?;
         let origin = pair.image.display().to_string();
-        let (width, height) = decode::dimensions(&bytes, &origin, &self.shared.limits)?;
+        let [width, height, _] = decode::dimensions(&bytes, &origin, &self.shared.decode)?;
         Ok(Target::of_mask(self.mask(pair, &bytes, [width, height])?))
     }
 
@@ -169,8 +166,7 @@ impl Source for Pairs {
         let pair = self.pair(index)?;
         let bytes = self.image_bytes(pair)?;
         let origin = pair.image.display().to_string();
-        let (width, height) = decode::dimensions(&bytes, &origin, &self.shared.limits)?;
-        Ok(Some([width, height, 3]))
+        decode::dimensions(&bytes, &origin, &self.shared.decode).map(Some)
     }
 
     fn ignored_hint(&self) -> Option<String> {

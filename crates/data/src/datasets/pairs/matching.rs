@@ -29,19 +29,20 @@ pub(super) fn pairs(
     root: &Path,
     [images, masks]: [&Path; 2],
     suffix: &str,
+    endings: &[&str],
 ) -> Result<(Vec<Pair>, Vec<Remark>), DataError> {
     let mut remarks = Vec::new();
     let (mut pictures, labels) = match is_same(images, masks) {
-        true => apart(root, images, suffix, &mut remarks)?,
+        true => apart(root, images, suffix, endings, &mut remarks)?,
         false => {
-            let pictures = list(root, images, &mut remarks)?;
-            (pictures, list(root, masks, &mut remarks)?)
+            let pictures = list(root, images, endings, &mut remarks)?;
+            (pictures, list(root, masks, &EXTENSIONS, &mut remarks)?)
         }
     };
     if pictures.is_empty() {
         return Err(DataError::Missing {
             path: images.to_path_buf(),
-            hint: none_in(images),
+            hint: none_in(images, endings),
         });
     }
     pictures.sort_by_cached_key(|(stem, path)| (natural(stem), path.clone()));
@@ -147,9 +148,10 @@ fn apart(
     root: &Path,
     folder: &Path,
     suffix: &str,
+    endings: &[&str],
     remarks: &mut Vec<Remark>,
 ) -> Result<(Vec<Named>, Vec<Named>), DataError> {
-    let files = list(root, folder, remarks)?;
+    let files = list(root, folder, endings, remarks)?;
     if !suffix.is_empty() {
         let stems: Vec<String> = files.iter().map(|(stem, _)| stem.clone()).collect();
         // `7_mask` is an image where there is a `7_mask_mask`.
@@ -183,7 +185,12 @@ fn apart(
 }
 
 /// The image files of a folder with their names without endings, sorted; what else lies there is remarked on.
-fn list(root: &Path, folder: &Path, remarks: &mut Vec<Remark>) -> Result<Vec<Named>, DataError> {
+fn list(
+    root: &Path,
+    folder: &Path,
+    endings: &[&str],
+    remarks: &mut Vec<Remark>,
+) -> Result<Vec<Named>, DataError> {
     if !folder.is_dir() {
         return Err(DataError::Missing {
             path: folder.to_path_buf(),
@@ -203,7 +210,7 @@ fn list(root: &Path, folder: &Path, remarks: &mut Vec<Remark>) -> Result<Vec<Nam
         if name.starts_with('.') {
             continue;
         }
-        if path.is_dir() || !EXTENSIONS.contains(&&*ending(&path)) {
+        if path.is_dir() || !endings.contains(&&*ending(&path)) {
             others.push(if path.is_dir() {
                 format!("{name}/")
             } else {
@@ -233,8 +240,8 @@ fn list(root: &Path, folder: &Path, remarks: &mut Vec<Remark>) -> Result<Vec<Nam
 }
 
 /// Why a folder may hold no image.
-fn none_in(folder: &Path) -> String {
-    let known = EXTENSIONS.join(", ");
+fn none_in(folder: &Path, endings: &[&str]) -> String {
+    let known = endings.join(", ");
     let inner = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut folders: Vec<String> = inner
         .filter(|entry| entry.path().is_dir())

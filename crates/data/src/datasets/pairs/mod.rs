@@ -34,7 +34,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits, Subset};
@@ -61,8 +61,9 @@ pub struct PairsConfig {
     pub validation: Option<PairRange>,
     /// The test pairs by number.
     pub test: Option<PairRange>,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    #[serde(alias = "limits")]
+    pub decode: Decoding,
 }
 
 /// Numbers from `first` to `last`, both counted, from 0.
@@ -85,6 +86,7 @@ pub enum MaskEncoding {
     /// 0 is the first class, 255 (or white of another depth) the second.
     Binary,
     /// Each color is a class.
+    #[serde(alias = "colours")]
     Colors(ColorTable),
 }
 
@@ -124,6 +126,11 @@ pub(super) fn class_problems(classes: &[String]) -> Option<(String, String)> {
 }
 
 impl PairsConfig {
+    /// How its image files are read.
+    pub(in crate::datasets) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -201,7 +208,7 @@ impl PairsConfig {
             Shared {
                 classes: self.classes.clone(),
                 encoding: self.encoding.encoding(),
-                limits: self.limits,
+                decode: self.decode,
             },
         )?;
         if self.encoding == MaskEncoding::Index {

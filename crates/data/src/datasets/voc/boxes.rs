@@ -19,7 +19,7 @@ use super::layout::{Layout, List, Listed};
 use super::xml::{Annotation, Fault, Reading};
 use super::{ANNOTATIONS, IMAGES};
 use crate::decode::turn::Turn;
-use crate::decode::{self, DecodeLimits};
+use crate::decode::{self, Decoding};
 use crate::error::DataError;
 use crate::sample::Sample;
 use crate::source::{Remark, Source, Splits, out_of_range};
@@ -46,8 +46,9 @@ pub struct VocConfig {
     /// What to do about objects that cannot be true or are not understood. `faulty-boxes` is an older name of this key.
     #[serde(alias = "faulty-boxes")]
     pub faulty: Faulty,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    #[serde(alias = "limits")]
+    pub decode: Decoding,
 }
 
 impl Default for VocConfig {
@@ -60,12 +61,17 @@ impl Default for VocConfig {
             classes: Vec::new(),
             one_based: true,
             faulty: Faulty::Refuse,
-            limits: DecodeLimits::default(),
+            decode: Decoding::default(),
         }
     }
 }
 
 impl VocConfig {
+    /// How its image files are read.
+    pub(in crate::datasets) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = path_problems(&self.path, "`Annotations` and `JPEGImages`");
@@ -544,8 +550,8 @@ impl Source for Voc {
             Ok(file) => self.layout.picture(file),
             Err(remark) => return bad(remark.clone()),
         };
-        let (image, turn) = decode::decode_turned(&file, &self.config.limits)?;
-        let size = [image.width, image.height];
+        let (image, turn) = decode::decode_turned(&file, &self.config.decode)?;
+        let size = image.size();
         let labels = shown(&picture.path);
         let (faulty, stated) = (self.config.faulty, picture.stated);
         let (frame, doubt) = placed(stated, (size, turn), faulty, &file, &labels)?;
@@ -574,8 +580,7 @@ impl Source for Voc {
             return Ok(None);
         };
         let file = self.layout.picture(file);
-        let (width, height) = decode::file_dimensions(&file, &self.config.limits)?;
-        Ok(Some([width, height, 3]))
+        decode::file_dimensions(&file, &self.config.decode).map(Some)
     }
 
     fn known_bad(&self) -> Vec<(usize, Remark)> {

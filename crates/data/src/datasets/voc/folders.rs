@@ -18,7 +18,7 @@ use super::super::objects::{Faulty, Tally, shown};
 use super::super::problems::{name_problems, path_problems};
 use super::super::table::line_of;
 use super::xml::{Annotation, Reading};
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits};
 
@@ -42,8 +42,8 @@ pub struct VocFoldersConfig {
     pub one_based: bool,
     /// What to do about objects that cannot be true or are not understood.
     pub faulty: Faulty,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    pub decode: Decoding,
 }
 
 impl Default for VocFoldersConfig {
@@ -56,12 +56,17 @@ impl Default for VocFoldersConfig {
             classes: Vec::new(),
             one_based: true,
             faulty: Faulty::Refuse,
-            limits: DecodeLimits::default(),
+            decode: Decoding::default(),
         }
     }
 }
 
 impl VocFoldersConfig {
+    /// How its image files are read.
+    pub(in crate::datasets) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = path_problems(&self.path, "the XML files");
@@ -251,7 +256,7 @@ impl Part {
             faulty: config.faulty,
             instance_masks: false,
             class_masks: false,
-            limits: config.limits,
+            decode: config.decode,
             place: line_of,
         };
         Annotated::new(folder, reading, names.names().to_vec(), entries, remarks)

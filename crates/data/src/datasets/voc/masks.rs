@@ -13,7 +13,7 @@ use super::super::pairs::{Pairs, Shared, class_problems};
 use super::super::problems::path_problems;
 use super::IMAGES;
 use super::layout::Layout;
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;
 use crate::sample::Sample;
@@ -62,8 +62,9 @@ pub struct VocMasksConfig {
     pub validation: String,
     /// The list of the test images; none where it is empty, or `test` and not there.
     pub test: String,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    #[serde(alias = "limits")]
+    pub decode: Decoding,
 }
 
 impl Default for VocMasksConfig {
@@ -74,12 +75,17 @@ impl Default for VocMasksConfig {
             train: "train".into(),
             validation: "val".into(),
             test: String::new(),
-            limits: DecodeLimits::default(),
+            decode: Decoding::default(),
         }
     }
 }
 
 impl VocMasksConfig {
+    /// How its image files are read.
+    pub(in crate::datasets) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = path_problems(&self.path, "`JPEGImages` and `SegmentationClass`");
@@ -127,7 +133,7 @@ impl VocMasksConfig {
                 let shared = Shared {
                     classes: self.classes.clone(),
                     encoding: Encoding::Index { void: None },
-                    limits: self.limits,
+                    decode: self.decode,
                 };
                 Ok(Some(Arc::new(VocMasks {
                     pairs: Pairs::new(&root, files, shared),

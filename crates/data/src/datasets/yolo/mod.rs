@@ -54,7 +54,7 @@ use super::annotated::{Annotated, Picture, Read, Reading, Unit};
 use super::objects::{Faulty, Tally, shown};
 use super::problems::path_problems;
 use super::text::utf8;
-use crate::decode::DecodeLimits;
+use crate::decode::Decoding;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits};
 use crate::words::counted;
@@ -74,11 +74,16 @@ pub struct YoloConfig {
     /// cover do not count.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub class_masks: bool,
-    /// What one image file may cost.
-    pub limits: DecodeLimits,
+    /// How image files are read, and what one may cost.
+    pub decode: Decoding,
 }
 
 impl YoloConfig {
+    /// How its image files are read.
+    pub(in crate::datasets) fn decoding(&self) -> Decoding {
+        self.decode
+    }
+
     /// What is wrong with the values, as pairs of a dotted key inside this table and a message.
     pub fn problems(&self) -> Vec<(String, String)> {
         path_problems(&self.path, "`data.yaml`")
@@ -168,7 +173,7 @@ impl YoloConfig {
             faulty: self.faulty,
             instance_masks: self.instance_masks,
             class_masks: self.class_masks,
-            limits: self.limits,
+            decode: self.decode,
             place,
         };
         let classes = description.classes.clone();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use firesight_data::augment::Pipeline;
 use firesight_data::draw::captioned;
-use firesight_data::sample::Image;
+use firesight_data::sample::{Image, Picture};
 use firesight_predict::{Guess, Predictor};
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ pub(super) fn used<'a>(
 }
 
 impl Predict for Classes<'_> {
-    fn predict(&self, images: &[Image]) -> crate::Result<Vec<Box<dyn Prediction>>> {
+    fn predict(&self, images: &[Picture]) -> crate::Result<Vec<Box<dyn Prediction>>> {
         let Options { top, augment } = self.options;
         let (images, pipeline) = (images.to_vec(), &self.pipeline);
         let guesses = self
@@ -116,13 +116,13 @@ impl Prediction for Told {
         self.each().enumerate().map(record).collect()
     }
 
-    fn draw(&self, image: &Image) -> Image {
+    fn draw(&self, picture: &Picture) -> Image {
         let line = |(class, score)| format!("{:.1}% {class}", 100.0 * score);
-        captioned(image, &self.each().map(line).collect::<Vec<_>>())
+        captioned(&picture.shown(), &self.each().map(line).collect::<Vec<_>>())
     }
 
-    fn write(&mut self, image: &Image, stem: &Path) -> crate::Result<()> {
-        self.picture = Some(predict::write_picture(&self.draw(image), stem)?);
+    fn write(&mut self, picture: &Picture, stem: &Path) -> crate::Result<()> {
+        self.picture = Some(predict::write_picture(&self.draw(picture), stem)?);
         Ok(())
     }
 

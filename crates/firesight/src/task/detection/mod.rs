@@ -333,6 +333,7 @@ mod tests {
             channels: 3,
             height: 64,
             width: 64,
+            pixels: Default::default(),
         };
         for (model, tag, expected) in [
             ("retinanet_resnet50_fpn", "COCO_V1", 53),
@@ -374,8 +375,9 @@ mod tests {
                     width: 640,
                     height: 480,
                     channels: 1,
-                    pixels: vec![0; 640 * 480],
-                },
+                    pixels: vec![0u8; 640 * 480],
+                }
+                .into(),
                 target: Target::of_boxes(vec![BoxLabel {
                     xyxy: truth,
                     class: 0,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use firesight_data::draw::{BoxColor, DrawnBox, draw_boxes};
-use firesight_data::sample::Image;
+use firesight_data::sample::{Image, Picture};
 use firesight_data::words::counted;
 use firesight_models::detection::Postprocess;
 use firesight_predict::{Found, Predictor};
@@ -67,7 +67,7 @@ pub(super) fn used<'a>(
 }
 
 impl Predict for Objects<'_> {
-    fn predict(&self, images: &[Image]) -> crate::Result<Vec<Box<dyn Prediction>>> {
+    fn predict(&self, images: &[Picture]) -> crate::Result<Vec<Box<dyn Prediction>>> {
         let found = self.predictor.detect(images.to_vec(), Some(&self.choice))?;
         let told = |found| Box::new(Told::new(found)) as Box<dyn Prediction>;
         Ok(found.into_iter().map(told).collect())
@@ -131,18 +131,18 @@ impl Prediction for Told {
         self.each().map(record).collect()
     }
 
-    fn draw(&self, image: &Image) -> Image {
+    fn draw(&self, picture: &Picture) -> Image {
         let drawn = self.each().zip(&self.classes);
         let drawn = drawn.map(|((xyxy, label, score), class)| DrawnBox {
             xyxy,
             text: format!("{label} {:.0}%", 100.0 * score),
             color: BoxColor::Class(*class),
         });
-        draw_boxes(image, &drawn.collect::<Vec<_>>()).0
+        draw_boxes(&picture.shown(), &drawn.collect::<Vec<_>>()).0
     }
 
-    fn write(&mut self, image: &Image, stem: &Path) -> crate::Result<()> {
-        self.picture = Some(predict::write_picture(&self.draw(image), stem)?);
+    fn write(&mut self, picture: &Picture, stem: &Path) -> crate::Result<()> {
+        self.picture = Some(predict::write_picture(&self.draw(picture), stem)?);
         Ok(())
     }
 

@@ -154,10 +154,11 @@ fn resized(image: &Image, side: usize) -> crate::Result<Image> {
         height: side,
     });
     let sample = Sample {
-        image: image.clone(),
+        image: image.clone().into(),
         target: Target::default(),
     };
-    Ok(Preprocess::new(&[resize]).apply(sample)?.image)
+    let resized = Preprocess::new(&[resize]).apply(sample)?.image;
+    Ok(resized.shown().into_owned())
 }
 
 fn small(images: &[Image]) -> crate::Result<(Vec<f32>, usize)> {
@@ -183,7 +184,7 @@ fn inception_input(images: &[Image], device: &Device) -> crate::Result<Tensor<4>
             image.pixels = image.pixels.iter().flat_map(|&gray| [gray; 3]).collect();
             image.channels = 3;
         }
-        values.extend(normalize.apply(&image));
+        values.extend(normalize.apply(&image.into()));
     }
     let data = TensorData::new(values, [images.len(), 3, 299, 299]);
     Ok(Tensor::from_data(data, device))

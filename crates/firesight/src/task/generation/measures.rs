@@ -467,7 +467,8 @@ impl Measures<'_> {
 
     fn training_image(&self, index: usize) -> Result<Image, DataError> {
         let sample = self.task.train.read(index)?;
-        Ok(self.task.preprocess.apply(sample)?.image)
+        let prepared = self.task.preprocess.apply(sample)?.image;
+        Ok(prepared.shown().into_owned())
     }
 
     /// The generated images that are nearest to a training image, each beside it.

@@ -16,6 +16,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use firesight_data::DataError;
 use firesight_data::batch::Batch;
+use firesight_data::decode::PixelFormat;
 use firesight_data::draw::write_png;
 use firesight_data::preprocess::Preprocess;
 use firesight_data::scan::Lesson;
@@ -186,6 +187,13 @@ impl TaskRecipe for GenerationConfig {
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
+        if card.pixels != PixelFormat::Rgb8 {
+            checks.error(
+                "data.source",
+                "`decode.pixels = \"stored\"`, and a generator makes pictures of 8 bits".to_owned(),
+                Some("take `decode.pixels` out"),
+            );
+        }
         // Building on no device at all is not possible; the shapes alone are checked as the model does.
         let sides = firesight_models::generation::dcgan::SIDES;
         if card.height != card.width || !sides.contains(&card.height) {

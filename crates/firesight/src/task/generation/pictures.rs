@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, bail};
 use burn::tensor::Tensor;
-use firesight_data::decode::{DecodeLimits, decode_file};
+use firesight_data::decode::{Decoding, decode_file};
 use firesight_data::sample::Image;
 
 /// Pixels between the images of a grid.
@@ -108,7 +108,7 @@ pub fn animate(paths: &[PathBuf], out: &Path) -> crate::Result<()> {
     let chosen = (0..kept).map(|i| &paths[i * (paths.len() - 1) / (kept - 1).max(1)]);
     let mut frames = Vec::new();
     for path in chosen {
-        frames.push(decode_file(path, &DecodeLimits::default())?);
+        frames.push(decode_file(path, &Decoding::default())?);
     }
     let Some(first) = frames.first() else {
         bail!("{}: there are no pictures to animate", out.display());

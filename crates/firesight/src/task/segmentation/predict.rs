@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use firesight_data::Mask;
 use firesight_data::draw::overlay::{overlay, with_legend, write_mask};
 use firesight_data::draw::write_png;
-use firesight_data::sample::Image;
+use firesight_data::sample::{Image, Picture};
 use firesight_predict::{PredictConfig, Predictor, SlidingWindow};
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +87,7 @@ pub(super) fn used<'a>(
 }
 
 impl Predict for Masks<'_> {
-    fn predict(&self, images: &[Image]) -> crate::Result<Vec<Box<dyn Prediction>>> {
+    fn predict(&self, images: &[Picture]) -> crate::Result<Vec<Box<dyn Prediction>>> {
         let told = images.iter().map(|image| {
             let found = self.predictor.segment(image, &self.settings)?;
             let told = Told::new(found.mask, self.predictor.classes());
@@ -158,21 +158,21 @@ impl Prediction for Told {
         vec![files.map(|file| file.display().to_string()).collect()]
     }
 
-    fn draw(&self, image: &Image) -> Image {
+    fn draw(&self, picture: &Picture) -> Image {
         let named = self.indices.iter().zip(&self.classes);
         let legend: Vec<(u8, &str)> = named.map(|(at, name)| (*at as u8, name.as_str())).collect();
-        with_legend(overlay(image, &self.mask), &legend)
+        with_legend(overlay(&picture.shown(), &self.mask), &legend)
     }
 
     fn endings(&self) -> &'static [&'static str] {
         &ENDINGS
     }
 
-    fn write(&mut self, image: &Image, stem: &Path) -> crate::Result<()> {
-        let [mask, picture] = ENDINGS.map(|ending| predict::with_ending(stem, ending));
+    fn write(&mut self, picture: &Picture, stem: &Path) -> crate::Result<()> {
+        let [mask, overlay] = ENDINGS.map(|ending| predict::with_ending(stem, ending));
         write_mask(&self.mask, &mask)?;
-        write_png(&self.draw(image), &picture)?;
-        (self.mask_file, self.overlay) = (Some(mask), Some(picture));
+        write_png(&self.draw(picture), &overlay)?;
+        (self.mask_file, self.overlay) = (Some(mask), Some(overlay));
         Ok(())
     }
 

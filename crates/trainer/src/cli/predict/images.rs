@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use firesight_data::decode::EXTENSIONS;
 use firesight_data::words::counted;
 
 use super::STANDARD_INPUT;
@@ -24,7 +23,7 @@ pub(super) struct Images {
     pub(super) special: Vec<PathBuf>,
 }
 
-/// The files that were named, and the images in the folders that were named.
+/// The files that were named, and the images in the folders that were named, by these endings.
 ///
 /// Folders are searched through and through, each once, however often links lead to it; hidden files and folders and
 /// the folder of the results are left out.
@@ -32,7 +31,11 @@ pub(super) struct Images {
 /// # Errors
 /// No image at all; a folder that is searched and is itself the folder of the results: what is an image to predict and
 /// what is a result could not be told apart the next time.
-pub(super) fn find(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Images> {
+pub(super) fn find(
+    paths: &[PathBuf],
+    endings: &[&str],
+    out: Option<&Path>,
+) -> anyhow::Result<Images> {
     let standard = paths.iter().filter(|path| is_standard_input(path)).count();
     if standard > 1 {
         return Err(Usage("-: standard input holds one image; give it once".into()).into());
@@ -62,6 +65,7 @@ pub(super) fn find(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Imag
             .into());
         }
         let mut search = Search {
+            endings,
             out: out.as_deref(),
             seen: HashSet::from([real]),
             found: &mut found,
@@ -90,7 +94,7 @@ pub(super) fn find(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Imag
             true => String::new(),
             false => format!(" (left out: {})", out.join("; ")),
         };
-        let known = EXTENSIONS.join(", ");
+        let known = endings.join(", ");
         let message = format!("{named}: there are no images here{out}; known endings are {known}");
         return Err(Usage(message).into());
     }
@@ -103,6 +107,7 @@ fn is_standard_input(path: &Path) -> bool {
 
 /// One folder's search.
 struct Search<'a> {
+    endings: &'a [&'a str],
     out: Option<&'a Path>,
     /// The folders on the way, without links.
     seen: HashSet<PathBuf>,
@@ -132,10 +137,12 @@ impl Search<'_> {
                     }
                 }
                 // A pipe or a device would wait for ever.
-                Ok(about) if !about.is_file() && is_image(&path) => self.found.special.push(path),
+                Ok(about) if !about.is_file() && self.is_image(&path) => {
+                    self.found.special.push(path)
+                }
                 Ok(about) if !about.is_file() => {}
                 // A link that leads nowhere is reported when its turn comes.
-                _ if is_image(&path) => match hidden {
+                _ if self.is_image(&path) => match hidden {
                     true => self.found.hidden += 1,
                     false => self.found.files.push(path),
                 },
@@ -144,17 +151,25 @@ impl Search<'_> {
         }
         Ok(())
     }
-}
 
-fn is_image(path: &Path) -> bool {
-    let known =
-        |ending: &std::ffi::OsStr| EXTENSIONS.iter().any(|e| ending.eq_ignore_ascii_case(e));
-    path.extension().is_some_and(known)
+    fn is_image(&self, path: &Path) -> bool {
+        let known = |ending: &std::ffi::OsStr| {
+            let mut endings = self.endings.iter();
+            endings.any(|known| ending.eq_ignore_ascii_case(known))
+        };
+        path.extension().is_some_and(known)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use firesight_data::decode::EXTENSIONS;
+
     use super::*;
+
+    fn find(paths: &[PathBuf], out: Option<&Path>) -> anyhow::Result<Images> {
+        super::find(paths, &EXTENSIONS, out)
+    }
 
     /// A folder with these files.
     fn folder(files: &[&str]) -> tempfile::TempDir {

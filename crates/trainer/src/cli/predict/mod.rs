@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use firesight_data::decode::{DecodeLimits, holds_several};
-use firesight_data::sample::Image;
+use firesight_data::decode::{Decoding, holds_several};
+use firesight_data::sample::Picture;
 use firesight_data::words::counted;
 use serde::Serialize;
 
@@ -177,7 +177,11 @@ pub fn run(args: PredictArgs) -> anyhow::Result<End> {
     }
     let used = predictor.used(args.options(&predictor)?).map_err(option)?;
     let folder = args.out.clone().or(used.folder().map(PathBuf::from));
-    let images = images::find(&args.images, folder.as_deref())?;
+    let images = images::find(
+        &args.images,
+        predictor.decoding().extensions(),
+        folder.as_deref(),
+    )?;
     let mut features = args.classifiers.features.as_ref().map(|path| Features {
         path,
         files: Vec::new(),
@@ -272,7 +276,7 @@ fn read<'a>(
     files: &'a [PathBuf],
     predictor: &Predictor,
     failed: &mut usize,
-) -> (Vec<&'a Path>, Vec<Image>) {
+) -> (Vec<&'a Path>, Vec<Picture>) {
     let read = files.iter().filter_map(|file| {
         let image = match file.as_os_str() == STANDARD_INPUT {
             true => from_standard_input(predictor),
@@ -315,9 +319,9 @@ impl Features<'_> {
 /// How standard input is named on the command line.
 const STANDARD_INPUT: &str = "-";
 
-fn from_standard_input(predictor: &Predictor) -> anyhow::Result<Image> {
+fn from_standard_input(predictor: &Predictor) -> anyhow::Result<Picture> {
     // One byte more than may be, so that what is too long is refused as a file of that size is.
-    let most = DecodeLimits::default().max_file_bytes;
+    let most = Decoding::default().max_file_bytes;
     let mut bytes = Vec::new();
     std::io::stdin()
         .lock()
