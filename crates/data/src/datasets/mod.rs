@@ -16,6 +16,7 @@
 mod annotated;
 pub mod camvid;
 pub mod cifar;
+pub mod cityscapes;
 pub mod coco;
 pub mod csv_boxes;
 pub mod csv_classes;
@@ -161,6 +162,8 @@ datasets! {
     VocMasks(voc::VocMasksConfig),
     /// A folder in CamVid's layout.
     Camvid(camvid::CamvidConfig),
+    /// A folder in Cityscapes' layout, with its 19 trained classes.
+    Cityscapes(cityscapes::CityscapesConfig),
     /// COCO's instances rendered to class masks.
     CocoMasks(coco::CocoMasksConfig),
 }

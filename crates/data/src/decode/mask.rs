@@ -36,6 +36,13 @@ pub enum Encoding {
         /// A number that is ignored besides 255.
         void: Option<u8>,
     },
+    /// Each stored number of a table is a class, `None` is ignored; 255 is ignored unless the table has it.
+    Numbers {
+        /// What numbers stand for.
+        table: HashMap<u16, Option<u8>>,
+        /// Whether a number that is not in the table is ignored, and not a fault.
+        ignore_others: bool,
+    },
     /// 0 is class 0, and 255 (or white, where the file is gray and has another depth) is class 1.
     Binary,
     /// Each color is a class, `None` is ignored.
@@ -78,6 +85,21 @@ pub fn decode_mask_bytes(
             };
             return numbers(bytes, kind, origin, limits)?.classes(origin, class, |value| {
                 format!("the value {value}: classes are numbered up to 254, and 255 is ignored")
+            });
+        }
+        Encoding::Numbers {
+            table,
+            ignore_others,
+        } => {
+            let class = |value: u16| match table.get(&value) {
+                Some(class) => Some(class.unwrap_or(Mask::IGNORE)),
+                None => (*ignore_others || value == 255).then_some(Mask::IGNORE),
+            };
+            return numbers(bytes, kind, origin, limits)?.classes(origin, class, |value| {
+                format!(
+                    "the value {value}: it is none of the {} in the table",
+                    table.len()
+                )
             });
         }
         Encoding::Binary => {

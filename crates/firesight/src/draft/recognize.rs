@@ -198,6 +198,7 @@ pub(super) fn candidates(path: &Path) -> Result<Vec<Candidate>, DataError> {
         labelme,
         tables,
         camvid,
+        cityscapes,
         pairs,
         folder_of_classes,
     ];
@@ -483,6 +484,15 @@ fn camvid(files: &Files) -> Vec<Candidate> {
         "train and trainannot, as CamVid has them".into(),
         &[Lesson::Masks],
     )]
+}
+
+fn cityscapes(files: &Files) -> Vec<Candidate> {
+    if !(files.has("leftImg8bit/train") && files.has("gtFine/train")) {
+        return Vec::new();
+    }
+    let source = json!({"cityscapes": {"path": files.path()}});
+    let why = "leftImg8bit/train and gtFine/train, as Cityscapes has them";
+    vec![Candidate::new(source, why.into(), &[Lesson::Masks])]
 }
 
 fn pairs(files: &Files) -> Vec<Candidate> {

@@ -19,7 +19,7 @@ fn array(across: bool, number: usize) -> Vec<u8> {
     for y in 0..SIDE {
         for x in 0..SIDE {
             let at = if across { y } else { x };
-            let bright = (at + number) / 2 % 2 == 0;
+            let bright = ((at + number) / 2).is_multiple_of(2);
             for channel in 0..5 {
                 let value = match (channel, bright) {
                     (3, true) => 1900.0 + number as f32,

@@ -430,8 +430,8 @@ mod tests {
                 "/annotations/1/bbox: has 3 numbers, not 4",
             ),
             (
-                GOOD.replace("\"a.png\"", "\"../a.png\""),
-                "/images/0/file_name: the file `../a.png` leaves the folder",
+                GOOD.replace("\"a.png\"", "\"../..\""),
+                "/images/0/file_name: the file `../..` leaves the folder",
             ),
             (GOOD.replace("20, 10]", "NaN, 10]"), "truth.json:4:"),
             (GOOD[..100].to_string(), "EOF while parsing"),

@@ -365,15 +365,26 @@ impl Entry for ImageEntry {
         _: bool,
         object: A,
     ) -> Result<Self, A::Error> {
-        const KNOWN: &[&str] = &["id", "file_name", "width", "height"];
-        const UNREAD: &[&str] = &["license", "flickr_url", "coco_url", "date_captured"];
-        let mut values = [None, None, None, None];
+        const KNOWN: &[&str] = &["id", "file_name", "width", "height", "coco_url"];
+        // The last two are LVIS's: categories that were looked for in the image and are not there, or not all of which are.
+        const UNREAD: &[&str] = &[
+            "license",
+            "flickr_url",
+            "date_captured",
+            "neg_category_ids",
+            "not_exhaustive_category_ids",
+        ];
+        let mut values = [None, None, None, None, None];
         let met = keys(context, [KNOWN, UNREAD], object, |key, object| {
             values[key] = Some(object.next_value_seed(Any(Plain))?);
             Ok(())
         })?;
         let mut odd_ones = oddities(&met, &["id", "file_name"]);
-        let [number, file_name, width, height] = values;
+        let [number, file_name, width, height, url] = values;
+        let file_name = match (file_name, url.as_ref().and_then(of_url)) {
+            (None | Some(Value::Null), Some(named)) => Some(named),
+            (file_name, _) => file_name,
+        };
         let mut side = |key: &'static str, value: Option<Value>| {
             let pixels = value.map_or(Ok(None), |value| value.pixels());
             pixels.unwrap_or_else(|reason| {
@@ -397,6 +408,14 @@ impl Entry for ImageEntry {
     }
 }
 
+/// The file of an image that has an address alone, as LVIS's have: its last folder and its name.
+fn of_url(url: &Value) -> Option<Value> {
+    let Value::Text(url) = url else { return None };
+    let (before, name) = url.rsplit_once('/')?;
+    let folder = before.rsplit('/').next()?;
+    Some(Value::Text(format!("{folder}/{name}")))
+}
+
 impl Entry for CategoryEntry {
     fn read<'de, A: MapAccess<'de>>(
         context: &Context,
@@ -404,7 +423,20 @@ impl Entry for CategoryEntry {
         object: A,
     ) -> Result<Self, A::Error> {
         const KNOWN: &[&str] = &["id", "name"];
-        const UNREAD: &[&str] = &["supercategory", "keypoints", "skeleton", "color", "isthing"];
+        const UNREAD: &[&str] = &[
+            "supercategory",
+            "keypoints",
+            "skeleton",
+            "color",
+            "isthing",
+            // LVIS's.
+            "synset",
+            "synonyms",
+            "def",
+            "frequency",
+            "image_count",
+            "instance_count",
+        ];
         let mut values = [None, None];
         let met = keys(context, [KNOWN, UNREAD], object, |key, object| {
             values[key] = Some(object.next_value_seed(Any(Plain))?);

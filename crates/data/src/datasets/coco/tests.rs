@@ -334,6 +334,29 @@ fn one_fault_of_all_annotations_is_the_message() {
     );
 }
 
+/// LVIS gives addresses of images, and says of each which categories were looked for.
+#[test]
+fn images_by_their_address_are_read() {
+    let good = text("", "info", Missing);
+    let lvis = good
+        .replace(
+            "\"file_name\": \"a.png\"",
+            "\"coco_url\": \"http://images.cocodataset.org/train2017/a.png\", \"neg_category_ids\": [3], \
+             \"not_exhaustive_category_ids\": []",
+        )
+        .replace("\"name\": \"cat\"", "\"name\": \"cat\", \"synset\": \"cat.n.01\", \"frequency\": \"f\"");
+    let set = Set::new(&lvis);
+    let remark = "remark t.json: /images/0: `train2017/a.png` is not there; a.png is taken";
+    assert_eq!(set.outcome(set.boxes(Faulty::Refuse)), remark);
+    std::fs::create_dir(set.0.path().join("train2017")).unwrap();
+    std::fs::rename(
+        set.0.path().join("a.png"),
+        set.0.path().join("train2017/a.png"),
+    )
+    .unwrap();
+    assert_eq!(set.outcome(set.masks(Faulty::Refuse)), "read");
+}
+
 #[test]
 fn classes_that_differ_in_case_alone_are_remarked_on() {
     let set = Set::new(&text("categories", "name", Is("\"CAT\"")));

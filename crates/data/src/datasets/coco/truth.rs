@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::super::json::{Id, Value};
-use super::super::objects::{Faulty, placed};
+use super::super::objects::{Faulty, placed, shown};
 use super::classes::{Classes, Note};
 use super::file::{AnnotationEntry, CocoFile, ImageEntry};
 use super::picture::{Object, Picture, Wanted, note, together};
@@ -150,12 +150,16 @@ impl Truth {
         if let Some(Remark { origin, message }) = self.label_fault(picture) {
             return Err(DataError::unreadable(origin, message));
         }
-        let path = self.path(picture)?;
+        let (path, elsewhere) = self.found(picture)?;
         let (image, turn) = decode::decode_turned(&path, decoding)?;
         let size = image.size();
         let labels = format!("{}: /images/{}", self.shown, picture.place);
         let (frame, doubt) = placed(picture.stated, (size, turn), self.faulty, &path, &labels)?;
-        Ok((image, frame, doubt.into_iter().collect()))
+        let elsewhere = elsewhere.then(|| {
+            let (named, found) = (picture.file.display(), shown(&path));
+            Remark::new(labels, format!("`{named}` is not there; {found} is taken"))
+        });
+        Ok((image, frame, doubt.into_iter().chain(elsewhere).collect()))
     }
 
     /// Width, height and channels of the image of a picture as it will be shown, by its header.
@@ -176,24 +180,28 @@ impl Truth {
     /// # Errors
     /// A file that is missing.
     pub fn path(&self, picture: &Picture) -> Result<PathBuf, DataError> {
-        let path = self.images.join(&picture.file);
-        if path.is_file() {
-            return Ok(path);
-        }
-        // Written on Windows.
-        let name = picture.file.to_string_lossy();
-        if let Some(other) = name
-            .contains('\\')
-            .then(|| inside(&name.replace('\\', "/")))
-            .flatten()
-        {
-            let other = self.images.join(other);
-            if other.is_file() {
-                return Ok(other);
-            }
-        }
-        let hint = format!("{}: /images/{} names it", self.shown, picture.place);
-        Err(DataError::Missing { path, hint })
+        self.found(picture).map(|(path, _)| path)
+    }
+
+    /// The image of a picture, and whether it lies in another folder than its name says.
+    fn found(&self, picture: &Picture) -> Result<(PathBuf, bool), DataError> {
+        // Perhaps written on Windows.
+        let name = picture.file.to_string_lossy().replace('\\', "/");
+        let last = name.rsplit('/').next().map(PathBuf::from);
+        let ways = [
+            (Some(picture.file.clone()), false),
+            (inside(&name), false),
+            // Named with the folder that the images lie in, or with one of several that were put into one.
+            (last, true),
+        ];
+        let mut paths = ways.into_iter().filter_map(|(file, elsewhere)| {
+            let path = self.images.join(file?);
+            path.is_file().then_some((path, elsewhere))
+        });
+        paths.next().ok_or_else(|| DataError::Missing {
+            path: self.images.join(&picture.file),
+            hint: format!("{}: /images/{} names it", self.shown, picture.place),
+        })
     }
 
     /// Where a sample comes from.
@@ -277,10 +285,20 @@ fn pictures(
             faults.push(note("images", place, odd));
             String::new()
         });
-        let file = inside(&name).unwrap_or_default();
+        let mut file = inside(&name).unwrap_or_default();
         if !name.is_empty() && file.as_os_str().is_empty() {
+            // Where it lay on the machine of a tool.
+            let last = name.rsplit(['/', '\\']).next().and_then(inside);
+            let here = format!("{pointer}/file_name");
             let reason = format!("the file `{name}` leaves the folder of the images");
-            faults.push((format!("{pointer}/file_name"), reason));
+            match last {
+                Some(last) => {
+                    let done = format!("{reason}; `{}` in it is taken", last.display());
+                    notes.push((here, done));
+                    file = last;
+                }
+                None => faults.push((here, reason)),
+            }
         }
         let id = match entry.id {
             Ok(id) => id,

@@ -38,6 +38,7 @@ use crate::decode::Decoding;
 use crate::decode::mask::Encoding;
 use crate::error::DataError;
 use crate::source::{Remark, Source, Splits, Subset};
+use crate::words::counted;
 
 pub(super) use files::{Pairs, Shared};
 
@@ -85,9 +86,23 @@ pub enum MaskEncoding {
     Index,
     /// 0 is the first class, 255 (or white of another depth) the second.
     Binary,
+    /// Each number of a table is a class: the stored numbers of ADE20K, where 0 is none, or of Cityscapes.
+    Numbers(NumberTable),
     /// Each color is a class.
     #[serde(alias = "colours")]
     Colors(ColorTable),
+}
+
+/// Stored numbers and their classes; 255 is ignored unless it stands there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NumberTable {
+    /// The number of each class, by class index.
+    pub table: Vec<u16>,
+    /// Numbers that are ignored.
+    pub ignore: Vec<u16>,
+    /// Whether all other numbers are ignored; otherwise one of them is a fault.
+    pub ignore_others: bool,
 }
 
 /// Colors and their classes.
@@ -105,14 +120,43 @@ impl MaskEncoding {
         match self {
             Self::Index => Encoding::Index { void: None },
             Self::Binary => Encoding::Binary,
-            Self::Colors(colors) => {
-                let classes = (0u8..).map(Some);
-                let mut table: HashMap<_, _> = colors.table.iter().copied().zip(classes).collect();
-                table.extend(colors.ignore.iter().map(|color| (*color, None)));
-                Encoding::Colors(table)
-            }
+            Self::Numbers(numbers) => Encoding::Numbers {
+                table: classes_of(&numbers.table, &numbers.ignore),
+                ignore_others: numbers.ignore_others,
+            },
+            Self::Colors(colors) => Encoding::Colors(classes_of(&colors.table, &colors.ignore)),
         }
     }
+
+    /// What is wrong with a table for so many classes: a key below `encoding`, and what.
+    fn problem(&self, classes: usize) -> Option<(String, String)> {
+        let (thing, all, found): (_, Vec<String>, _) = match self {
+            Self::Index | Self::Binary => return None,
+            Self::Numbers(NumberTable { table, ignore, .. }) => {
+                let all = table.iter().chain(ignore).map(u16::to_string);
+                ("number", all.collect(), table.len())
+            }
+            Self::Colors(ColorTable { table, ignore }) => {
+                let all = table.iter().chain(ignore);
+                let all = all.map(|color| format!("{color:?}"));
+                ("color", all.collect(), table.len())
+            }
+        };
+        if found != classes {
+            let message = format!("{} for {classes} classes", counted(found, thing));
+            return Some((format!("{thing}s.table"), message));
+        }
+        let twice = (1..all.len()).find(|&at| all[..at].contains(&all[at]))?;
+        let message = format!("the {thing} {} stands there twice", all[twice]);
+        Some((format!("{thing}s"), message))
+    }
+}
+
+/// What the entries of a table stand for.
+fn classes_of<T: Copy + Eq + std::hash::Hash>(table: &[T], ignore: &[T]) -> HashMap<T, Option<u8>> {
+    let classes = (0u8..).map(Some);
+    let ignored = ignore.iter().map(|entry| (*entry, None));
+    table.iter().copied().zip(classes).chain(ignored).collect()
 }
 
 /// What is wrong with a list of the class names of masks.
@@ -146,11 +190,11 @@ impl PairsConfig {
                 "encoding".into(),
                 format!("binary masks have 2 classes, {classes} are named"),
             )),
-            MaskEncoding::Colors(colors) if colors.table.len() != classes => problems.push((
-                "encoding.colors.table".into(),
-                format!("{} colors for {classes} classes", colors.table.len()),
-            )),
-            _ => {}
+            encoding => problems.extend(
+                encoding
+                    .problem(classes)
+                    .map(|(key, message)| (format!("encoding.{key}"), message)),
+            ),
         }
         for (key, range) in self.ranges() {
             if let Some(PairRange { first, last }) = range
@@ -174,14 +218,6 @@ impl PairsConfig {
                     let message = format!("it shares the pairs {first} to {last} with `{other}`");
                     problems.push((key.into(), message));
                 }
-            }
-        }
-        if let MaskEncoding::Colors(colors) = &self.encoding {
-            let all: Vec<_> = colors.table.iter().chain(&colors.ignore).collect();
-            let twice = (1..all.len()).find(|&at| all[..at].contains(&all[at]));
-            if let Some(at) = twice {
-                let message = format!("the color {:?} stands there twice", all[at]);
-                problems.push(("encoding.colors".into(), message));
             }
         }
         problems
@@ -647,5 +683,52 @@ mod tests {
         let keys: Vec<String> = config.problems().into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["images", "masks", "encoding", "train"]);
         assert!(class_problems(&vec![String::new(); 256]).is_some());
+    }
+
+    #[test]
+    fn numbers_stand_for_classes_by_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        put(root, 0, 4, 0);
+        let mut mask = GrayImage::new(4, 3);
+        for (x, number) in (0..).zip([7, 0, 255, 9]) {
+            mask.put_pixel(x, 0, Luma([number]));
+        }
+        mask.save(root.join("masks/0.png")).unwrap();
+        let with = |text: &str| PairsConfig {
+            encoding: serde_json::from_str(text).unwrap(),
+            ..config(root)
+        };
+        let read = |text: &str| with(text).open(Path::new("")).unwrap().train.read(0);
+        let zeros = [1; 8];
+        let first = |text: &str| read(text).unwrap().target.mask.unwrap().classes;
+        let both = r#"{"numbers": {"table": [7, 0], "ignore": [9]}}"#;
+        assert_eq!(first(both), [&[0, 1, 255, 255][..], &zeros].concat());
+        let others = r#"{"numbers": {"table": [255, 0], "ignore-others": true}}"#;
+        assert_eq!(first(others), [&[255, 1, 0, 255][..], &zeros].concat());
+        let error = read(r#"{"numbers": {"table": [7, 0]}}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("masks/0.png: the value 9 at 3, 0: it is none of the 2 in the table"),
+            "{error}"
+        );
+        for (text, message) in [
+            (r#"{"numbers": {"table": [7]}}"#, "1 number for 2 classes"),
+            (
+                r#"{"numbers": {"table": [7, 0], "ignore": [7]}}"#,
+                "the number 7 stands there twice",
+            ),
+            (
+                r#"{"colors": {"table": [[1, 2, 3], [1, 2, 3]]}}"#,
+                "the color [1, 2, 3] stands there twice",
+            ),
+        ] {
+            let problems = with(text).problems();
+            assert!(
+                problems[0].0.starts_with("encoding.") && problems[0].1 == message,
+                "{problems:?}"
+            );
+        }
     }
 }
