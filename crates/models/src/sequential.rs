@@ -278,7 +278,7 @@ impl HeadLayer {
 }
 
 impl<B: Block> Layer<B> {
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Conv(conv) => conv2d(conv, x),
             Self::Norm(norm) => batch_norm(norm, x),
@@ -320,7 +320,7 @@ impl Act {
     }
 }
 
-fn run<B: Block>(layers: &[(String, Layer<B>)], x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn run<B: Block>(layers: &[(String, Layer<B>)], x: Tensor<4>) -> Tensor<4> {
     let (mut x, mut at) = (x, 0);
     while at < layers.len() {
         let used;

@@ -18,6 +18,7 @@
 pub mod anchors;
 pub mod box_coder;
 pub mod boxes;
+pub mod default_boxes;
 pub mod iou;
 pub mod loss;
 pub mod matcher;
@@ -30,6 +31,7 @@ mod testing;
 
 pub use anchors::AnchorGenerator;
 pub use box_coder::{BoxCoder, LinearBoxCoder};
+pub use default_boxes::DefaultBoxes;
 pub use matcher::Matcher;
 pub use reduce::{mean, sum, sum_of_squares, sum_stable};
 pub use resize::{Interpolation, bilinear_upsampling_weights, resize};

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::{Architecture, Variant};
 use crate::blocks::{SqueezeExcitation, make_divisible, pooled};
 use crate::layers::{Init, check_rate, conv};
-use crate::sequential::{Act, Block, Head, HeadLayer, Layer, Sequential};
+use crate::sequential::{Act, Block, Head, HeadLayer, Layer, Sequential, run};
 use crate::style::{Style, head_dropout, head_linear};
 use crate::weights::TorchNames;
 use crate::{Backbone, FeatureMap, InputSpec, ModelError};
@@ -166,6 +166,9 @@ pub struct MobileNetV3 {
     low_entries: usize,
 }
 
+/// Layers with their names.
+type Layers<'a> = &'a [(String, Layer<InvertedResidual>)];
+
 /// Expansion, depthwise convolution, squeeze and excitation, and projection, around which the input is added where
 /// the shapes allow.
 #[derive(Module, Debug)]
@@ -189,38 +192,9 @@ impl Architecture for MobileNetV3 {
         classes: usize,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let divider = if config.reduced_tail { 2 } else { 1 };
-        let stem = conv(input.channels, STEM, 3).stride(2).padding(1);
-        let mut layers = vec![STYLE.conv_norm_act(stem, HS, device)];
-        let mut width = STEM;
-        for (i, mut row) in shape.rows.iter().copied().enumerate() {
-            let mut dilation = 1;
-            if i >= shape.last_stage {
-                row.out /= divider;
-                if i > shape.last_stage {
-                    row.expanded /= divider;
-                }
-                if config.dilated {
-                    (row.stride, dilation) = (1, 2);
-                }
-            }
-            let block = InvertedResidual::new(width, row, dilation, i == shape.last_stage, device);
-            layers.push(Layer::Block(block));
-            width = row.out;
-        }
-        layers.push(STYLE.conv_norm_act(conv(width, 6 * width, 1), HS, device));
-        let hidden = shape.hidden / divider;
-        let linear = |input, output| head_linear(input, output, Init::Normal(0.01), device);
-        Ok(Self {
-            low_entries: shape.third_stage + 2,
-            features: Sequential::numbered(layers),
-            classifier: Head::numbered(vec![
-                linear(6 * width, hidden),
-                HeadLayer::Act(Act::new(HS)),
-                head_dropout(config.dropout),
-                linear(hidden, classes),
-            ]),
-        })
+        Ok(Self::with_style(
+            shape, config, STYLE, input, classes, device,
+        ))
     }
 
     fn embed(&self, x: Tensor<4>) -> Tensor<2> {
@@ -235,6 +209,93 @@ impl Architecture for MobileNetV3 {
 }
 
 impl MobileNetV3 {
+    fn with_style(
+        shape: &MobileNetV3Shape,
+        config: &MobileNetV3Config,
+        style: Style,
+        input: InputSpec,
+        classes: usize,
+        device: &Device,
+    ) -> Self {
+        let divider = if config.reduced_tail { 2 } else { 1 };
+        let stem = conv(input.channels, STEM, 3).stride(2).padding(1);
+        let mut layers = vec![style.conv_norm_act(stem, HS, device)];
+        let mut width = STEM;
+        for (i, mut row) in shape.rows.iter().copied().enumerate() {
+            let mut dilation = 1;
+            if i >= shape.last_stage {
+                row.out /= divider;
+                if i > shape.last_stage {
+                    row.expanded /= divider;
+                }
+                if config.dilated {
+                    (row.stride, dilation) = (1, 2);
+                }
+            }
+            let strided = i == shape.last_stage;
+            let block = InvertedResidual::new(width, row, dilation, strided, style, device);
+            layers.push(Layer::Block(block));
+            width = row.out;
+        }
+        layers.push(style.conv_norm_act(conv(width, 6 * width, 1), HS, device));
+        let hidden = shape.hidden / divider;
+        let linear = |input, output| head_linear(input, output, Init::Normal(0.01), device);
+        Self {
+            low_entries: shape.third_stage + 2,
+            features: Sequential::numbered(layers),
+            classifier: Head::numbered(vec![
+                linear(6 * width, hidden),
+                HeadLayer::Act(Act::new(HS)),
+                head_dropout(config.dropout),
+                linear(hidden, classes),
+            ]),
+        }
+    }
+
+    /// The large network with the reduced tail and no head, in the style of the detector above it.
+    pub(crate) fn large_body(style: Style, input: InputSpec, device: &Device) -> Self {
+        let config = MobileNetV3Config {
+            reduced_tail: true,
+            ..Default::default()
+        };
+        let mut body =
+            Self::with_style(&MOBILENET_V3_LARGE.shape, &config, style, input, 1, device);
+        body.classifier = Head::numbered(Vec::new());
+        body
+    }
+
+    /// The maps that torchvision's SSDlite takes: what the first block of the last stage expands to, at stride 16, and
+    /// the last.
+    ///
+    /// # Shapes
+    /// - `x`: `[N, C, H, W]`, normalised
+    /// - output: `[N, C', H/16, W/16]` and `[N, C'', H/32, W/32]`
+    pub(crate) fn expansion_and_high(&self, x: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let (before, block, behind) = self.last_stage();
+        let x = run(before, x);
+        let ([expansion], x) = block.forward_stages(x, [1]);
+        (expansion, run(behind, x))
+    }
+
+    /// The channels of [`MobileNetV3::expansion_and_high`].
+    pub(crate) fn expansion_and_high_channels(&self) -> (usize, usize) {
+        let (_, block, _) = self.last_stage();
+        let expansion = block.iter().next();
+        let expansion = expansion.map_or(0, |layer| layer.out_channels(0));
+        (expansion, self.features.out_channels(0))
+    }
+
+    /// The layers of the first block of the last stage, with those before and behind it.
+    fn last_stage(&self) -> (Layers<'_>, &Sequential, Layers<'_>) {
+        let entries = self.features.entries();
+        // The first of the last stage's three blocks, behind which there is one more layer.
+        let at = entries.len() - 4;
+        match &entries[at].1 {
+            Layer::Block(first) => (&entries[..at], &first.block, &entries[at + 1..]),
+            _ => unreachable!("the last stages are blocks"),
+        }
+    }
+
     /// The maps that torchvision's segmenters take: the first of stride 8, and the last.
     ///
     /// # Shapes
@@ -258,7 +319,14 @@ impl MobileNetV3 {
 impl InvertedResidual {
     /// `strided` says that the row has a stride in the published network: such a block has no residual, even where
     /// it dilates instead.
-    fn new(width: usize, row: Row, dilation: usize, strided: bool, device: &Device) -> Self {
+    fn new(
+        width: usize,
+        row: Row,
+        dilation: usize,
+        strided: bool,
+        style: Style,
+        device: &Device,
+    ) -> Self {
         let Row {
             kernel,
             expanded,
@@ -269,21 +337,21 @@ impl InvertedResidual {
         } = row;
         let mut layers = Vec::new();
         if expanded != width {
-            layers.push(STYLE.conv_norm_act(conv(width, expanded, 1), act, device));
+            layers.push(style.conv_norm_act(conv(width, expanded, 1), act, device));
         }
         let depthwise = conv(expanded, expanded, kernel)
             .stride(stride)
             .dilation(dilation)
             .padding(kernel / 2 * dilation)
             .groups(expanded);
-        layers.push(STYLE.conv_norm_act(depthwise, act, device));
+        layers.push(style.conv_norm_act(depthwise, act, device));
         if row.excitation {
             let squeezed = make_divisible((expanded / 4) as f64, 8);
-            let (acts, draws) = ([RE, Activation::HardSigmoid], [STYLE.draw, STYLE.draw]);
+            let (acts, draws) = ([RE, Activation::HardSigmoid], [style.draw, style.draw]);
             let excitation = SqueezeExcitation::new(expanded, squeezed, acts, draws, device);
             layers.push(Layer::SqueezeExcitation(excitation));
         }
-        layers.push(STYLE.conv_norm_act(conv(expanded, out, 1), Activation::Identity, device));
+        layers.push(style.conv_norm_act(conv(expanded, out, 1), Activation::Identity, device));
         Self {
             block: Sequential::numbered(layers),
             residual: stride == 1 && !strided && width == out,

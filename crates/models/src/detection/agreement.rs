@@ -12,7 +12,7 @@ use crate::weights::StateDict;
 const SAME: f32 = 0.99;
 
 /// Compares the detections of image `number` with `boxes.<number>`, `scores.<number>` and `labels.<number>` of a
-/// reference; `None` where it has none.
+/// reference, where the first class is `first_label`; `None` where it has none.
 ///
 /// The comparison's largest absolute difference is that of the scores; `outside` counts the detections of either side
 /// that the other lacks.
@@ -22,6 +22,7 @@ const SAME: f32 = 0.99;
 pub(crate) fn compare_detections(
     number: usize,
     found: &[Detection],
+    first_label: usize,
     reference: &StateDict,
     postprocess: &Postprocess,
 ) -> Result<Option<OutputComparison>, VerifyError> {
@@ -51,10 +52,18 @@ pub(crate) fn compare_detections(
     };
     let (corners, labels) = (numbers(boxes), numbers(labels));
     let (corners, _) = corners.as_chunks::<4>();
+    let label = labels.iter().find(|label| **label < first_label as f32);
+    if let Some(label) = label {
+        return Err(VerifyError::Outputs {
+            message: format!(
+                "`labels.{number}` of the reference has {label}, where {first_label} is the first class"
+            ),
+        });
+    }
     let wanted: Vec<Detection> = (numbers(scores).into_iter().zip(corners).zip(labels))
         .map(|((score, xyxy), label)| Detection {
             xyxy: *xyxy,
-            class: label as usize,
+            class: label as usize - first_label,
             score,
         })
         .collect();
@@ -169,7 +178,7 @@ mod tests {
         };
         let outside = |found: &[Detection]| {
             let post = Postprocess::RETINANET;
-            compare_detections(0, found, &wanted, &post)
+            compare_detections(0, found, 0, &wanted, &post)
                 .unwrap()
                 .unwrap()
                 .outside
@@ -191,7 +200,7 @@ mod tests {
         assert_eq!(outside(&extra(0.05001)), 0);
         assert_eq!(outside(&extra(0.4)), 1);
         assert!(
-            compare_detections(1, &[], &wanted, &Postprocess::FCOS)
+            compare_detections(1, &[], 0, &wanted, &Postprocess::FCOS)
                 .unwrap()
                 .is_none()
         );

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::head::{DenseHead, HeadOutput, HeadSpec};
 use super::loss::{DetectorLoss, Objects, fcos_loss, scores};
-use super::postprocess::{Detection, Postprocess, boxes_tensor, read};
+use super::postprocess::{Candidates, Detection, Postprocess, boxes_tensor, read};
 use super::pyramid::{PyramidBackbone, PyramidPlan, sequential};
 use super::{
     CLASS_LOGITS, DetectorArchitecture, PublishedOptions, check_common, image_boxes, minimum,
@@ -199,7 +199,7 @@ impl DetectorArchitecture for Fcos {
             &scores(output),
             &boxes,
             self.head.classes(),
-            &rows,
+            Candidates::OfLevel(&rows),
             Some(size),
         )
     }

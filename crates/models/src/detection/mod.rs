@@ -29,15 +29,18 @@ pub mod loss;
 mod postprocess;
 mod pyramid;
 pub mod retinanet;
+pub mod ssd;
 mod transform;
 pub mod yolox;
 
 pub use fcos::{Fcos, FcosConfig};
 pub use head::{DenseHead, HeadOutput, HeadSpec};
 pub use loss::{BoxLoss, DetectorLoss, Objects};
+use postprocess::Candidates;
 pub use postprocess::{Detection, Postprocess};
 pub use pyramid::PyramidBackbone;
 pub use retinanet::{RetinaNet, RetinaNetConfig};
+pub use ssd::Ssd;
 pub use transform::{BatchTransform, ImageBatch};
 pub use yolox::{Yolox, YoloxConfig, YoloxOptions};
 
@@ -76,6 +79,13 @@ family! {
         FcosResnet50Fpn(PublishedOptions) fcos_resnet50_fpn FCOS_RESNET50_FPN,
         /// FCOS over a network of the zoo.
         Fcos(FcosConfig) fcos FCOS,
+    }
+    /// SSD.
+    ssd::Ssd {
+        /// torchvision's SSD over VGG-16, for pictures of 300x300 pixels.
+        Ssd300Vgg16(PublishedOptions) ssd300_vgg16 SSD300_VGG16,
+        /// torchvision's SSDlite over MobileNet V3, for pictures of 320x320 pixels.
+        Ssdlite320MobilenetV3Large(PublishedOptions) ssdlite320_mobilenet_v3_large SSDLITE320_MOBILENET_V3_LARGE,
     }
     /// YOLOX.
     yolox::Yolox {
@@ -141,6 +151,11 @@ pub trait DetectorArchitecture: Member {
 
     /// The choice of boxes that the model was made with.
     fn postprocess(&self) -> &Postprocess;
+
+    /// The number that published results have for the first class: 1 where 0 is the background.
+    fn first_label(&self) -> usize {
+        0
+    }
 }
 
 impl DetectorConfig {
@@ -251,7 +266,9 @@ impl NamedOutputs for Detector {
             message: error.to_string(),
         })?;
         let compare = |(i, found): (usize, &Vec<Detection>)| {
-            agreement::compare_detections(i, found, reference, self.postprocess()).transpose()
+            let first = each!(self, model => model.first_label());
+            agreement::compare_detections(i, found, first, reference, self.postprocess())
+                .transpose()
         };
         found.iter().enumerate().filter_map(compare).collect()
     }
@@ -271,17 +288,17 @@ fn image_boxes(
     scores: &[f32],
     boxes: &[f32],
     classes: usize,
-    rows: &[usize],
+    candidates: Candidates<'_>,
     clipped: Option<[usize; 2]>,
 ) -> Result<Vec<Vec<Detection>>, NmsError> {
-    let all: usize = rows.iter().sum();
+    let all = candidates.rows();
     let (boxes, _) = boxes.as_chunks::<4>();
     let images = scores
         .chunks_exact(all * classes)
         .zip(boxes.chunks_exact(all));
     images
         .map(|(scores, boxes)| {
-            postprocess.detections(scores, classes, rows, clipped, |row| boxes[row])
+            postprocess.detections(scores, classes, candidates, clipped, |row| boxes[row])
         })
         .collect()
 }

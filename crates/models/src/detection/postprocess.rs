@@ -1,6 +1,9 @@
 //! From raw outputs to boxes: score threshold, best candidates of each level, decoding, clipping, suppression.
 //! The decisions are taken on plain numbers, so that they are the same on every backend.
 
+use std::iter::StepBy;
+use std::ops::Range;
+
 use burn::tensor::{Tensor, TensorData};
 use firesight_ops::nms::{NmsError, batched_nms, nms};
 use schemars::JsonSchema;
@@ -17,13 +20,53 @@ pub struct Detection {
     pub score: f32,
 }
 
+/// Among which boxes the best become candidates.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Candidates<'a> {
+    /// Among those of each level, which have so many rows, for whatever class.
+    OfLevel(&'a [usize]),
+    /// Among all, for each class by itself.
+    OfClass {
+        /// Rows of an image.
+        rows: usize,
+    },
+}
+
+impl Candidates<'_> {
+    /// Rows of an image.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::OfLevel(rows) => rows.iter().sum(),
+            Self::OfClass { rows } => *rows,
+        }
+    }
+
+    /// The places among `rows * classes` scores, group by group.
+    fn groups(self, classes: usize) -> Vec<StepBy<Range<usize>>> {
+        match self {
+            Self::OfLevel(levels) => {
+                let mut first = 0;
+                let level = |rows: &usize| {
+                    let last = first + rows * classes;
+                    (std::mem::replace(&mut first, last)..last).step_by(1)
+                };
+                levels.iter().map(level).collect()
+            }
+            Self::OfClass { rows } => {
+                let class = |class| (class..rows * classes).step_by(classes);
+                (0..classes).map(class).collect()
+            }
+        }
+    }
+}
+
 /// Which of a head's boxes become detections.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Postprocess {
     /// Scores up to this one are dropped.
     pub score_threshold: f32,
-    /// The most candidates of each level.
+    /// The most candidates of each level, in an SSD of each class.
     pub candidates: usize,
     /// A box goes where its IoU with a better one of its class is greater.
     pub iou_threshold: f32,
@@ -63,6 +106,23 @@ impl Postprocess {
         class_agnostic: false,
     };
 
+    /// torchvision's numbers for SSD; the candidates are of each class.
+    pub const SSD: Self = Self {
+        score_threshold: 0.01,
+        candidates: 400,
+        iou_threshold: 0.45,
+        max_detections: 200,
+        class_agnostic: false,
+    };
+    /// torchvision's numbers for SSDlite; the candidates are of each class.
+    pub const SSDLITE: Self = Self {
+        score_threshold: 0.001,
+        candidates: 300,
+        iou_threshold: 0.55,
+        max_detections: 300,
+        class_agnostic: false,
+    };
+
     /// What is wrong with the values: key and message.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -88,16 +148,16 @@ impl Postprocess {
 
     /// The detections of one image, the best first.
     ///
-    /// `scores` (from 0 to 1) are `classes` to each row and `boxes` one, all levels one after the other with
-    /// `level_rows` rows each. Boxes are clipped to an image of `[height, width]` where one is given.
+    /// `scores` (from 0 to 1) are `classes` to each row and `boxes` one, all levels one after the other. Boxes are clipped
+    /// to an image of `[height, width]` where one is given.
     ///
     /// # Errors
     /// A score or a coordinate that is not a number: the weights are broken.
-    pub fn detections(
+    pub(super) fn detections(
         &self,
         scores: &[f32],
         classes: usize,
-        level_rows: &[usize],
+        candidates: Candidates<'_>,
         clipped: Option<[usize; 2]>,
         mut boxes: impl FnMut(usize) -> [f32; 4],
     ) -> Result<Vec<Detection>, NmsError> {
@@ -107,21 +167,18 @@ impl Postprocess {
             });
         }
         let mut found = Vec::new();
-        let mut first = 0;
-        for rows in level_rows {
-            let level = &scores[first * classes..(first + rows) * classes];
-            let mut candidates: Vec<usize> = (0..level.len())
-                .filter(|&i| level[i] > self.score_threshold)
+        for group in candidates.groups(classes) {
+            let mut best: Vec<usize> = group
+                .filter(|&i| scores[i] > self.score_threshold)
                 .collect();
             // Stable, so that equal scores keep their order.
-            candidates.sort_by(|a, b| level[*b].total_cmp(&level[*a]));
-            candidates.truncate(self.candidates);
-            found.extend(candidates.into_iter().map(|i| Detection {
-                xyxy: clip(boxes(first + i / classes), clipped),
+            best.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+            best.truncate(self.candidates);
+            found.extend(best.into_iter().map(|i| Detection {
+                xyxy: clip(boxes(i / classes), clipped),
                 class: i % classes,
-                score: level[i],
+                score: scores[i],
             }));
-            first += rows;
         }
         let corners: Vec<[f32; 4]> = found.iter().map(|d| d.xyxy).collect();
         let scores: Vec<f32> = found.iter().map(|d| d.score).collect();
@@ -185,7 +242,13 @@ mod tests {
         // Two classes; three rows on the first level, one on the second.
         let scores = [0.9, 0.01, 0.8, 0.05, 0.3, 0.04, 0.2, 0.6];
         let found = post
-            .detections(&scores, 2, &[3, 1], Some([60, 55]), |i| boxes[i])
+            .detections(
+                &scores,
+                2,
+                Candidates::OfLevel(&[3, 1]),
+                Some([60, 55]),
+                |i| boxes[i],
+            )
             .unwrap();
         let told: Vec<_> = found.iter().map(|d| (d.class, d.score)).collect();
         // The second row is suppressed; 0.3 was cut since two better ones stood on its level.
@@ -196,24 +259,49 @@ mod tests {
             ..post
         };
         let found = agnostic
-            .detections(&scores, 2, &[3, 1], Some([60, 55]), |i| boxes[i])
+            .detections(
+                &scores,
+                2,
+                Candidates::OfLevel(&[3, 1]),
+                Some([60, 55]),
+                |i| boxes[i],
+            )
             .unwrap();
         assert_eq!(found.len(), 1);
     }
 
     #[test]
+    fn candidates_of_a_class_are_its_own() {
+        let post = Postprocess {
+            candidates: 1,
+            ..Postprocess::SSD
+        };
+        let boxes = [[0.0, 0.0, 9.0, 9.0], [20.0, 0.0, 29.0, 9.0]];
+        // Both rows are surer of the second class, of which the better one is taken.
+        let scores = [0.3, 0.6, 0.2, 0.7];
+        let found = post
+            .detections(&scores, 2, Candidates::OfClass { rows: 2 }, None, |i| {
+                boxes[i]
+            })
+            .unwrap();
+        let told: Vec<_> = found.iter().map(|d| (d.class, d.score)).collect();
+        assert_eq!(told, [(1, 0.7), (0, 0.3)]);
+    }
+
+    #[test]
     fn what_is_no_number_is_refused_and_nothing_is_nothing() {
         let post = Postprocess::RETINANET;
+        let one = Candidates::OfLevel(&[1]);
         assert!(
-            post.detections(&[f32::NAN], 1, &[1], None, |_| [0.0; 4])
+            post.detections(&[f32::NAN], 1, one, None, |_| [0.0; 4])
                 .is_err()
         );
         assert!(
-            post.detections(&[0.9], 1, &[1], Some([5, 5]), |_| [f32::NAN; 4])
+            post.detections(&[0.9], 1, one, Some([5, 5]), |_| [f32::NAN; 4])
                 .is_err()
         );
         assert_eq!(
-            post.detections(&[], 3, &[0, 0], None, |_| [0.0; 4])
+            post.detections(&[], 3, Candidates::OfLevel(&[0, 0]), None, |_| [0.0; 4])
                 .unwrap(),
             []
         );

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::head::{DenseHead, GROUPS, HeadOutput, HeadSpec};
 use super::loss::{BoxLoss, DetectorLoss, Objects, retinanet_loss, scores};
-use super::postprocess::{Detection, Postprocess, boxes_tensor, read};
+use super::postprocess::{Candidates, Detection, Postprocess, boxes_tensor, read};
 use super::pyramid::{PyramidBackbone, PyramidPlan, sequential};
 use super::{
     CLASS_LOGITS, DetectorArchitecture, PublishedOptions, check_common, image_boxes, minimum,
@@ -283,7 +283,7 @@ impl DetectorArchitecture for RetinaNet {
             &scores(output),
             &boxes,
             self.head.classes(),
-            &rows,
+            Candidates::OfLevel(&rows),
             Some(size),
         )
     }

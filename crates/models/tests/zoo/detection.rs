@@ -58,14 +58,21 @@ fn input() -> InputSpec {
     }
 }
 
+/// Height and width of a reference's images.
+fn size(reference: &Reference) -> [usize; 2] {
+    let side = |key: &str, default| reference.find(key).map_or(default, |side| side as usize);
+    [side("height", SIZE[0]), side("width", SIZE[1])]
+}
+
 /// A reference with its images, and the model with the formula's weights.
 fn reference(name: &str, device: &Device) -> (Reference, Detector) {
     let mut reference = Reference::open("detection", name);
-    let images = formula::images([2, 3, SIZE[0], SIZE[1]]);
+    let [height, width] = size(&reference);
+    let images = formula::images([2, 3, height, width]);
     let [scale, shift] = [("scale", 1.0), ("shift", 0.0)]
         .map(|(key, default)| reference.find(key).unwrap_or(default) as f32);
     let images = images.iter::<f32>().map(|v| scale * v + shift).collect();
-    let images = TensorData::new::<f32, _>(images, [2, 3, SIZE[0], SIZE[1]]);
+    let images = TensorData::new::<f32, _>(images, [2, 3, height, width]);
     reference.tensors.insert("input".to_string(), images);
     let config = with_l1(DetectorConfig::named(name).unwrap());
     let model = config.init(input(), reference.classes(), device).unwrap();
@@ -136,14 +143,18 @@ fn check(name: &str) {
     assert!(verdict.passed, "{:?}", verdict.outputs);
     let outputs = verdict.outputs.iter().map(|output| output.name.as_str());
     let (raw, detections): (Vec<_>, Vec<_>) = outputs.partition(|name| !name.contains('.'));
-    let heads = if name.starts_with("retinanet") { 2 } else { 3 };
+    let heads = if name.starts_with("retinanet") || name.starts_with("ssd") {
+        2
+    } else {
+        3
+    };
     assert_eq!(raw.len(), heads, "{raw:?}");
     assert_eq!(detections, ["detections.0", "detections.1"]);
 
     let tensors = &reference.tensors;
     let output = model.forward(Tensor::from_data(tensors["input"].clone(), &device));
     for (case, objects) in cases() {
-        let loss = model.loss(&output, &objects, SIZE);
+        let loss = model.loss(&output, &objects, size(&reference));
         for (part, value) in loss.parts() {
             let expected = &tensors[&format!("loss.{case}.{part}")];
             let comparison = compare(part, &value.into_data(), expected).unwrap();
@@ -157,18 +168,20 @@ fn check(name: &str) {
         assert_eq!(parts.count(), loss.parts().len(), "{case}");
     }
     if tensors.keys().any(|key| key.starts_with("gradient.")) {
-        check_gradients(name, tensors);
+        check_gradients(name);
     }
 }
 
 /// The gradients of the loss of the first case; normalization stands still.
-fn check_gradients(name: &str, tensors: &StateDict) {
+fn check_gradients(name: &str) {
     let device = Device::flex().autodiff();
-    let (_, model) = reference(name, &device);
+    let (reference, model) = reference(name, &device);
+    let tensors = &reference.tensors;
     let model = model.map(&mut StillNorms::default());
     let output = model.forward(Tensor::from_data(tensors["input"].clone(), &device));
     let (_, objects) = cases().remove(0);
-    let mut gradients = model.loss(&output, &objects, SIZE).total().backward();
+    let loss = model.loss(&output, &objects, size(&reference));
+    let mut gradients = loss.total().backward();
     let gradients = GradientsParams::from_module(&mut gradients, &model);
     let mut compared = 0;
     for info in parameters(&model) {
@@ -354,6 +367,7 @@ fn small(file: &str) -> DetectorConfig {
             anchor_size: 16.0,
             ..RetinaNetConfig::default()
         }),
+        "ssd" => DetectorConfig::named("ssdlite320_mobilenet_v3_large").unwrap(),
         "yolox" => DetectorConfig::Yolox(YoloxConfig {
             depth: 0.33,
             width: 0.25,
@@ -422,6 +436,35 @@ fn stays_finite_without_objects(file: &str) {
     for (name, data) in weights::state_dict(&model) {
         let values = data.try_to_vec::<f32>().unwrap();
         assert!(values.iter().all(|v| v.is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn ssd_has_its_published_keys() {
+    let device = Device::flex();
+    for (name, keys, first, last) in [
+        (
+            "ssd300_vgg16",
+            71,
+            "backbone.scale_weight",
+            "head.regression_head.module_list.5.bias",
+        ),
+        (
+            "ssdlite320_mobilenet_v3_large",
+            476,
+            "backbone.features.0.0.0.weight",
+            "head.regression_head.module_list.5.1.bias",
+        ),
+    ] {
+        let config = DetectorConfig::named(name).unwrap();
+        let names = parameters(&config.init(input(), 90, &device).unwrap());
+        let names: Vec<String> = names.into_iter().map(|info| info.name).collect();
+        let norms = names.iter().filter(|name| name.ends_with("running_mean"));
+        assert_eq!(names.len() + norms.count(), keys, "{name}: {names:?}");
+        assert_eq!(
+            (names[0].as_str(), names[names.len() - 1].as_str()),
+            (first, last)
+        );
     }
 }
 

@@ -125,9 +125,7 @@ impl TaskRecipe for DetectionConfig {
     }
 
     fn check_data(&self, table: &str, card: &ModelCard, checks: &mut Checks<'_>) {
-        // The coarsest level of a pyramid has one step for 128 pixels; below a level 3 of two steps there is
-        // nothing to tell places apart by.
-        least_side(checks, table, card, 32);
+        least_side(checks, table, card, self.model.minimum());
     }
 
     fn used<'a>(

@@ -36,7 +36,7 @@ use self::head::DecoupledHead;
 use self::loss::yolox_loss;
 use super::head::HeadOutput;
 use super::loss::{DetectorLoss, Objects};
-use super::postprocess::{Detection, Postprocess, read};
+use super::postprocess::{Candidates, Detection, Postprocess, read};
 use super::{DetectorArchitecture, image_boxes};
 use crate::blocks::imagenet_to_bgr;
 use crate::classification::{Classifier, check_transform_input};
@@ -247,7 +247,15 @@ impl DetectorArchitecture for Yolox {
             others.for_each(|class| row[class] = 0.0);
         }
         let rows: Vec<usize> = output.levels.iter().map(|[h, w]| h * w).collect();
-        image_boxes(postprocess, &scores, &read(boxes), classes, &rows, None)
+        let candidates = Candidates::OfLevel(&rows);
+        image_boxes(
+            postprocess,
+            &scores,
+            &read(boxes),
+            classes,
+            candidates,
+            None,
+        )
     }
 
     fn map_body<E>(self, _: impl FnOnce(Classifier) -> Result<Classifier, E>) -> Result<Self, E> {
