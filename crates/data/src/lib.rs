@@ -10,7 +10,7 @@
 //! let digits = SourceConfig::Digits(Default::default());
 //! let splits = digits.open(".".as_ref(), &SplitConfig::default(), 42)?;
 //! let sample = splits.test.unwrap().read(0)?;
-//! assert_eq!((sample.image.width, sample.target), (8, Target::of_class(0)));
+//! assert_eq!((sample.image.size(), sample.target), ([8, 8], Target::of_class(0)));
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 

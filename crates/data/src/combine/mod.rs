@@ -15,7 +15,7 @@
 //! let mosaic = Combine::Mosaic(Mosaic { width: 96, height: 64, ..Default::default() });
 //! let mut rng = stream(42, 0, 3, Domain::Combine);
 //! let sample = combine(&[mosaic], scenes.read(3)?, &*scenes, &mut rng)?;
-//! assert_eq!((sample.image.width, sample.image.height), (96, 64));
+//! assert_eq!(sample.image.size(), [96, 64]);
 //! assert!(sample.target.fault(Some([96, 64]), 10, 11).is_none());
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```

@@ -10,7 +10,7 @@
 //!
 //! let splits = DigitsConfig::default().open()?;
 //! let first = splits.train.read(0)?;
-//! assert_eq!((first.image.width, first.target), (8, Target::of_class(1)));
+//! assert_eq!((first.image.size(), first.target), ([8, 8], Target::of_class(1)));
 //! # Ok::<(), firesight_data::DataError>(())
 //! ```
 

@@ -13,7 +13,7 @@
 //! write("train-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 10, 20, 30, 40])?;
 //! write("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2, 1, 0])?;
 //! let splits = IdxConfig::default().open(folder.path())?;
-//! assert_eq!(splits.train.read(1)?.image.pixels, [30, 40]);
+//! assert_eq!(splits.train.read(1)?.image.shown().pixels, [30, 40]);
 //! assert_eq!(splits.train.classes(), ["0", "1"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -19,10 +19,11 @@
 //! let image = Image { width: 3, height: 1, channels: 1, pixels: vec![10, 20, 30] };
 //! let xyxy = [0.0, 0.0, 1.0, 1.0];
 //! let target = Target::of_boxes(vec![BoxLabel { xyxy, ..Default::default() }]);
-//! let mut canvas = Canvas::new(Sample { image, target });
+//! let mut canvas = Canvas::new(Sample { image: image.into(), target });
 //! canvas.push(&Geometry::FlipHorizontal);
 //! let Sample { image, target } = canvas.finish();
-//! assert_eq!((image.pixels, target.objects()[0].xyxy), (vec![30, 20, 10], [2.0, 0.0, 3.0, 1.0]));
+//! assert_eq!(image.bytes().unwrap().pixels, [30, 20, 10]);
+//! assert_eq!(target.objects()[0].xyxy, [2.0, 0.0, 3.0, 1.0]);
 //! ```
 
 mod canvas;
