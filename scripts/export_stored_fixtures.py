@@ -6,7 +6,7 @@
 Written with numpy 2.4.6, tifffile 2026.3.3, imagecodecs 2026.3.6, pypng 0.20220715.0, pillow 13.0.0. Every picture is 5 wide
 and 4 high; the value at row y, column x, channel c is a function of i = (y * 5 + x) * channels + c, by type:
 
-    u8  i * 7 % 251        u16 i * 521 + 3        i16 i * 97 - 1000        i32, u32 i * 90001
+    u8  i * 7 % 251        u16 (i * 521 + 3) % 65536        i16 i * 97 - 1000        i32, u32 i * 90001
     f16, f32, f64          i * 0.25 - 3
 
 Names are `<type>-<channels>...`, so that a reader's test computes what it must find; there is no randomness.

@@ -70,7 +70,8 @@ impl Predictor {
     /// # let network = ClassifierConfig::named("lenet")?.init(InputSpec::gray(28), 2, &device)?;
     /// # let (classes, channels, height, width) = (Vec::new(), 1, 28, 28);
     /// # let (task, model) = ("my-task".into(), "lenet".into());
-    /// # let card = ModelCard { task, model, classes, channels, height, width };
+    /// # let pixels = Default::default();
+    /// # let card = ModelCard { task, model, classes, channels, height, width, pixels };
     /// # let normalize = Normalize { mean: vec![0.5], std: vec![0.5] };
     /// let model = Model::Other(Box::new(network)); // of the type `Classifier`
     /// let predictor = Predictor::new(model, card, Preprocess::new(&[]), normalize, device);

@@ -329,7 +329,7 @@ mod tests {
     fn expected(kind: &str, i: usize) -> f32 {
         match kind {
             "u8" => (i * 7 % 251) as f32,
-            "u16" => (i * 521 + 3) as f32 / 65535.0,
+            "u16" => ((i * 521 + 3) % 65536) as f32 / 65535.0,
             "i16" => i as f32 * 97.0 - 1000.0,
             "i32" | "u32" => (i * 90001) as f32,
             _ => i as f32 * 0.25 - 3.0,

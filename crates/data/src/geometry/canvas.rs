@@ -778,11 +778,10 @@ mod tests {
             };
             // Of the cubic, bytes are cut off between the passes.
             let cubic = matches!(operations, [Geometry::ResizeBicubic { .. }]);
-            let counts: &[usize] = if cubic { &[] } else { &[5, 3, 1] };
+            let counts: &[usize] = if cubic { &[] } else { &[5, 1] };
             for &channels in counts {
-                if channels < 5 {
-                    let planes: Vec<_> = (0..channels).map(|c| floats.plane(c)).collect();
-                    floats = Image::from_planes(&planes);
+                if channels == 1 {
+                    floats = floats.plane(0);
                 }
                 let moved = Sample {
                     image: floats.clone().into(),

@@ -1,6 +1,7 @@
 //! What serde cannot know: ranges of values, and settings that contradict each other.
 
 use firesight_data::augment::Augmentation;
+use firesight_data::decode::PixelFormat;
 use firesight_data::source::Splits;
 use firesight_data::words::counted;
 use firesight_recipe::{Checks, Diagnostics, Loaded};
@@ -23,6 +24,8 @@ pub fn check(recipe: &Recipe, checks: &mut Checks<'_>) {
 
 /// The most images of a batch.
 const MOST_IN_A_BATCH: usize = 1_000_000;
+/// Mean and deviation of measurements are at most so large.
+const MOST_MEASURED: f64 = 1e9;
 
 fn run(recipe: &Recipe, checks: &mut Checks<'_>) {
     if recipe.epochs == 0 {
@@ -142,18 +145,30 @@ fn data(recipe: &Recipe, checks: &mut Checks<'_>) {
             Some("give one value, or one for each channel"),
         );
     }
+    // Measurements have units of their own.
+    let measured = data.source.decoding().pixels == PixelFormat::Stored;
+    let help = Some("divide it by 255 if it is meant for values from 0 to 255");
     for (index, mean) in data.mean.iter().enumerate() {
-        if !(0.0..=1.0).contains(mean) {
-            let help = "divide it by 255 if it is meant for values from 0 to 255";
+        let path = format!("data.mean[{index}]");
+        if measured {
+            within(
+                checks,
+                &path,
+                f64::from(*mean),
+                [-MOST_MEASURED, MOST_MEASURED],
+            );
+        } else if !(0.0..=1.0).contains(mean) {
             let message = format!("{mean} is not from 0 to 1, as the values are");
-            checks.error(&format!("data.mean[{index}]"), message, Some(help));
+            checks.error(&path, message, help);
         }
     }
     for (index, std) in data.std.iter().enumerate() {
-        if !(*std >= 1e-6 && *std <= 1.0) {
-            let help = "divide it by 255 if it is meant for values from 0 to 255";
+        let path = format!("data.std[{index}]");
+        if measured {
+            within(checks, &path, f64::from(*std), [1e-6, MOST_MEASURED]);
+        } else if !(*std >= 1e-6 && *std <= 1.0) {
             let message = format!("{std} is not above 0 and at most 1; values are from 0 to 1");
-            checks.error(&format!("data.std[{index}]"), message, Some(help));
+            checks.error(&path, message, help);
         }
     }
 }

@@ -142,7 +142,8 @@ impl MaskEncoding {
                 ("color", all.collect(), table.len())
             }
         };
-        if found != classes {
+        // Of too few classes there is a message of its own.
+        if found != classes && classes > 1 {
             let message = format!("{} for {classes} classes", counted(found, thing));
             return Some((format!("{thing}s.table"), message));
         }
