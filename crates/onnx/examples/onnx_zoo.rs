@@ -199,10 +199,11 @@ fn detectors(out: &Path, wanted: &dyn Fn(&str) -> bool) -> Outcome<()> {
         if !wanted(entry.name) {
             continue;
         }
+        let least = entry.config.minimum();
         let input = InputSpec {
             channels: 3,
-            height: 96,
-            width: 160,
+            height: least.max(96),
+            width: least.max(160),
         };
         let device = training();
         let model = entry.config.init(input, CLASSES, &device)?;
